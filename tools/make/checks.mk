@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0
+# Integration and checks. Included by the top Makefile; each target is one tool.
+
+PYTHON ?= python3
+
+.PHONY: integrate deintegrate patch
+integrate:
+	@$(PYTHON) -m tools.pvops.integrate integrate $(if $(filter 1 y yes,$(LINK)),--link) '$(KDIR)'
+
+deintegrate:
+	@$(PYTHON) -m tools.pvops.integrate deintegrate '$(KDIR)'
+
+patch:
+	@$(PYTHON) -m tools.pvops.mailseries $(if $(OUT),--out '$(OUT)')
