@@ -12,3 +12,8 @@ deintegrate:
 
 patch:
 	@$(PYTHON) -m tools.pvops.mailseries $(if $(OUT),--out '$(OUT)')
+
+# tests/stages.toml has the stages; ONLY="host lint" runs some of them.
+.PHONY: test test-all
+test test-all:
+	@$(PYTHON) -m tools.pvops.suite $@ $(if $(ONLY),--only '$(ONLY)')

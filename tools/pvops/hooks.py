@@ -14,7 +14,8 @@ import tempfile
 
 from typing import Iterable, Mapping
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from .common import ROOT, Failure as Problem
+
 SERIES = "patches/6.12/series"
 
 # What of our tree becomes arch/x86/pvops; include/asm goes to the kernel's asm.
@@ -27,10 +28,6 @@ ASM_TARGET = "arch/x86/include/asm"
 
 # Left by editors, version control and builds: never part of the kernel tree.
 _SKIP = re.compile(r"(^\.)|(~$)|(\.(orig|rej|swp|o|a|ko|mod|pyc|cmd|d)$)|(^__pycache__$)")
-
-
-class Problem(Exception):
-    """Something the user can do something about: shown as one line."""
 
 
 class DoesNotApply(Problem):

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The test runner must not turn a failure into a pass."""
+
+import json
+import pathlib
+import tempfile
+import time
+import unittest
+
+from tests.host import trees
+from tools.pvops import suite
+
+HEAD = "[suite.test]\nlimit = 60\n"
+
+
+class Count(unittest.TestCase):
+    """Counting checks in a stage's output."""
+
+    def test_counts(self):
+        good = "noise\n12 passed, 0 failed, 3 skipped\n"
+        for text, status, want in (
+                ("", 0, (1, 0, 0)), ("", 1, (0, 1, 0)), ("anything\n", 124, (0, 1, 0)),
+                (good, 0, (12, 0, 3)), (good, 1, (12, 1, 3)),
+                ("1 passed, 0 failed, 0 skipped\nlint: 5 passed, 2 failed, 0 skipped\n", 0, (5, 2, 0)),
+                ("0 passed, 0 failed, 0 skipped\n", 0, (0, 1, 0)),
+                ("Ran 5 tests in 0.1s\n\nOK\n", 0, (5, 0, 0)),
+                ("Ran 1 test in 0.1s\n\nOK (skipped=1)\n", 0, (0, 0, 1)),
+                ("Ran 9 tests in 0.1s\n\nFAILED (failures=1, errors=2, skipped=1)\n", 1, (5, 3, 1)),
+                ("Ran 2 tests in 0.1s\n\nFAILED (unexpected successes=1)\n", 1, (1, 1, 0)),
+                ("Ran 0 tests in 0.0s\n\nOK\n", 0, (0, 1, 0)),
+                ("Ran 0 tests in 0.0s\n\nNO TESTS RAN\n", 5, (0, 1, 0))):
+            with self.subTest(text=text, status=status):
+                self.assertEqual(want, suite.count(text, status))
+
+
+class Runs(unittest.TestCase):
+    """Whole runs on small stages."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory(prefix="pvops-test.")
+        self.addCleanup(scratch.cleanup)
+        self.scratch = pathlib.Path(scratch.name)
+
+    def run_suite(self, stages, *more):
+        path = self.scratch / "stages.toml"
+        path.write_text(stages if "[suite" in stages else HEAD + stages)
+        report = self.scratch / "test.json"
+        done = trees.run("suite", "test", "--stages", str(path), "--report", str(report), *more)
+        return done, json.loads(report.read_text()) if report.exists() else None
+
+    @staticmethod
+    def stage(name, command, limit=20, more=""):
+        return f"[[stage]]\nname = '{name}'\ncommand = '''{command}'''\nlimit = {limit}\nin = ['test']\n{more}\n"
+
+    def test_good(self):
+        done, report = self.run_suite(self.stage("host-a", "echo '3 passed, 0 failed, 1 skipped'")
+                                      + self.stage("host-b", "true"))
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertEqual("4 passed, 0 failed, 1 skipped", done.stdout.splitlines()[-1])
+        self.assertEqual((4, 0, 1), (report["passed"], report["failed"], report["skipped"]))
+        self.assertEqual(["host-a", "host-b"], [entry["name"] for entry in report["stages"]])
+
+    def test_failure_needs_and_missing_program(self):
+        done, report = self.run_suite(
+            self.stage("host-a", "sh -c 'echo broken here; exit 3'")
+            + self.stage("host-b", "true", more="needs = ['host-a']")
+            + self.stage("host-c", "/nonexistent/program") + self.stage("host-d", "true"))
+        self.assertEqual(1, done.returncode)
+        self.assertEqual("1 passed, 3 failed, 0 skipped", done.stdout.splitlines()[-1])
+        self.assertIn("| broken here", done.stdout)
+        self.assertEqual(["exit status 3", "not run: host-a failed", "not run: /nonexistent/program: no such program", ""],
+                         [entry["why"] for entry in report["stages"]])
+
+    def test_time_limit_ends_the_whole_group(self):
+        mark = self.scratch / "still-here"
+        start = time.monotonic()
+        done, report = self.run_suite(
+            self.stage("host-a", f"sh -c '(sleep 6; touch {mark}) & echo started; wait'", limit=1))
+        self.assertLess(time.monotonic() - start, 5.5)
+        self.assertEqual(1, done.returncode)
+        self.assertEqual("not finished within 0:01", report["stages"][0]["why"])
+        time.sleep(6.5 - (time.monotonic() - start) if time.monotonic() - start < 6.5 else 0)
+        self.assertFalse(mark.exists())
+
+    def test_suite_limit(self):
+        done, report = self.run_suite("[suite.test]\nlimit = 2\n" + self.stage("host-a", "sleep 30")
+                                      + self.stage("host-b", "true"))
+        self.assertEqual(1, done.returncode)
+        self.assertEqual("not run: the suite's 0:02 were used up", report["stages"][1]["why"])
+
+    def test_only(self):
+        stages = self.stage("host-a", "false") + self.stage("host-b", "true")
+        self.assertEqual(0, self.run_suite(stages, "--only", "host-b")[0].returncode)
+        done = self.run_suite(stages, "--only", "host-x")[0]
+        self.assertEqual((2, "pvops: test: test has no stage host-x; it has host-a, host-b\n"),
+                         (done.returncode, done.stderr))
+
+    def test_bad_data(self):
+        for text, said in (("[[stage]]\nname = 'a'\n", "stage a: no command, no in, no limit"),
+                           (self.stage("a", "true", more="typo = 1"), "stage a: unknown typo"),
+                           (self.stage("a", "true", more="needs = ['b']"), "needs b, which is not an earlier"),
+                           (self.stage("a", "true") * 2, "two stages are called a"),
+                           ("[suite\n", "stages.toml: ")):
+            with self.subTest(said=said):
+                done, report = self.run_suite(text)
+                self.assertEqual(2, done.returncode)
+                self.assertIn(said, done.stderr)
+                self.assertEqual(1, done.stderr.count("\n"))
+                self.assertIsNone(report)
+
+    def test_our_own_data_is_good(self):
+        stages, limits = suite.load(suite.STAGES)
+        self.assertEqual({"test", "test-all"}, set(limits))
+        self.assertLessEqual(limits["test"], 3600)
+        self.assertIn("host", [stage.name for stage in stages])
+
+
+if __name__ == "__main__":
+    unittest.main()
