@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What every tool here shares: paths, one-line errors, child processes."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import Callable, Iterable, Iterator
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+LOG = BUILD / "log"
+REPORT = BUILD / "report"
+
+
+class Failure(Exception):
+    """Something a user can understand and act on: printed as one line."""
+
+
+def say(text: str) -> None:
+    """Progress, on stdout at once (it may be a pipe)."""
+    print(f"pvops: {text}", flush=True)
+
+
+def command(main: Callable[[], int | None]) -> None:
+    """Run a tool's main(): a foreseeable condition is one line, no traceback.
+
+    SIGTERM is turned into an exception, so that `finally` blocks run and no
+    QEMU stays behind when a CI runner loses patience.
+    """
+    def terminated(_signal, _frame):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, terminated)
+    try:
+        status = main() or 0
+    except Failure as failure:
+        print(f"pvops: {failure}", file=sys.stderr)
+        status = 1
+    except KeyboardInterrupt:
+        print("pvops: interrupted", file=sys.stderr)
+        status = 130
+    except BrokenPipeError:
+        status = 141
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"pvops: {where}{error.strerror or error}", file=sys.stderr)
+        status = 1
+    sys.exit(status)
+
+
+def need_space(where: pathlib.Path, mib: int, what: str) -> None:
+    """Say so before the disk is full, not after half of a tree is written."""
+    where.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(where).free >> 20
+    if free < mib:
+        raise Failure(f"{where}: {free} MiB free, {what} needs {mib} MiB; "
+                      "free some disk space")
+
+
+def shown(path: pathlib.Path) -> str:
+    """A path as a user would type it from the root of the tree."""
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(ROOT))
+    return str(path)
+
+
+def digest_of(paths: Iterable[pathlib.Path], *extra: str) -> str:
+    """One hash over files and directories, by name and content."""
+    total = hashlib.sha256()
+    for text in extra:
+        total.update(f"{text}\0".encode())
+    for path in paths:
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*")
+                           if p.is_file() and "__pycache__" not in p.parts)
+        else:
+            files = [path] if path.exists() else []
+        for file in files:
+            total.update(f"{shown(file)}\0".encode())
+            total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+@contextlib.contextmanager
+def lock(name: str) -> Iterator[None]:
+    """Two commands at once must not build the same thing."""
+    BUILD.mkdir(exist_ok=True)
+    with open(BUILD / f".{name}.lock", "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another run that holds {shown(pathlib.Path(file.name))}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def start(argv: list[str], *, own_group: bool = True, **kwargs) -> subprocess.Popen:
+    """Start a child that dies with us, even if we are killed outright.
+
+    setpriv (util-linux) sets the parent death signal and execs, so the pid is
+    the child's own. With its own process group a Ctrl-C reaches only us, and
+    stop() can take the whole group down.
+    """
+    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *map(str, argv)],
+                            start_new_session=own_group, **kwargs)
+
+
+def stop(child: subprocess.Popen, own_group: bool = True) -> None:
+    """End a child and its group: ask, wait a little, insist."""
+    if child.poll() is not None:
+        return
+    send = os.killpg if own_group else os.kill
+    for number, patience in ((signal.SIGTERM, 2), (signal.SIGKILL, 10)):
+        with contextlib.suppress(ProcessLookupError):
+            send(child.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(patience)
+            return
+
+
+def last_lines(path: pathlib.Path, count: int = 25) -> list[str]:
+    """The end of a log, for the moment something went wrong."""
+    if not path.exists():
+        return []
+    text = path.read_bytes()[-65536:].decode(errors="replace")
+    lines = [line.rstrip() for line in text.replace("\r", "").split("\n")]
+    return [line for line in lines if line][-count:]
+
+
+def run_logged(argv: list[str], log: pathlib.Path, *, what: str,
+               count: str = "", cwd: pathlib.Path | None = None,
+               env: dict[str, str] | None = None, every: float = 20) -> None:
+    """Run a long command into a log file, with a sign of life on the way.
+
+    `count` is a string: lines that start with it (after blanks) are counted
+    and shown, "  CC" for a kernel build.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    began = shown_at = time.monotonic()
+    with open(log, "wb") as output:
+        child = start(argv, cwd=cwd, env=env, stdout=output,
+                      stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        try:
+            while child.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(0.5)
+                now = time.monotonic()
+                if child.returncode is None and now - shown_at >= every:
+                    shown_at = now
+                    done = ""
+                    if count:
+                        seen = sum(line.strip().startswith(count) for line in
+                                   log.read_text(errors="replace").splitlines())
+                        done = f", {seen} objects"
+                    say(f"{what}: {now - began:.0f} s{done}")
+        finally:
+            stop(child)
+    if child.returncode:
+        for line in last_lines(log):
+            print(f"    {line}", file=sys.stderr)
+        raise Failure(f"{what} failed (status {child.returncode}); "
+                      f"see {shown(log)}")

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The initramfs images: the guest's, the jobs', and those of the nested hosts."""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import Callable
+
+from . import common, packages
+from .common import Failure
+from .cpio import Archive
+
+OUT = common.BUILD / "initramfs"
+WORLDS = common.ROOT / "worlds"
+HOST_LIBRARIES = "lib/host"
+XEN_TOOLS = ("xl", "xenstored", "xen-init-dom0", "xenconsoled", "xenconsole",
+             "libxl-save-helper", "xentrace")
+# What QEMU opens for a PC with a serial port and no display.
+FIRMWARE = {
+    "/usr/share/seabios/bios-256k.bin": "usr/share/seabios/bios-256k.bin",
+    "/usr/share/seabios/vgabios-stdvga.bin": "usr/share/seabios/vgabios-stdvga.bin",
+    "/usr/share/qemu/kvmvapic.bin": "usr/share/qemu/kvmvapic.bin",
+    "/usr/share/qemu/linuxboot.bin": "usr/share/qemu/linuxboot.bin",
+    "/usr/share/qemu/linuxboot_dma.bin": "usr/share/qemu/linuxboot_dma.bin",
+}
+
+
+def _tool(name: str) -> pathlib.Path:
+    found = shutil.which(name)
+    if not found:
+        raise Failure(f"{name} not found; run python3 -m tools.pvops.packages")
+    return pathlib.Path(found)
+
+
+def _busybox(archive: Archive) -> None:
+    """busybox, all its names, and the mount points an init needs."""
+    busybox = _tool("busybox")
+    archive.copy("bin/busybox", busybox)
+    names = subprocess.run([busybox, "--list"], capture_output=True, text=True,
+                           check=True).stdout.split()
+    for name in names:
+        archive.link(f"bin/{name}", "busybox")
+    for name in ("proc", "sys", "dev", "tmp", "run", "root", "var", "etc", "sbin",
+                 "usr/bin", "usr/sbin"):
+        archive.directory(name)
+    # the kernel opens it for /init before anything is mounted
+    archive.device("dev/console", 5, 1)
+    archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n"
+                               b"nobody:x:65534:65534:nobody:/:/bin/false\n")
+    archive.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
+
+
+def _libraries(archive: Archive, programs: list[pathlib.Path],
+               extra: tuple[str, ...] = ()) -> None:
+    """The shared libraries that ldd names, and the dynamic loader."""
+    where = packages.DEB_ROOT / "usr/lib/x86_64-linux-gnu"
+    env = dict(os.environ, LC_ALL="C", LD_LIBRARY_PATH=str(where))
+    todo, seen = list(programs), set()
+    for name in extra:
+        todo.append(pathlib.Path(f"/lib/x86_64-linux-gnu/{name}"))
+        archive.copy(f"{HOST_LIBRARIES}/{name}", todo[-1])
+    for program in todo:
+        listing = subprocess.run(["ldd", program], capture_output=True, text=True,
+                                 env=env, check=False).stdout
+        for line in listing.splitlines():
+            if "not found" in line:
+                raise Failure(f"{program.name} needs {line.split()[0]}: name its "
+                              f"package in {common.shown(packages.LIST)}")
+            match = re.search(r"(?:(\S+) => )?(/\S+) \(0x", line)
+            if not match or match[2] in seen:
+                continue
+            seen.add(match[2])
+            if match[1]:
+                archive.copy(f"{HOST_LIBRARIES}/{match[1]}", pathlib.Path(match[2]))
+            else:
+                archive.copy(match[2], pathlib.Path(match[2]), 0o755)
+
+
+def _guest(archive: Archive) -> None:
+    _busybox(archive)
+    archive.copy("init", WORLDS / "guest/init", 0o755)
+
+
+def _host_kvm(archive: Archive) -> None:
+    _busybox(archive)
+    archive.copy("init", WORLDS / "host/kvm-init", 0o755)
+    qemu = _tool("qemu-system-x86_64")
+    archive.copy("usr/bin/qemu-system-x86_64", qemu)
+    _libraries(archive, [qemu])
+    for source, name in FIRMWARE.items():
+        if not os.path.exists(source):
+            raise Failure(f"{source}: not there; is qemu-system-x86 installed?")
+        archive.copy(name, pathlib.Path(source))
+    for module in ("virt/lib/irqbypass", "arch/x86/kvm/kvm", "arch/x86/kvm/kvm-amd"):
+        source = packages.unpacked(f"lib/modules/*/kernel/{module}.ko")
+        archive.copy(f"modules/{source.name}", source)
+
+
+def _host_xen(archive: Archive) -> None:
+    _busybox(archive)
+    archive.copy("init", WORLDS / "host/xen-init", 0o755)
+    tools = packages.DEB_ROOT / "usr/lib/xen-4.17/bin"
+    programs = []
+    for name in XEN_TOOLS:
+        programs.append(tools / name)
+        if not programs[-1].exists():
+            raise Failure(f"{common.shown(programs[-1])}: not there; "
+                          f"remove {common.shown(packages.DEB)} and try again")
+        archive.copy(f"bin/{name}", programs[-1], 0o755)
+        # libxl looks for its helpers where Debian installs them
+        archive.link(f"usr/lib/xen-4.17/bin/{name}", f"/bin/{name}")
+    # pthread_cancel() opens libgcc_s only when it happens
+    _libraries(archive, programs, ("libgcc_s.so.1",))
+
+
+IMAGES: dict[str, tuple[Callable[[Archive], None], tuple[str, ...]]] = {
+    "guest": (_guest, ("worlds/guest",)),
+    "host-kvm": (_host_kvm, ("worlds/host/kvm-init",)),
+    "host-xen": (_host_xen, ("worlds/host/xen-init",)),
+}
+
+
+def _versions() -> str:
+    """Changes whenever a program that goes into an image is another one."""
+    stamps = [packages.DEB / "unpacked"]
+    stamps += [pathlib.Path(p) for n in ("busybox", "qemu-system-x86_64")
+               if (p := shutil.which(n))]
+    return " ".join(f"{p}:{p.stat().st_size}:{p.stat().st_mtime_ns}"
+                    for p in stamps if p.exists())
+
+
+def image(name: str) -> pathlib.Path:
+    """The path of an image, made when something that goes into it changed."""
+    fill, inputs = IMAGES[name]
+    path = OUT / f"{name}.cpio.gz"
+    stamp = OUT / f"{name}.inputs"
+    with common.lock(f"initramfs-{name}"):
+        want = common.digest_of([common.ROOT / i for i in inputs]
+                                + [pathlib.Path(__file__)], _versions())
+        if path.exists() and stamp.exists() and stamp.read_text() == want:
+            return path
+        archive = Archive()
+        fill(archive)
+        archive.write(path)
+        stamp.write_text(want)
+    return path
+
+
+def jobs_image() -> pathlib.Path:
+    """The jobs and their programs, as tools.pvops.jobs fills a directory."""
+    path = OUT / "jobs.cpio.gz"
+    stamp = OUT / "jobs.inputs"
+    with common.lock("initramfs-jobs"):
+        want = common.digest_of([common.ROOT / "tests/guest",
+                                 common.ROOT / "tools/pvops/jobs.py"])
+        if path.exists() and stamp.exists() and stamp.read_text() == want:
+            return path
+        with tempfile.TemporaryDirectory(dir=OUT) as directory:
+            common.run_logged([sys.executable, "-m", "tools.pvops.jobs",
+                               "--out", directory],
+                              common.LOG / "jobs.log", what="building the guest jobs",
+                              cwd=common.ROOT)
+            archive = Archive()
+            archive.tree(pathlib.Path(directory))
+            archive.write(path)
+        stamp.write_text(want)
+    return path
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="tools.pvops.initramfs", description=__doc__)
+    parser.add_argument("name", nargs="*", choices=[*IMAGES, "jobs", []],
+                        help="images to make (default: all but jobs)")
+    for name in parser.parse_args().name or IMAGES:
+        path = jobs_image() if name == "jobs" else image(name)
+        print(f"{common.shown(path)} {path.stat().st_size >> 10} KiB")
+
+
+if __name__ == "__main__":
+    common.command(main)
