@@ -135,12 +135,12 @@ def last_lines(path: pathlib.Path, count: int = 25) -> list[str]:
 
 
 def run_logged(argv: list[str], log: pathlib.Path, *, what: str,
-               count: str = "", cwd: pathlib.Path | None = None,
+               count: tuple[str, ...] = (), cwd: pathlib.Path | None = None,
                env: dict[str, str] | None = None, every: float = 20) -> None:
     """Run a long command into a log file, with a sign of life on the way.
 
-    `count` is a string: lines that start with it (after blanks) are counted
-    and shown, "  CC" for a kernel build.
+    `count`: lines that start with one of these (after blanks) are counted
+    and shown, "CC " for a kernel build.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     began = shown_at = time.monotonic()

@@ -32,6 +32,7 @@ import tomllib
 from typing import Iterable
 
 from . import common, initramfs, packages, report
+from . import kernel as kernel_builder
 from .common import Failure
 from .cpio import Archive
 from .report import Console, Job, Suite
@@ -73,7 +74,7 @@ class World:
     name: str
     about: str = ""
     kind: str = "direct"
-    default: bool = False               # part of `make boot`
+    sets: list[str] = dataclasses.field(default_factory=list)   # `make boot` boots "default"
     kunit: bool = True                  # suites of kunit/suites.txt must run
     cpus: int = 2                       # of the kernel under test
     memory: int = 512                   # MiB, of the kernel under test
@@ -146,8 +147,8 @@ def _read(name: str, chain: tuple[str, ...]) -> dict:
     if like is None:
         return data
     base = _read(like, (*chain, name))
-    # What another world is for, and whether it is in the default set, is its own.
-    base.pop("default", None)
+    # Which sets a world is part of is its own.
+    base.pop("sets", None)
     for table in ("host", "expect"):
         data[table] = {**base.get(table, {}), **data.get(table, {})}
     return {**base, **data}
@@ -363,13 +364,16 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
         cpios: Iterable[pathlib.Path] = (), timeout: float | None = None,
         cpus: int | None = None, memory: int | None = None,
         icount: bool = False, qemu_args: Iterable[str] = (),
-        log: pathlib.Path | None = None, check_kunit: bool | None = None) -> Result:
+        log: pathlib.Path | None = None, check_kunit: bool | None = None,
+        need_pvops: bool | None = None, scale: int = 1) -> Result:
     """Boot a world and say what came of it.
 
     jobs           names under /jobs in the jobs image, run in that order after
                    the report (the world's own `jobs` come first)
-    kernel         a bzImage; default: build/out/main. One given here may lack
-                   pvops: then backend and KUnit are not looked at
+    kernel         a bzImage; default: build/out/main
+    need_pvops     a kernel that reports no backend is a failure; otherwise
+                   backend and KUnit are not looked at in such a one. Default:
+                   only for the default kernel
     extra_cmdline  added for the kernel under test
     cpios          further initramfs images to put behind the guest's
     timeout        seconds; default: the world's
@@ -377,12 +381,19 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     icount         one CPU, one TSC tick per instruction: for exact costs
     qemu_args      added to the outermost QEMU
     log            default: build/log/NAME.log
+    check_kunit    the suites of kunit/suites.txt must have run; default: the world's
+    scale          so many times the time limit and the memory, for slow kernels
     """
     world = load(world_name) if isinstance(world_name, str) else world_name
     if icount:
         cpus = 1
-    world = dataclasses.replace(world, cpus=cpus or world.cpus,
-                                memory=memory or world.memory)
+    world = dataclasses.replace(
+        world, cpus=cpus or world.cpus, memory=(memory or world.memory) * scale,
+        timeout=world.timeout * scale,
+        host=dataclasses.replace(world.host, memory=world.host.memory * scale,
+                                 dom0_memory=world.host.dom0_memory * scale))
+    if need_pvops is None:
+        need_pvops = kernel is None
     jobs = [*world.jobs, *jobs]
     limit = timeout or world.timeout
     image = pathlib.Path(kernel) if kernel else default_kernel()
@@ -411,7 +422,7 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     problems = [trouble] if trouble else []
     if child.returncode and not trouble:
         problems.append(f"QEMU ended with status {child.returncode}")
-    problems += _judge(world, console, jobs, plain_allowed=kernel is not None,
+    problems += _judge(world, console, jobs, plain_allowed=not need_pvops,
                        check_kunit=world.kunit if check_kunit is None else check_kunit)
     return Result(world, log, seconds, "not done after" in trouble, child.returncode,
                   console, problems)
@@ -419,7 +430,7 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
 
 def default_kernel() -> pathlib.Path:
     """The one image for all worlds, as tools.pvops.kernel leaves it."""
-    path = common.BUILD / "out/main/arch/x86/boot/bzImage"
+    path = kernel_builder.OUT / "main" / kernel_builder.IMAGE
     if not path.exists():
         raise Failure(f"{common.shown(path)}: not built yet; "
                       "run python3 -m tools.pvops.kernel")
@@ -560,6 +571,8 @@ def main() -> int:
     parser.add_argument("--shell", action="store_true", help="an interactive shell")
     parser.add_argument("--with-jobs", action="store_true",
                         help="with --shell: put the jobs into the guest, in /jobs")
+    parser.add_argument("--build", action="store_true",
+                        help="install and build what is missing first")
     parser.add_argument("--jobs", default="", metavar="A,B", help="jobs to run")
     parser.add_argument("--kernel", type=pathlib.Path, help="a bzImage (default: ours)")
     parser.add_argument("--cmdline", default="", help="added to the kernel's command line")
@@ -568,6 +581,11 @@ def main() -> int:
     parser.add_argument("--icount", action="store_true",
                         help="one CPU, one TSC tick per instruction")
     args = parser.parse_args()
+    if args.build:
+        load(args.world)        # a wrong name should not cost a kernel build
+        packages.ensure()
+        if args.kernel is None:
+            kernel_builder.build()
     if args.shell:
         return shell(args.world, kernel=args.kernel, extra_cmdline=args.cmdline,
                      jobs_image=args.with_jobs)

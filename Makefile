@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a person types. Each target is one tool under tools/pvops, which says
+# more with --help; nothing is decided here.
+#
+# This is not the kernel's part of the tree: that is Kbuild, beside this file.
+
+PYTHON ?= python3
+
+# Worlds, patterns or sets for `make boot`; see `make worlds`.
+WORLDS ?= default
+
+.PHONY: help
+help:
+	@echo 'Start here:'
+	@echo '  make boot                    set up, build, boot the default worlds, show a table'
+	@echo '  make test                    everything that finds regressions'
+	@echo
+	@echo 'Worlds:'
+	@echo '  make boot WORLDS="bare kvm*" some worlds: names, patterns, sets (all, default, input)'
+	@echo '       KERNEL=bzImage          boot that image instead (it may be unpatched)'
+	@echo '       JOBS=a,b CMDLINE="..."  run jobs in the guests; add to the command line'
+	@echo '  make run WORLD=bare          a shell in a world (KERNEL=, CMDLINE= as above;'
+	@echo '                               JOBS=1: the guest jobs are there, in /jobs)'
+	@echo '  make worlds                  which worlds there are'
+	@echo '  make kernel [FLAVOUR=debug]  only build: main, debug, vanilla, vanilla-debug'
+	@echo
+	@echo 'Other trees:'
+	@echo '  make integrate KDIR=...      put pvops into a Linux 6.12 tree (LINK=1: by links)'
+	@echo '  make deintegrate KDIR=...    take it out again'
+	@echo '  make patch                   one series for git am'
+	@echo
+	@echo 'Checks:'
+	@echo '  make test ONLY="..."         some stages of it; make test-all: also the long ones'
+	@echo
+	@echo 'All output goes to build/: build/report (JSON), build/log (consoles, build logs).'
+	@echo '  make clean                   remove what was built; make distclean: all of build/'
+
+.PHONY: boot worlds run setup kernel
+boot:
+	@$(PYTHON) -m tools.pvops.boot '$(WORLDS)' \
+		$(if $(KERNEL),--kernel '$(KERNEL)') $(if $(FLAVOUR),--flavour '$(FLAVOUR)') \
+		$(if $(JOBS),--jobs '$(JOBS)') $(if $(CMDLINE),--cmdline '$(CMDLINE)') \
+		$(if $(REPORT),--report '$(REPORT)')
+
+setup:
+	@$(PYTHON) -m tools.pvops.boot --setup
+
+worlds:
+	@$(PYTHON) -m tools.pvops.boot --list
+
+run:
+	@$(PYTHON) -m tools.pvops.world $(or $(WORLD),$(error say which world: make run WORLD=bare)) \
+		--shell --build $(if $(KERNEL),--kernel '$(KERNEL)') \
+		$(if $(JOBS),--with-jobs) $(if $(CMDLINE),--cmdline '$(CMDLINE)')
+
+kernel:
+	@$(PYTHON) -m tools.pvops.kernel $(FLAVOUR)
+
+.PHONY: clean distclean
+clean:
+	rm -rf build/out build/initramfs build/run build/log build/report
+
+distclean:
+	rm -rf build
+
+include $(wildcard tools/make/*.mk)

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Unpack, integrate, configure and build the kernels.
+
+    build/linux           Debian's 6.12 with us in it      main, debug
+    build/linux-vanilla   the same without, to compare     vanilla, vanilla-debug
+    build/out/NAME        what is built (O=)
+
+Nothing is done when nothing changed: a hash over everything that goes into a
+kernel is kept beside it.
+"""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import re
+import subprocess
+
+from . import common, hooks, integrate
+from .common import Failure, say
+
+TARBALL = pathlib.Path("/usr/src/linux-source-6.12.tar.xz")
+FRAGMENTS = common.ROOT / "worlds" / "kernel"
+OUT = common.BUILD / "out"
+IMAGE = "arch/x86/boot/bzImage"
+
+
+@dataclasses.dataclass(frozen=True)
+class Flavour:
+    """A kernel we know how to build."""
+    tree: str
+    fragments: tuple[str, ...]
+    patched: bool
+
+
+FLAVOURS = {
+    "main": Flavour("linux", ("main", "pvops"), True),
+    "debug": Flavour("linux", ("main", "pvops", "debug"), True),
+    "vanilla": Flavour("linux-vanilla", ("main",), False),
+    "vanilla-debug": Flavour("linux-vanilla", ("main", "debug"), False),
+}
+
+
+def make_environment() -> dict[str, str]:
+    """The environment for the kernel's make.
+
+    Who builds, where and when must not change a byte: then ccache hits, and
+    two builds can be compared. What our own make was called with is not for
+    the kernel's.
+    """
+    env = {key: value for key, value in os.environ.items()
+           if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARCH",
+                          "CROSS_COMPILE", "KBUILD_OUTPUT", "KDIR", "O", "W", "C", "V")}
+    env.update(LC_ALL="C", KBUILD_BUILD_TIMESTAMP="Thu Jan  1 00:00:00 UTC 1970",
+               KBUILD_BUILD_USER="pvops", KBUILD_BUILD_HOST="pvops",
+               KBUILD_BUILD_VERSION="1", CCACHE_BASEDIR=str(common.BUILD),
+               CCACHE_NOHASHDIR="1")
+    return env
+
+
+def unpacked(name: str) -> pathlib.Path:
+    """A tree under build/, unpacked from Debian's tarball if need be."""
+    tree = common.BUILD / name
+    if (tree / "Makefile").exists():
+        return tree
+    if not TARBALL.exists():
+        raise Failure(f"{TARBALL}: not there; install linux-source-6.12 "
+                      "(python3 -m tools.pvops.packages)")
+    if tree.exists():
+        raise Failure(f"{common.shown(tree)}: not a kernel tree; remove it")
+    common.need_space(common.BUILD, 2000, "unpacking the kernel")
+    say(f"unpacking {TARBALL.name} into {common.shown(tree)}")
+    partial = common.BUILD / f"{name}.partial"
+    subprocess.run(["rm", "-rf", partial], check=True)
+    partial.mkdir()
+    common.run_logged(["tar", "-xf", TARBALL, "-C", partial, "--strip-components=1"],
+                      common.LOG / f"unpack-{name}.log", what="unpacking the kernel")
+    partial.rename(tree)
+    return tree
+
+
+def vanilla_tree() -> pathlib.Path:
+    """The unpatched tree."""
+    with common.lock("tree-linux-vanilla"):
+        return unpacked("linux-vanilla")
+
+
+def fragment_paths(names: tuple[str, ...]) -> list[pathlib.Path]:
+    """Configuration fragments by their short names."""
+    return [FRAGMENTS / f"{name}.config" for name in names]
+
+
+def _wanted_symbols(fragments: list[pathlib.Path]) -> dict[str, tuple[str, str]]:
+    """Symbol -> (value, fragment); a later fragment overrides, as when merging."""
+    wanted = {}
+    for path in fragments:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if match := re.fullmatch(r"(CONFIG_\w+)=(.*)", line):
+                wanted[match[1]] = (match[2], path.name)
+            elif match := re.fullmatch(r"# (CONFIG_\w+) is not set", line):
+                wanted[match[1]] = ("n", path.name)
+    return wanted
+
+
+def lost_symbols(config: pathlib.Path, fragments: list[pathlib.Path]) -> list[str]:
+    """What the fragments ask for and the final configuration does not have."""
+    have = {}
+    for line in config.read_text(encoding="utf-8").splitlines():
+        if match := re.fullmatch(r"(CONFIG_\w+)=(.*)", line):
+            have[match[1]] = match[2]
+    return [f"{symbol}={value} ({where}) became {have.get(symbol, 'n')}"
+            for symbol, (value, where) in _wanted_symbols(fragments).items()
+            if have.get(symbol, "n") != value]
+
+
+def configure(tree: pathlib.Path, out: pathlib.Path, fragments: list[pathlib.Path],
+              check: bool = True) -> None:
+    """tinyconfig and fragments; complains about a symbol that did not survive.
+
+    A fragment asks for what its worlds need. When Kconfig drops a symbol the
+    kernel would still build, and fail much later, in a guest.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    env = make_environment()
+    log = common.LOG / f"config-{out.name}.log"
+    make = ["make", "-C", str(tree), f"O={out}", "CC=ccache gcc"]
+    config = out / ".config"
+    before = config.read_bytes() if config.exists() else b""
+    common.run_logged([*make, "tinyconfig"], log, what=f"configuring {out.name}", env=env)
+    merge = [str(tree / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(out),
+             str(config), *map(str, fragments)]
+    common.run_logged(merge, log, what=f"configuring {out.name}", env=env, cwd=tree)
+    common.run_logged([*make, "olddefconfig"], log, what=f"configuring {out.name}", env=env)
+    if check and (lost := lost_symbols(config, fragments)):
+        raise Failure(f"{common.shown(config)}: symbols did not survive: {'; '.join(lost)}")
+    if config.read_bytes() == before:
+        say(f"{out.name}: configuration unchanged")
+
+
+def compile_image(tree: pathlib.Path, out: pathlib.Path, targets: tuple[str, ...] = ("bzImage",)
+                  ) -> None:
+    """make, with a sign of life."""
+    jobs = os.cpu_count() or 1
+    common.run_logged(["make", "-C", str(tree), f"O={out}", f"-j{jobs}", "CC=ccache gcc",
+                       *targets],
+                      common.LOG / f"kernel-{out.name}.log", what=f"building {out.name}",
+                      count=("CC ", "AS "), env=make_environment())
+
+
+def _inputs(flavour: Flavour) -> str:
+    """A hash over everything that decides what the image is."""
+    paths = fragment_paths(flavour.fragments)
+    if flavour.patched:
+        paths += [common.ROOT / name for name in hooks.PAYLOAD if name != "Documentation"]
+        paths.append(common.ROOT / "patches")
+    tarball = TARBALL.stat() if TARBALL.exists() else None
+    compiler = subprocess.run(["gcc", "--version"], capture_output=True, text=True,
+                              check=False).stdout.split("\n")[0]
+    return common.digest_of(paths, repr(flavour), compiler,
+                            f"{tarball.st_size}" if tarball else "")
+
+
+def build(name: str = "main", force: bool = False) -> pathlib.Path:
+    """The image of a flavour, built if anything that goes into it changed."""
+    if name not in FLAVOURS:
+        raise Failure(f"no kernel {name}; there are: {' '.join(FLAVOURS)}")
+    flavour = FLAVOURS[name]
+    out = OUT / name
+    image, stamp = out / IMAGE, out / ".pvops-inputs"
+    with common.lock(f"tree-{flavour.tree}"):
+        inputs = _inputs(flavour)
+        if not force and image.exists() and stamp.exists() and stamp.read_text() == inputs:
+            return image
+        tree = unpacked(flavour.tree)
+        if flavour.patched:
+            say(integrate.integrate(tree))
+        common.need_space(common.BUILD, 1500, f"building the {name} kernel")
+        stamp.unlink(missing_ok=True)
+        say(f"building the {name} kernel in {common.shown(out)}")
+        configure(tree, out, fragment_paths(flavour.fragments))
+        compile_image(tree, out)
+        stamp.write_text(inputs)
+    say(f"{common.shown(image)}: {image.stat().st_size >> 10} KiB")
+    return image
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="tools.pvops.kernel", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="?", default="main", choices=FLAVOURS)
+    parser.add_argument("--force", action="store_true",
+                        help="run make even if nothing seems to have changed")
+    parser.add_argument("--config-only", action="store_true",
+                        help="stop before compiling")
+    args = parser.parse_args()
+    if args.config_only:
+        flavour = FLAVOURS[args.name]
+        with common.lock(f"tree-{flavour.tree}"):
+            tree = unpacked(flavour.tree)
+            if flavour.patched:
+                say(integrate.integrate(tree))
+            configure(tree, OUT / args.name, fragment_paths(flavour.fragments))
+        return
+    build(args.name, args.force)
+
+
+if __name__ == "__main__":
+    common.command(main)
