@@ -17,3 +17,14 @@ patch:
 .PHONY: test test-all
 test test-all:
 	@$(PYTHON) -m tools.pvops.suite $@ $(if $(ONLY),--only '$(ONLY)')
+
+# CHECKS="files patches" runs some of them.
+.PHONY: lint objcompare textcompare
+lint:
+	@$(PYTHON) -m tools.pvops.lint $(CHECKS)
+
+objcompare:
+	@$(PYTHON) -m tools.pvops.objcompare
+
+textcompare:
+	@$(PYTHON) -m tools.pvops.textcompare

@@ -77,7 +77,8 @@ def series(root: pathlib.Path = hooks.ROOT, date: float | None = None) -> str:
     for path, source in sorted(hooks.payload(root).items()):
         executable = bool(source.stat().st_mode & stat.S_IXUSR)
         diff += new_file(path, source.read_bytes(), executable)
-    mails = [mail(1, total, AUTHOR, when, _DIRECTORY_SUBJECT, _DIRECTORY_BODY, diff)]
+    body = f"{_DIRECTORY_BODY}\n\nSigned-off-by: {AUTHOR}"
+    mails = [mail(1, total, AUTHOR, when, _DIRECTORY_SUBJECT, body, diff)]
     for number, patch in enumerate(patches, 2):
         subject, body = patch.message()
         if not subject or not body:

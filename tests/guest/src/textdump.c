@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * textdump - write the running kernel's text to stdout
+ *
+ * The text in memory is not the text in vmlinux: alternatives, pv calls and
+ * static branches have been patched. What the CPU really runs is only to be
+ * had from /proc/kcore, and where it is only from /proc/kallsyms.
+ *
+ * Output: one line "pvops-text ADDRESS LENGTH\n" and LENGTH raw bytes.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int find_text(unsigned long *start, unsigned long *end)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	unsigned long address;
+	char line[1024], name[512], type;
+
+	if (!file) {
+		fprintf(stderr, "/proc/kallsyms: %s\n", strerror(errno));
+		return -1;
+	}
+	*start = *end = 0;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx %c %511s", &address, &type, name) != 3)
+			continue;
+		if (!strcmp(name, "_stext"))
+			*start = address;
+		else if (!strcmp(name, "_etext"))
+			*end = address;
+	}
+	fclose(file);
+	if (!*start || *end <= *start) {
+		fprintf(stderr, "/proc/kallsyms: no addresses of _stext and _etext\n");
+		return -1;
+	}
+	return 0;
+}
+
+/* Where in the core file an address is; 0 if no segment has all of it. */
+static off_t find_offset(int core, unsigned long start, unsigned long end)
+{
+	Elf64_Ehdr head;
+	Elf64_Phdr seg;
+	int i;
+
+	if (pread(core, &head, sizeof(head), 0) != sizeof(head) ||
+	    memcmp(head.e_ident, ELFMAG, SELFMAG))
+		return 0;
+	for (i = 0; i < head.e_phnum; i++) {
+		off_t at = head.e_phoff + (off_t)i * head.e_phentsize;
+
+		if (pread(core, &seg, sizeof(seg), at) != sizeof(seg))
+			return 0;
+		if (seg.p_type == PT_LOAD && start >= seg.p_vaddr &&
+		    end - seg.p_vaddr <= seg.p_memsz)
+			return seg.p_offset + (start - seg.p_vaddr);
+	}
+	return 0;
+}
+
+int main(void)
+{
+	unsigned long start, end, done;
+	static char block[1 << 16];
+	off_t offset;
+	int core;
+
+	if (find_text(&start, &end))
+		return 1;
+	core = open("/proc/kcore", O_RDONLY);
+	if (core < 0) {
+		fprintf(stderr, "/proc/kcore: %s\n", strerror(errno));
+		return 1;
+	}
+	offset = find_offset(core, start, end);
+	if (!offset) {
+		fprintf(stderr, "/proc/kcore: no segment has the kernel's text\n");
+		return 1;
+	}
+	printf("pvops-text %lx %lx\n", start, end - start);
+	for (done = 0; done < end - start;) {
+		size_t want = end - start - done;
+		ssize_t got;
+
+		if (want > sizeof(block))
+			want = sizeof(block);
+		got = pread(core, block, want, offset + done);
+		if (got <= 0) {
+			fprintf(stderr, "/proc/kcore: %s\n", got ? strerror(errno) : "short");
+			return 1;
+		}
+		if (fwrite(block, 1, got, stdout) != (size_t)got)
+			return 1;
+		done += got;
+	}
+	return fflush(stdout) ? 1 : 0;
+}
