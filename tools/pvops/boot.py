@@ -68,7 +68,7 @@ def boot_all(worlds: list[world.World], jobs: list[str], cpus: int,
                     say(f"{one.name}: {'ok' if result.ok else 'FAILED'}"
                         f" after {result.seconds:.1f} s")
                 now = time.monotonic()
-                if now - beat > HEARTBEAT:
+                if running and now - beat > HEARTBEAT:
                     beat = now
                     say("booting: " + ", ".join(f"{w.name} {now - at:.0f} s"
                                                 for w, at in running.values()))

@@ -25,9 +25,10 @@ GUEST_BEGINS = "PVOPS-HOST guest begins"
 GUEST_ENDED = "PVOPS-HOST guest ended"
 
 # A kernel or Xen record is written in one go, but anywhere: also into the
-# middle of a line that user space is just printing.
-_RECORD = re.compile(r"(?:\[ *\d+\.\d{6}\] |\(XEN\) )[^\n]*(?:\n|$)")
-_STAMP = re.compile(r"^\[ *\d+\.\d{6}\] ")
+# middle of a line that user space is just printing. (dN) is what a domain says
+# through Xen before it has a console.
+_RECORD = re.compile(r"(?:\[ *\d+\.\d{6}\] |\(XEN\) |\(d\d+\) )[^\n]*(?:\n|$)")
+_STAMP = re.compile(r"^(?:\(d\d+\) )?(?:\[ *\d+\.\d{6}\] )?")
 # Terminal control, as firmware and UEFI print it.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|c)")
 # No world may print any of these, whatever it is testing.

@@ -8,7 +8,7 @@ the only things here that are code:
     direct     QEMU's own emulation
     kvm        QEMU/KVM, inside an emulated machine with SVM
     xen-dom0   Xen in an emulated machine, the kernel is dom0
-    xen-domu   the same, the kernel is a PV domain made by xl
+    xen-domu   the same, the kernel is in a domain made by xl
 
 Everything is emulated: /dev/kvm of this machine is never used.
 """
@@ -60,11 +60,14 @@ class Host:
 class Expect:
     """What must be true in a world."""
     backend: str = ""                   # debugfs pvops/backend
-    signature: str = ""                 # regex, searched
-    audit: str = ""                     # regex, searched in the audit's verdict
+    # key of the guest's report -> regex, searched in the value
+    report: dict[str, str] = dataclasses.field(default_factory=dict)
+    # regexes, searched in each line of the kernel's log: in at least one, in
+    # exactly one, in none
     expect_lines: list[str] = dataclasses.field(default_factory=list)
     once_lines: list[str] = dataclasses.field(default_factory=list)
     forbid_lines: list[str] = dataclasses.field(default_factory=list)
+    # lines that look like a splat (report.SPLATS) and are none
     allow_lines: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -84,6 +87,7 @@ class World:
     cmdline: str = ""                   # added for the kernel under test
     qemu_args: list[str] = dataclasses.field(default_factory=list)
     guest_qemu_args: list[str] = dataclasses.field(default_factory=list)
+    domu_type: str = "pv"               # xl's: pv or pvh
     domu_config: list[str] = dataclasses.field(default_factory=list)
     uefi: bool = False                  # OVMF instead of SeaBIOS
     jobs: list[str] = dataclasses.field(default_factory=list)
@@ -149,9 +153,16 @@ def _read(name: str, chain: tuple[str, ...]) -> dict:
     base = _read(like, (*chain, name))
     # Which sets a world is part of is its own.
     base.pop("sets", None)
-    for table in ("host", "expect"):
-        data[table] = {**base.get(table, {}), **data.get(table, {})}
-    return {**base, **data}
+    return _over(base, data)
+
+
+def _over(base: dict, data: dict) -> dict:
+    """Settings over others, table by table."""
+    merged = {**base, **data}
+    for key, value in data.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merged[key] = _over(base[key], value)
+    return merged
 
 
 def _build(name: str, data: dict) -> World:
@@ -242,7 +253,7 @@ class _Machine:
     def xen_domu(self) -> list[str]:
         """The kernel under test as dom0, quiet, and once more in a domain."""
         config = [
-            'name = "guest"', 'type = "pv"',
+            'name = "guest"', f'type = "{self.world.domu_type}"',
             'kernel = "/guest/kernel"', 'ramdisk = "/guest/initrd"',
             f"memory = {self.world.memory}", f"vcpus = {self.world.cpus}",
             f"extra = '{self.cmdline}'",
@@ -484,10 +495,11 @@ def _judge_pvops(expect: Expect, got: dict[str, str],
     if expect.backend and got.get("backend") != expect.backend:
         problems.append(f"backend {got.get('backend', 'not reported')} "
                         f"instead of {expect.backend}")
-    for key in ("signature", "audit"):
-        pattern = getattr(expect, key)
-        if pattern and not re.search(pattern, got.get(key, "")):
-            problems.append(f"{key} is {got.get(key)!r}, not like {pattern!r}")
+    for key, pattern in expect.report.items():
+        if key not in got:
+            problems.append(f"{key} is not reported")
+        elif not re.search(pattern, got[key]):
+            problems.append(f"{key} is {got[key]!r}, not like {pattern!r}")
     for pattern in expect.expect_lines:
         if not any(re.search(pattern, line) for line in lines):
             problems.append(f"no line like {pattern!r}")
