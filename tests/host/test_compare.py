@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The comparisons must see a difference, and must not see one that is none."""
+
+import base64
+import gzip
+import pathlib
+import subprocess
+import tempfile
+import types
+import unittest
+
+from tools.pvops import common, elf, kconfig_matrix, lint, objcompare, objects, textcompare
+
+C = """
+extern int other(int);
+extern int table[];
+static const int local = 7;
+int function(int x)
+{{
+	asm volatile("1: ud2\\n"
+		     ".pushsection __bug_table, \\"aw\\"\\n"
+		     ".long 1b - .\\n .long 0\\n .word {line}\\n .word 1\\n"
+		     ".popsection");
+	return other(x) {more} + table[x] + local;
+}}
+"""
+
+
+class Objects(unittest.TestCase):
+    """objcompare on objects made here."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory(prefix="pvops-test.")
+        self.addCleanup(scratch.cleanup)
+        self.scratch = pathlib.Path(scratch.name)
+
+    def build(self, name, line=10, more="", flags=()):
+        path = self.scratch / f"{name}.c"
+        path.write_text(C.format(line=line, more=more))
+        out = self.scratch / f"{name}.o"
+        subprocess.run(["gcc", "-O2", "-fno-pic", "-mcmodel=kernel", "-c", *flags, "-o", out, path], check=True)
+        return elf.Elf(out)
+
+    def test_equal(self):
+        self.assertEqual([], objcompare.compare("x", self.build("a"), self.build("b")))
+
+    def test_a_moved_line_is_no_difference(self):
+        one, two = self.build("a", line=10), self.build("b", line=4711)
+        raw = [next(section.data for section in each.sections if section.name == "__bug_table")
+               for each in (one, two)]
+        self.assertNotEqual(*raw)
+        self.assertEqual([], objcompare.compare("x", one, two))
+
+    def test_code_of_equal_size(self):
+        said = objcompare.compare("x", self.build("a", more="* 3"), self.build("b", more="* 5"))
+        self.assertEqual([".text"], [one.section for one in said])
+        self.assertIn("bytes differ", said[0].text)
+
+    def test_size(self):
+        said = objcompare.compare("x", self.build("a", more="+ other(1)"), self.build("b"))
+        self.assertIn("size", said[0].text)
+
+    def test_only_a_relocation_differs(self):
+        other = self.build("a", flags=["-Dother=othex"])
+        said = objcompare.compare("x", other, self.build("b"))
+        self.assertTrue(any("relocations differ" in one.text and "othex" in one.text for one in said), said)
+
+    def test_new_section(self):
+        said = objcompare.compare("x", self.build("a", flags=["-ffunction-sections"]), self.build("b"))
+        self.assertEqual("sections", said[0].section)
+
+    def test_names(self):
+        for name, want in (("foo.12", "foo.N"), ("__UNIQUE_ID_alias123", "__UNIQUE_ID_aliasN"),
+                           ("pte_offset_map2", "pte_offset_map2"), ("vcpu4", "vcpu4"),
+                           ("__initcall__kmod_kvm__305_1042_init6", "__initcall__kmod_kvm__N_N_initN")):
+            self.assertEqual(want, objcompare.plain_name(name))
+
+    def test_not_elf(self):
+        (self.scratch / "a.o").write_bytes(b"no")
+        with self.assertRaisesRegex(common.Failure, "is not a 64-bit ELF file"):
+            elf.Elf(self.scratch / "a.o")
+
+
+class Warnings(unittest.TestCase):
+    """Reading build logs."""
+
+    LOG = """\
+  CC      mm/memory.o
+../../linux/mm/memory.c:10:5: warning: no previous prototype for 'x' [-Wmissing-prototypes]
+/tmp/k/mm/memory.c:12:5: warning: context imbalance in 'y' - unexpected unlock
+  CC      arch/x86/pvops/native-backend/rmw.o
+arch/x86/pvops/native-backend/rmw.o: warning: objtool: f+0x12: call to g() leaves .noinstr.text section
+vmlinux.o: warning: objtool: h+0x1: missing int3 after ret
+WARNING: modpost: vmlinux: section mismatch in reference: a+0x4 (section: .text) -> b
+../arch/x86/kernel/x.c:1:1: error: unknown type name 'foo'
+"""
+
+    def test_all_kinds_are_seen(self):
+        found = objects.warnings(self.LOG, pathlib.Path("/tmp/k"))
+        self.assertEqual(
+            ["mm/memory.c", "mm/memory.c", "arch/x86/pvops/native-backend/rmw.o", "vmlinux.o", "modpost",
+             "arch/x86/kernel/x.c"], [one.file.removeprefix("linux/") for one in found])
+        self.assertEqual("error", found[-1].kind)
+
+    def test_new_ones(self):
+        one = objects.Warning("a.c", "warning", "x", 1)
+        moved = objects.Warning("a.c", "warning", "x", 99)
+        other = objects.Warning("a.c", "warning", "y", 1)
+        self.assertEqual([], objects.new_warnings([one], [moved]))
+        self.assertEqual([one], objects.new_warnings([one, moved], [moved]))
+        self.assertEqual([other], objects.new_warnings([one, other], [moved]))
+
+    def test_change_config(self):
+        text = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_AB=m\n"
+        self.assertEqual({"AB": "m", "B": "y"}, objects.parse_config(objects.change_config(text, {"A": "n", "B": "y"})))
+
+
+class Lint(unittest.TestCase):
+    """The SPDX check and the data of what is allowed."""
+
+    def test_spdx(self):
+        for text, good in (("// SPDX-License-Identifier: GPL-2.0\nint x;\n", True),
+                           ("#!/bin/sh\n# SPDX-License-Identifier: GPL-2.0\n", True),
+                           ("/* SPDX-License-Identifier: GPL-2.0 */\n", True),
+                           (".. SPDX-License-Identifier: GPL-2.0\n", True),
+                           ("int x;\n", False), ("\n" * 8 + "// SPDX-License-Identifier: GPL-2.0\n", False),
+                           ("// SPDX-License-Identifier: Proprietary\n", False), ("", False)):
+            with self.subTest(text=text):
+                self.assertEqual(good, not lint.check_spdx("x", text.encode()))
+
+    def test_allowing_needs_a_reason(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write('[[allow]]\ncheck = "spdx"\nfile = "a"\ntext = "b"\n')
+            file.flush()
+            with self.assertRaisesRegex(common.Failure, "needs check, file, text and reason"):
+                lint.allowed(pathlib.Path(file.name))
+
+    def test_permitted_is_exact_about_check_and_file(self):
+        entries = [{"check": "spdx", "file": "a", "text": "b", "reason": "c"}]
+        self.assertTrue(lint.permitted(entries, "spdx", "a", "xbx"))
+        self.assertFalse(lint.permitted(entries, "spdx", "aa", "xbx"))
+        self.assertFalse(lint.permitted(entries, "compile", "a", "xbx"))
+        self.assertFalse(lint.permitted(entries, "spdx", "a", "x"))
+
+
+KCONFIG = """
+menuconfig PVOPS
+	bool "x"
+	depends on X86_64 && HAVE_IT
+	select OTHER
+	help
+	  config NOT_ONE
+if PVOPS
+config PVOPS_A
+	bool "a"
+	depends on JUMP_LABEL
+config PVOPS_B
+	bool "b"
+config PVOPS_C
+	bool "c" if !TESTS
+	depends on PVOPS_B
+	depends on KUNIT=y
+endif # PVOPS
+config OUTSIDE
+	bool
+"""
+
+
+class Kconfig(unittest.TestCase):
+    """Which combinations there are."""
+
+    def setUp(self):
+        self.options = kconfig_matrix.parse_kconfig(KCONFIG)
+        self.config = {"X86_64": "y", "HAVE_IT": "y", "JUMP_LABEL": "y", "KUNIT": "y"}
+
+    def names(self, variant, config):
+        return {"+".join(sorted(chosen)) for chosen in kconfig_matrix.plan(self.options, variant, config)}
+
+    def test_parse(self):
+        self.assertEqual({"PVOPS": ("X86_64", "HAVE_IT"), "PVOPS_A": ("PVOPS", "JUMP_LABEL"), "PVOPS_B": ("PVOPS",),
+                          "PVOPS_C": ("PVOPS", "PVOPS_B", "KUNIT=y"), "OUTSIDE": ()},
+                         {option.name: option.depends for option in self.options})
+
+    def test_every_closed_set(self):
+        self.options.pop()
+        want = {"", "PVOPS", "PVOPS+PVOPS_A", "PVOPS+PVOPS_B", "PVOPS+PVOPS_A+PVOPS_B", "PVOPS+PVOPS_B+PVOPS_C",
+                "PVOPS+PVOPS_A+PVOPS_B+PVOPS_C"}
+        self.assertEqual(want, self.names("base", self.config))
+        del self.config["JUMP_LABEL"]
+        self.assertEqual({name for name in want if "_A" not in name}, self.names("base", self.config))
+        self.config["KUNIT"] = "m"
+        self.assertEqual({"", "PVOPS", "PVOPS+PVOPS_B"}, self.names("base", self.config))
+
+    def test_variant(self):
+        self.options.pop()
+        self.assertEqual({"", "PVOPS", "PVOPS+PVOPS_A", "PVOPS+PVOPS_B", "PVOPS+PVOPS_B+PVOPS_C",
+                          "PVOPS+PVOPS_A+PVOPS_B+PVOPS_C"}, self.names("SMP=n", self.config))
+
+    def test_what_it_cannot_judge_is_said(self):
+        with self.assertRaisesRegex(common.Failure, r"cannot judge 'depends on A \|\| B'"):
+            kconfig_matrix.parse_kconfig("config X\n\tbool\n\tdepends on A || B\n")
+
+    def test_our_own_file(self):
+        text = (common.ROOT / "Kconfig").read_text()
+        options = {option.name for option in kconfig_matrix.parse_kconfig(text)}
+        self.assertIn("PVOPS", options)
+        self.assertEqual(options, {line.split()[1] for line in text.splitlines()
+                                   if line.startswith(("config ", "menuconfig "))})
+
+
+# A function with one site at 4, native on the fall-through, a pv call out of line.
+#  0: push   4: nop5   9: xchg   c: pop   d: ret   e: call   13: jmp c
+GOOD = {0: (4, "sub $0x8,%rsp"), 4: (5, "nopl 0x0(%rax,%rax,1)"), 9: (3, "xchg %rax,(%rdi)"),
+        0xc: (1, "pop %rax"), 0xd: (1, "ret"), 0xe: (5, "call 0x100"), 0x13: (2, "jmp 0xc")}
+
+
+def code(table):
+    """Instructions by address."""
+    return {at: textcompare.Instruction(at, size, text) for at, (size, text) in table.items()}
+
+
+class FakeKernel:
+    """Names and bytes for the checks; no ELF file."""
+
+    def __init__(self, table, there=b"\x0f\x1f\x44\x00\x00"):
+        self.code, self.there = code(table), there
+        function = types.SimpleNamespace(name="f", value=0, size=0x15)
+        self.by_base = {"f": [function]}
+
+    def bytes_at(self, _address, size):
+        return self.there[:size]
+
+    def name_of(self, target):
+        return {0x100: "pv_op", 0x200: "helper", None: "indirect"}.get(target, "?")
+
+    def disassemble(self, _function):
+        return self.code
+
+    @property
+    def function(self):
+        return self.by_base["f"][0]
+
+
+class Text(unittest.TestCase):
+    """textcompare on small pieces of code."""
+
+    def site(self, table, there=b"\x0f\x1f\x44\x00\x00"):
+        kernel = FakeKernel(table, there)
+        return textcompare.check_site(kernel, kernel.function, kernel.code, 4, 0xe)
+
+    def test_good_site(self):
+        site = self.site(GOOD)
+        self.assertEqual(("", "xchg %rax,(%rdi)"), (site.problem, site.native))
+
+    def test_site_that_jumps(self):
+        site = self.site({**GOOD, 4: (5, "jmp 0xe")}, b"\xe9\x05\x00\x00\x00")
+        self.assertIn("is not a no-op", site.problem)
+
+    def test_call_before_the_native_instruction(self):
+        table = {**GOOD, 9: (5, "call 0x200"), 0xe: (3, "xchg %rax,(%rdi)"), 0x11: (1, "ret")}
+        del table[0xc], table[0xd], table[0x13]
+        self.assertIn("call helper between", self.site(table).problem)
+
+    def test_jump_before_the_native_instruction(self):
+        table = {**GOOD, 9: (2, "jmp 0x20"), 0x20: (3, "lock cmpxchg %rdx,(%rdi)"), 0x23: (1, "ret")}
+        self.assertIn("jmp 0x20 between", self.site(table).problem)
+
+    def test_no_native_instruction(self):
+        self.assertIn("no native instruction", self.site({**GOOD, 9: (3, "mov %rax,(%rdi)")}).problem)
+
+    def compare(self, ours, base):
+        return textcompare.compare(FakeKernel(ours), FakeKernel(base), [FakeKernel(ours).function])
+
+    def test_out_of_line_call_is_not_counted(self):
+        base = {0: (9, "sub $0x8,%rsp"), 9: (3, "xchg %rax,(%rdi)"), 0xc: (1, "pop %rax"), 0xd: (1, "ret")}
+        differences, equal = self.compare(GOOD, base)
+        self.assertEqual(([], 1), (differences, len(equal)))
+
+    def test_call_and_jump_on_the_path_are(self):
+        base = {0: (9, "sub $0x8,%rsp"), 9: (3, "xchg %rax,(%rdi)"), 0xc: (1, "pop %rax"), 0xd: (1, "ret")}
+        differences, _ = self.compare({**GOOD, 4: (5, "call 0x200")}, base)
+        self.assertIn("more calls: helper ×1", differences[0].text)
+        differences, _ = self.compare({**GOOD, 4: (5, "jmp 0xc")}, base)
+        self.assertIn("1 jumps, unpatched 0", differences[0].text)
+        # A tail call is a call.
+        differences, _ = self.compare({**GOOD, 0xd: (1, "jmp 0x200")}, base)
+        self.assertIn("more calls: helper ×1", differences[0].text)
+
+    def test_indirect_call(self):
+        differences, _ = self.compare({**GOOD, 0: (4, "call *0x10(%rax)")}, GOOD)
+        self.assertIn("more calls: indirect ×1", differences[0].text)
+
+    def test_conditional_paths_are_followed(self):
+        table = {**GOOD, 0: (4, "je 0xe")}
+        differences, _ = self.compare(table, GOOD)
+        self.assertIn("pv_op ×1", differences[0].text)
+
+    def test_disassembly(self):
+        text = ("ffffffff81000000:\tf0 48 0f b1 0f       \tlock cmpxchg %rcx,(%rdi)\n"
+                "ffffffff81000005:\t2e e8 00 01 00 00    \tcs call 0xffffffff8100010b\n"
+                "ffffffff8100000b:\tff 15 00 00 00 00    \tcall *0x0(%rip)        # 0xffffffff81000011\n")
+        one, two, three = textcompare.parse_disassembly(text).values()
+        self.assertTrue(textcompare.NATIVE.match(one.text))
+        self.assertEqual((True, 0xffffffff8100010b, 6), (two.is_call, two.target, two.size))
+        self.assertEqual((True, None), (three.is_call, three.target))
+
+    def test_dump(self):
+        raw = b"pvops-text ffffffff81000000 4\nabcd"
+        lines = ["TEXT:" + line for line in base64.encodebytes(gzip.compress(raw)).decode().splitlines()]
+        self.assertEqual((0xffffffff81000000, b"abcd"),
+                         textcompare.parse_dump(textcompare.unwrap(["noise", *lines, "ok textdump"])))
+        for bad, said in (([], "sent no text"), ([lines[0][:-8]], "damaged"), (["TEXT:@@@@"], "damaged")):
+            with self.subTest(said=said), self.assertRaisesRegex(common.Failure, said):
+                textcompare.unwrap(bad)
+        with self.assertRaisesRegex(common.Failure, "damaged"):
+            textcompare.parse_dump(raw[:-1])
+
+
+if __name__ == "__main__":
+    unittest.main()

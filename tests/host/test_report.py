@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What is read from a console, above all from one that is damaged or cut short."""
+
+import pathlib
+import tempfile
+import unittest
+
+from unittest import mock
+
+from tools.pvops import common, packages, report, world
+
+
+def stamped(lines, start=1.0):
+    """Lines as the kernel prints them."""
+    return "".join(f"[{start + number / 1000:12.6f}] {line}\n" for number, line in enumerate(lines))
+
+
+KTAP = ["KTAP version 1", "1..2",
+        "    KTAP version 1", "    # Subtest: pvops_choose", "    1..3", "    ok 1 first", "    ok 2 second # SKIP why",
+        "    ok 3 third", "# pvops_choose: pass:2 fail:0 skip:1 total:3", "ok 1 pvops_choose",
+        "    KTAP version 1", "    # Subtest: pvops_audit", "    1..1", "    ok 1 sites", "ok 2 pvops_audit"]
+GUEST = """PVOPS-BEGIN report
+backend: native
+why: nothing else: found
+cpus: 2
+PVOPS-END report
+PVOPS-BEGIN job clock
+# a comment
+ok monotonic
+not ok steady - went back by 5 ns
+skip far - no second node
+PVOPS-END job clock rc=1
+PVOPS-DONE
+"""
+
+
+def console(kernel=None, guest=GUEST):
+    """A whole parsed console."""
+    return report.parse((stamped(KTAP if kernel is None else kernel) + guest).encode())
+
+
+class Good(unittest.TestCase):
+    """A console as it should be."""
+
+    def test_report(self):
+        self.assertEqual({"backend": "native", "why": "nothing else: found", "cpus": "2"}, console().report)
+        self.assertTrue(console().done)
+
+    def test_job(self):
+        job = console().jobs["clock"]
+        self.assertEqual([("ok", "monotonic", ""), ("not ok", "steady", "went back by 5 ns"),
+                          ("skip", "far", "no second node")],
+                         [(check.state, check.name, check.reason) for check in job.checks])
+        self.assertEqual((1, ["steady"]), (job.rc, [check.name for check in job.failed]))
+
+    def test_suites(self):
+        suites = console().suites
+        self.assertEqual(["pvops_choose", "pvops_audit"], list(suites))
+        self.assertEqual((True, ["first", "third"], ["second"]),
+                         (suites["pvops_choose"].ok, suites["pvops_choose"].passed, suites["pvops_choose"].skipped))
+        self.assertEqual([], report.kunit_problems(suites, ["pvops_choose", "pvops_audit"]))
+
+    def test_carriage_returns_and_escapes(self):
+        raw = ("\x1b[2J" + stamped(KTAP) + GUEST).replace("\n", "\r\n").encode()
+        self.assertEqual(console().report, report.parse(raw).report)
+        self.assertEqual(set(console().suites), set(report.parse(raw).suites))
+
+    def test_nested(self):
+        # The host's own kernel has suites and reports too; they are not the guest's.
+        outer = stamped(["KTAP version 1", "    # Subtest: other", "    not ok 1 x", "not ok 1 other"])
+        raw = outer + "PVOPS-HOST starting\n" + report.GUEST_BEGINS + "\n" + stamped(KTAP) + GUEST + \
+            report.GUEST_ENDED + " rc=0\nPVOPS-BEGIN report\nbackend: wrong\nPVOPS-END report\n"
+        got = report.parse(raw.encode())
+        self.assertEqual("native", got.report["backend"])
+        self.assertEqual(["pvops_choose", "pvops_audit"], list(got.suites))
+        self.assertIn("starting", got.host)
+
+
+class Damaged(unittest.TestCase):
+    """A console that must not be taken for a good one."""
+
+    def test_empty_and_garbage(self):
+        for raw in (b"", b"\xff\xfe\x00" * 100, b"\n" * 50):
+            got = report.parse(raw)
+            self.assertEqual(({}, {}, {}, False), (got.report, got.jobs, got.suites, got.done))
+            self.assertEqual(["KUnit suite a did not run"], report.kunit_problems(got.suites, ["a"]))
+
+    def test_every_truncation_is_noticed(self):
+        whole = (stamped(KTAP) + GUEST).encode()
+        for cut in range(len(whole) - 1):
+            got = report.parse(whole[:cut])
+            self.assertFalse(got.done, f"cut at {cut}")
+
+    def test_job_that_did_not_end(self):
+        got = console(guest=GUEST.split("PVOPS-END job")[0])
+        self.assertIsNone(got.jobs["clock"].rc)
+
+    def test_truncated_ktap(self):
+        # Cut inside the first suite, and inside the second.
+        got = console(kernel=KTAP[:6])
+        self.assertEqual(["KUnit suite pvops_choose started and did not end", "KUnit suite pvops_audit did not run"],
+                         report.kunit_problems(got.suites, ["pvops_choose", "pvops_audit"]))
+        got = console(kernel=KTAP[:-1])
+        self.assertEqual(["KUnit suite pvops_audit started and did not end"],
+                         report.kunit_problems(got.suites, ["pvops_choose", "pvops_audit"]))
+
+    def test_failed_case(self):
+        lines = [line.replace("    ok 3 third", "    not ok 3 third").replace("ok 1 pvops_choose", "not ok 1 pvops_choose")
+                 for line in KTAP]
+        self.assertEqual(["KUnit pvops_choose: third failed"],
+                         report.kunit_problems(console(kernel=lines).suites, ["pvops_choose", "pvops_audit"]))
+
+    def test_failed_suite_without_a_failed_case(self):
+        lines = [line.replace("ok 2 pvops_audit", "not ok 2 pvops_audit") for line in KTAP]
+        self.assertEqual(["KUnit suite pvops_audit failed"],
+                         report.kunit_problems(console(kernel=lines).suites, ["pvops_audit"]))
+
+    def test_suite_in_which_all_was_skipped(self):
+        lines = [line.replace("    ok 1 sites", "    ok 1 sites # SKIP none") for line in KTAP]
+        self.assertEqual(["KUnit suite pvops_audit passed no test"],
+                         report.kunit_problems(console(kernel=lines).suites, ["pvops_audit"]))
+
+    def test_failure_outside_the_list_counts(self):
+        lines = [*KTAP, "    # Subtest: foreign", "    not ok 1 x", "not ok 3 foreign"]
+        self.assertEqual(["KUnit foreign: x failed"], report.kunit_problems(console(kernel=lines).suites, []))
+
+    def test_kernel_message_inside_a_job_line(self):
+        guest = GUEST.replace("ok monotonic\n", "ok mono" + stamped(["hrtimer: interrupt took 1 ns"]) + "tonic\n")
+        self.assertEqual("monotonic", console(guest=guest).jobs["clock"].checks[0].name)
+
+    def test_splats(self):
+        for line in ("WARNING: CPU: 0 PID: 1 at kernel/x.c:1", "BUG: unable to handle page fault",
+                     "Kernel panic - not syncing: x", "Call Trace:", "Oops: 0000 [#1]",
+                     "general protection fault, maybe for address 0x0"):
+            with self.subTest(line=line):
+                self.assertEqual(1, len(console(kernel=[*KTAP, line]).splats([])))
+        self.assertEqual([], console().splats([]))
+        self.assertEqual([], console(kernel=["WARNING: known"]).splats(["WARNING: known"]))
+
+
+class Data(unittest.TestCase):
+    """The tree's own data."""
+
+    def test_every_world_loads(self):
+        names = world.names()
+        for needed in ("bare", "tcg", "uefi", "kvm-npt", "kvm-shadow", "xen-dom0", "xen-domU"):
+            self.assertIn(needed, names)
+        loaded = [world.load(name) for name in names]
+        self.assertTrue(any(one.cpus >= 4 for one in loaded if "default" in one.sets))
+        for one in loaded:
+            self.assertTrue(one.timeout > 0 and one.about, one.name)
+
+    def test_suites_that_must_run(self):
+        wanted = report.wanted_suites()
+        self.assertTrue(wanted)
+        sources = "".join(path.read_text() for path in (common.ROOT / "kunit").glob("*.c"))
+        for name in wanted:
+            self.assertIn(f'"{name}"', sources)
+
+
+class Packages(unittest.TestCase):
+    """Packages missing, without and with root."""
+
+    def test_without_root_it_is_one_line(self):
+        with mock.patch.object(packages.os, "geteuid", return_value=1000), \
+                mock.patch.object(packages, "missing", return_value=["flex", "bison"]), \
+                self.assertRaisesRegex(common.Failure, "flex bison; as root: apt-get install flex bison") as caught:
+            packages.install(["flex", "bison"])
+        self.assertNotIn("\n", str(caught.exception))
+
+    def test_nothing_missing_runs_nothing(self):
+        with mock.patch.object(packages, "missing", return_value=[]), \
+                mock.patch.object(packages.common, "run_logged") as run:
+            packages.install(["flex"])
+        run.assert_not_called()
+
+    def test_what_dpkg_does_not_know_is_missing(self):
+        self.assertEqual(["no-such-package-pvops"], packages.missing(["dpkg", "no-such-package-pvops"]))
+
+    def test_no_space(self):
+        with tempfile.TemporaryDirectory() as scratch, self.assertRaisesRegex(
+                common.Failure, r"MiB free, unpacking needs 1000000000 MiB; free some disk space"):
+            common.need_space(pathlib.Path(scratch), 1_000_000_000, "unpacking")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Our real series on the real 6.12 tree: in, again, out, by mail, and half of it."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from tests.host import trees
+from tools.pvops import common, hooks, integrate, kernel
+
+
+def make(*arguments):
+    """Our make, as a user calls it."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    return subprocess.run(["make", "-s", "--no-print-directory", *arguments], cwd=common.ROOT, env=environment,
+                          capture_output=True, text=True, check=False)
+
+
+class Tree(unittest.TestCase):
+    """On a hard-linked copy: integration replaces files and never writes into one."""
+
+    @classmethod
+    def setUpClass(cls):
+        vanilla = kernel.vanilla_tree()
+        cls.vanilla = vanilla
+        scratch = tempfile.TemporaryDirectory(prefix="pvops-tree.", dir=common.BUILD)
+        cls.addClassCleanup(scratch.cleanup)
+        cls.scratch = pathlib.Path(scratch.name)
+        cls.kdir = cls.scratch / "linux"
+        subprocess.run(["cp", "-al", vanilla, cls.kdir], check=True)
+
+    def same_as_vanilla(self):
+        done = subprocess.run(["diff", "-rq", self.kdir, self.vanilla], capture_output=True, text=True, check=False)
+        self.assertEqual((0, ""), (done.returncode, done.stdout))
+
+    def parts(self, top):
+        """A copy of just the files that hooks touch, and what says it is a 6.12 tree."""
+        for name in ["Makefile", "arch/x86/Kconfig", *hooks.hooked_files(hooks.read_series())]:
+            if (self.vanilla / name).exists():
+                (top / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(self.vanilla / name, top / name)
+        return top
+
+    def test_in_again_and_out(self):
+        done = make("integrate", f"KDIR={self.kdir}")
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.assertIn(": integrated into Linux 6.12.", done.stdout)
+        for path, source in hooks.payload().items():
+            self.assertEqual(source.read_bytes(), (self.kdir / path).read_bytes())
+        for path in hooks.hooked_files(hooks.read_series()):
+            self.assertNotEqual((self.vanilla / path).read_bytes(), (self.kdir / path).read_bytes())
+        done = make("integrate", f"KDIR={self.kdir}")
+        self.assertEqual(0, done.returncode)
+        self.assertIn("already integrated", done.stdout)
+        done = make("deintegrate", f"KDIR={self.kdir}")
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.same_as_vanilla()
+
+    def test_every_half_is_refused(self):
+        patches = hooks.read_series()
+        for count in range(1, len(patches) + 1):
+            top = self.parts(self.scratch / f"half{count}")
+            for patch in patches[:count]:
+                subprocess.run(["patch", "-s", "-p1", "-d", top], input=patch.text.encode(), check=True)
+            before = trees.snapshot(top)
+            done = make("integrate", f"KDIR={top}")
+            self.assertNotEqual(0, done.returncode)
+            self.assertRegex(done.stderr, rf"half-patched: it has {count} of {len(patches)} hooks")
+            self.assertEqual(before, trees.snapshot(top))
+
+    def test_each_hook_that_does_not_apply_is_named(self):
+        for number, patch in enumerate(hooks.read_series()):
+            with self.subTest(patch=patch.name):
+                top = self.parts(self.scratch / f"bad{number}")
+                victim = next(path for path in patch.files() if (top / path).exists())
+                (top / victim).write_text("nothing a hook could hold on to\n")
+                before = trees.snapshot(top)
+                done = make("integrate", f"KDIR={top}")
+                self.assertNotEqual(0, done.returncode)
+                # An earlier hook may touch the same file and be the one that is named.
+                self.assertIn(f"does not apply to", done.stderr)
+                self.assertIn(victim, done.stderr)
+                self.assertEqual(before, trees.snapshot(top))
+
+    def test_git_am_gives_what_integrate_gives(self):
+        mbox = self.scratch / "series.mbox"
+        done = make("patch", f"OUT={mbox}")
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        top = self.parts(self.scratch / "git")
+        git = ["git", "-C", top, "-c", "user.name=T", "-c", "user.email=t@example.org"]
+        for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "6.12"], ["am", "-q", mbox]):
+            done = subprocess.run([*git, *arguments], capture_output=True, text=True, check=False)
+            self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        done = subprocess.run([*git, "log", "--format=%s"], capture_output=True, text=True, check=True)
+        self.assertEqual(len(hooks.read_series()) + 2, len(done.stdout.splitlines()))
+        other = self.parts(self.scratch / "other")
+        integrate.integrate(other)
+        want = trees.snapshot(other)
+        want.pop(integrate.RECORD)
+        self.assertEqual(want, trees.snapshot(top))
+
+    def test_user_errors_are_one_line(self):
+        for arguments, said in ((["integrate"], "which tree"), (["integrate", "KDIR=/nowhere"], "no such directory"),
+                                (["integrate", f"KDIR={common.ROOT / 'worlds'}"], "not a kernel source tree"),
+                                (["patch", "OUT=/proc/x/y"], "pvops: patch: /proc/x")):
+            with self.subTest(arguments=arguments):
+                done = make(*arguments)
+                self.assertNotEqual(0, done.returncode)
+                ours = [line for line in done.stderr.splitlines() if line.startswith("pvops: ")]
+                self.assertEqual(1, len(ours))
+                self.assertIn(said, ours[0])
+                self.assertNotIn("Traceback", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
