@@ -28,3 +28,10 @@ objcompare:
 
 textcompare:
 	@$(PYTHON) -m tools.pvops.textcompare
+
+.PHONY: kconfig-matrix kunit
+kconfig-matrix:
+	@$(PYTHON) -m tools.pvops.kconfig_matrix
+
+kunit:
+	@$(PYTHON) -m tools.pvops.kunit run

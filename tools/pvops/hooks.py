@@ -27,7 +27,7 @@ ASM_SOURCE = "include/asm"
 ASM_TARGET = "arch/x86/include/asm"
 
 # Left by editors, version control and builds: never part of the kernel tree.
-_SKIP = re.compile(r"(^\.)|(~$)|(\.(orig|rej|swp|o|a|ko|mod|pyc|cmd|d)$)|(^__pycache__$)")
+_SKIP = re.compile(r"(^\.(?!kunitconfig$))|(~$)|(\.(orig|rej|swp|o|a|ko|mod|pyc|cmd|d)$)|(^__pycache__$)")
 
 
 class DoesNotApply(Problem):
