@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The guest jobs: build them, run them in a world, judge what they say.
+
+    jobs --out DIR                      fill a directory for the initramfs
+    jobs run --world W [--jobs A,B]     boot the world and judge
+
+A job's own verdict is not the last word. Some of the kernel's selftests fail
+or skip on an unmodified kernel in some world; tests/guest/expected.toml lists
+them with the reason, so that a new failure and a new skip both stand out.
+"""
+
+import argparse
+import dataclasses
+import fnmatch
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tomllib
+
+from . import common
+from .common import Failure, say
+
+GUEST = common.ROOT / "tests" / "guest"
+EXPECTED = GUEST / "expected.toml"
+LIB = "usr/lib/pvops"
+# What a world is put through when nobody says otherwise. opcost only means
+# something under -icount, see tools/pvops/cost.py.
+JOBS = ("clock", "timer", "hotplug", "container", "mmstress", "selftests")
+# How long they may take on the emulated machine itself; nested ones have twice
+# that. For when something hangs: nothing is as slow as this.
+SECONDS = {"selftests": 600, "mmstress": 120}
+SECONDS_OTHER = 60
+CFLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
+# No C library: what it would do at start is not the kernel's.
+BARE = {"tiny": ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-nostdlib",
+                 "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie",
+                 "-Wl,--build-id=none")}
+# A check that would take the machine down is not made: the job skips it.
+STATES = {"fail": "not ok", "skip": "skip", "crash": "skip"}
+
+
+# ---- building
+
+
+def _compile(source: pathlib.Path, target: pathlib.Path) -> None:
+    flags = BARE.get(source.stem, CFLAGS)
+    done = subprocess.run(["gcc", *flags, "-o", target, source],
+                          capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failure(f"{common.shown(source)} does not compile:\n{done.stderr.rstrip()}")
+
+
+def _source_tree() -> pathlib.Path:
+    """A 6.12 tree to take the selftests from: they are the same in both."""
+    for name in ("linux", "linux-vanilla"):
+        tree = common.BUILD / name
+        if (tree / "tools/testing/selftests/x86/Makefile").exists():
+            return tree
+    from . import kernel    # only a tree that is not there yet needs it
+    return kernel.vanilla_tree()
+
+
+def _selftests(out: pathlib.Path) -> None:
+    """The x86 selftests by their own Makefile, with the libraries they need."""
+    tree = _source_tree()
+    objects = common.BUILD / "selftests"
+    log = common.LOG / "selftests-build.log"
+    common.need_space(objects, 200, "building the kernel's selftests")
+    env = {k: v for k, v in os.environ.items()
+           if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "O", "KBUILD_OUTPUT")}
+    common.run_logged(["make", "-s", "-C", tree, f"O={objects}", "headers"], log,
+                      what="kernel headers for the selftests", env=env)
+    common.run_logged(["make", "-s", "-C", tree / "tools/testing/selftests",
+                       "TARGETS=x86", "FORCE_TARGETS=1", f"O={objects}", "all"],
+                      log, what="the kernel's x86 selftests", env=env)
+    programs = sorted(path for path in (objects / "kselftest/x86").iterdir()
+                      if path.is_file() and re.search(r"_(32|64)$", path.name))
+    for bits in ("32", "64"):
+        if not any(path.name.endswith(bits) for path in programs):
+            raise Failure(f"no {bits}-bit selftest was built (gcc-multilib and "
+                          f"libc6-dev-i386 installed?); see {common.shown(log)}")
+    target = out / LIB / "selftests"
+    target.mkdir(parents=True)
+    for program in programs:
+        subprocess.run(["strip", "--strip-debug", "-o", target / program.name, program],
+                       check=True)
+    _libraries(out, programs)
+
+
+def _libraries(out: pathlib.Path, programs: list[pathlib.Path]) -> None:
+    """Loaders and libraries where the programs' loaders look for them."""
+    wanted: set[str] = set()
+    for program in programs:
+        listing = subprocess.run(["ldd", program], capture_output=True, text=True,
+                                 check=False).stdout
+        wanted |= set(re.findall(r"(/\S+) \(0x", listing))
+    # pthread_exit() opens it only when it happens
+    for directory in {os.path.dirname(path) for path in wanted if "libc.so" in path}:
+        wanted.add(f"{directory}/libgcc_s.so.1")
+    for path in sorted(wanted):
+        if os.path.exists(path):
+            target = out / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+            target.chmod(0o755)
+
+
+def fill(out: pathlib.Path) -> None:
+    """Put everything the jobs need under a directory: DIR/jobs, DIR/usr, ..."""
+    (out / LIB).mkdir(parents=True, exist_ok=True)
+    (out / "jobs").mkdir(exist_ok=True)
+    for source in sorted((GUEST / "src").glob("*.c")):
+        _compile(source, out / LIB / source.stem)
+    for script in sorted((GUEST / "jobs").iterdir()):
+        check = subprocess.run(["sh", "-n", script], capture_output=True, text=True,
+                               check=False)
+        if check.returncode:
+            raise Failure(f"{common.shown(script)}: {check.stderr.strip()}")
+        target = out / "jobs" / script.name
+        shutil.copyfile(script, target)
+        target.chmod(0o755)
+    _selftests(out)
+
+
+# ---- what is expected
+
+
+@dataclasses.dataclass
+class Expectation:
+    """One check that is known not to pass on an unmodified kernel."""
+    job: str
+    check: str
+    worlds: list[str]
+    state: str                  # as the job says it
+    crash: bool                 # not to be tried
+    reason: str
+
+    def applies(self, world: str, job: str) -> bool:
+        """Whether it is about this world and this job."""
+        return job == self.job and any(fnmatch.fnmatchcase(world, w) for w in self.worlds)
+
+
+def _entries(path: pathlib.Path, table: str, keys: set[str]) -> list[dict]:
+    """The entries of one table, each complete and with a reason."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise Failure(f"{common.shown(path)}: {error}") from None
+    if unknown := set(data) - {"expect", "machine"}:
+        raise Failure(f"{common.shown(path)}: {unknown.pop()}: no such table")
+    for number, entry in enumerate(data.get(table, []), 1):
+        where = f"{common.shown(path)}: {table} {number}"
+        if set(entry) != keys:
+            raise Failure(f"{where}: must have {', '.join(sorted(keys))} and no more")
+        if not entry["reason"].strip():
+            raise Failure(f"{where}: no reason given")
+        if entry.get("state", "fail") not in STATES:
+            raise Failure(f"{where}: state is {' or '.join(STATES)}")
+        entry["reason"] = " ".join(entry["reason"].split())
+    return data.get(table, [])
+
+
+def load_expected(path: pathlib.Path = EXPECTED) -> list[Expectation]:
+    """Read the list; every entry says what, where, and why."""
+    entries = _entries(path, "expect", {"job", "checks", "worlds", "state", "reason"})
+    return [Expectation(entry["job"], check, entry["worlds"], STATES[entry["state"]],
+                        entry["state"] == "crash", entry["reason"])
+            for entry in entries for check in entry["checks"]]
+
+
+def cpu_without(jobs: list[str], path: pathlib.Path = EXPECTED) -> list[str]:
+    """CPU features that these jobs cannot be run with on the emulated machine."""
+    entries = _entries(path, "machine", {"job", "cpu_without", "reason"})
+    return sorted({feature for entry in entries if entry["job"] in jobs
+                   for feature in entry["cpu_without"]})
+
+
+@dataclasses.dataclass
+class Verdict:
+    """How a job went in a world, against what was expected."""
+    job: str
+    passed: list[str] = dataclasses.field(default_factory=list)
+    expected: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
+    skipped: int = 0
+    failures: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
+def judge(world: str, job: str, rc: int | None, checks: list,
+          expected: list[Expectation]) -> Verdict:
+    """Compare a job's checks with the list.
+
+    A job ends with 1 if one of its checks failed. That alone is not held
+    against it when each failed check was expected.
+    """
+    verdict = Verdict(job)
+    known = {e.check: e for e in expected if e.applies(world, job)}
+    for check in checks:
+        entry = known.pop(check.name, None)
+        because = f" - {check.reason}" if check.reason else ""
+        if check.state == "ok":
+            verdict.passed.append(check.name)
+            if entry:
+                verdict.notes.append(f"{check.name} passed, listed as {entry.state!r} "
+                                     f"({entry.reason})")
+        elif entry and entry.state == check.state:
+            verdict.expected.append((check.name, check.state, entry.reason))
+            verdict.skipped += check.state == "skip"
+        else:
+            verdict.failures.append(f"{check.state} {check.name}{because}")
+    verdict.notes += [f"{name} is listed and did not run" for name in known]
+    if not checks:
+        verdict.failures.append("no check was made")
+    failed = [check for check in checks if check.state == "not ok"]
+    if rc is None:
+        verdict.failures.append("did not come to its end")
+    elif rc and not failed:
+        verdict.failures.append(f"ended with {rc}, and no check says why")
+    elif rc > 1:
+        verdict.failures.append(f"ended with {rc}")
+    return verdict
+
+
+# ---- running
+
+
+def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
+        extra: str, cpus: int | None, timeout: float | None) -> int:
+    """Boot the world with the jobs, print, and write the report."""
+    from . import report, world     # --out must work while they change
+
+    expected = load_expected()
+    for job in jobs:
+        if not (GUEST / "jobs" / job).exists():
+            names = " ".join(sorted(p.name for p in (GUEST / "jobs").iterdir()))
+            raise Failure(f"no job {job}; there are: {names}")
+    if crash := [e.check for e in expected
+                 if e.crash and any(e.applies(world_name, job) for job in jobs)]:
+        extra = f"{extra} pvops.skip={','.join(crash)}".strip()
+    description = world.load(world_name)
+    for feature in cpu_without(jobs):
+        if f"-{feature}" not in description.cpu.split(","):
+            say(f"{world_name}: without {feature}, as {common.shown(EXPECTED)} says")
+            description.cpu += f",-{feature}"
+    if timeout is None:
+        nested = description.kind != "direct"
+        seconds = sum(SECONDS.get(job, SECONDS_OTHER) for job in jobs)
+        timeout = description.timeout + seconds * (2 if nested else 1)
+    # A kernel of one's own must not overwrite what `make boot` logged.
+    log = common.LOG / f"jobs-{world_name}{'-other' if kernel else ''}.log"
+    say(f"{world_name}: {', '.join(jobs)} (at most {timeout:.0f} s)")
+    try:
+        result = world.run(description, jobs, kernel=kernel, extra_cmdline=extra,
+                           cpus=cpus, timeout=timeout, log=log)
+    finally:
+        world.stop_all()
+
+    verdicts = []
+    for job in jobs:
+        seen = result.jobs.get(job)
+        verdicts.append(judge(world_name, job, seen.rc if seen else None,
+                              seen.checks if seen else [], expected))
+    # A job's failed checks are judged above, with what is expected in mind.
+    problems = [p for p in result.problems if not p.startswith("job ")]
+    failed = sum(len(v.failures) for v in verdicts) + len(problems)
+
+    for verdict in verdicts:
+        state = "FAILED" if verdict.failures else "ok"
+        print(f"{world_name}: {verdict.job}: {state}: {len(verdict.passed)} passed, "
+              f"{len(verdict.expected)} not passing as expected, "
+              f"{len(verdict.failures)} failures")
+        for text in verdict.failures:
+            print(f"    FAILED {text}")
+        for name, how, reason in verdict.expected:
+            print(f"    expected: {how} {name} ({reason})")
+        for text in verdict.notes:
+            print(f"    note: {text}")
+    for text in problems:
+        print(f"{world_name}: FAILED {text}")
+    report.write_json(common.REPORT / f"jobs-{world_name}.json", {
+        "world": world_name, "ok": not failed, "seconds": round(result.seconds, 1),
+        "backend": result.report.get("backend"), "log": common.shown(result.log),
+        "kernel": str(kernel) if kernel else "default",
+        "release": result.report.get("release"), "problems": problems,
+        "jobs": [{
+            "job": v.job, "ok": not v.failures, "passed": v.passed,
+            "expected": [{"check": n, "state": s, "reason": r} for n, s, r in v.expected],
+            "failures": v.failures, "notes": v.notes} for v in verdicts]})
+    passed = sum(len(v.passed) for v in verdicts)
+    aside = sum(len(v.expected) for v in verdicts)
+    if failed:
+        print(f"log: {common.shown(result.log)}")
+    print(f"{world_name}: {passed} passed, {failed} failed, {aside} skipped")
+    return 1 if failed else 0
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="tools.pvops.jobs", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=pathlib.Path, help="fill this directory, and no more")
+    parser.add_argument("action", nargs="?", choices=["run"])
+    parser.add_argument("--world", default="bare", help="where to run (default: bare)")
+    parser.add_argument("--jobs", default=",".join(JOBS), metavar="A,B",
+                        help="default: %(default)s")
+    parser.add_argument("--kernel", type=pathlib.Path, help="a bzImage (default: ours)")
+    parser.add_argument("--cpus", type=int, help="of the kernel under test")
+    parser.add_argument("--cmdline", default="", help="added to the kernel's command line")
+    parser.add_argument("--timeout", type=float, help="seconds")
+    args = parser.parse_args()
+    if args.out:
+        fill(args.out)
+        return 0
+    if args.action != "run":
+        parser.error("nothing to do: --out DIR, or run")
+    return run(args.world, [job for job in args.jobs.split(",") if job],
+               kernel=args.kernel, extra=args.cmdline, cpus=args.cpus,
+               timeout=args.timeout)
+
+
+if __name__ == "__main__":
+    common.command(main)
