@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What our options cost on bare metal: instructions per operation, A against B.
+
+A is a kernel without our patches, B one with them, from the same config but
+for our options. Both are booted on one emulated CPU under -icount, where a TSC
+tick is one instruction, with tests/guest/src/opcost.c as init: nothing else
+runs.
+
+Per boot an operation's figure is the median of its batches' smallest samples
+(see opcost.c); over the boots it is the median again. The boots come in two
+sets, each with the emulator's random seed as 1, 2, 3, ... for both kernels:
+
+    fixed    nothing is randomized: the figures that are judged
+    random   the kernel chooses its layout (KASLR), and programs get theirs:
+             whether a difference is one, or luck with one layout
+
+`spread` is how far the boots of one kernel in a set lie apart; a difference is
+only worth as much as it is larger than that.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+import re
+import statistics
+
+from . import common, initramfs, kernel, report, world
+from .common import Failure, say
+
+WORLD = "bare"
+BOUND = 0.5             # percent that B may cost more than A
+TIMEOUT = 400
+PROGRAM = "/usr/lib/pvops/opcost"
+# No console output to pay for, and no KUnit suites: the kernels have different
+# ones. The early console cannot be kept quiet; both pay for it.
+CMDLINE = ("random.trust_cpu=on kunit.enable=0 quiet printk.ignore_loglevel=0 "
+           f"rdinit={PROGRAM}")
+ARGUMENTS = "-- /usr/lib/pvops/tiny"
+LAYOUTS = {"fixed": "nokaslr norandmaps randomize_kstack_offset=off", "random": ""}
+TICKS_PER_US = 1000     # -icount shift=0: one instruction is one nanosecond
+BOOT = "boot-to-user"
+BOOT_RESET = "boot-from-reset"
+ABOUT = {
+    "getppid": "getppid()",
+    "pipe-ping-pong": "a byte to another process and back",
+    "mmap-1": "mmap, touch, munmap 1 page",
+    "mmap-256": "mmap, touch, munmap 256 pages",
+    "mprotect-256": "mprotect 256 pages to R, then RW",
+    "fault-anonymous": "page fault, new anonymous page",
+    "fault-cow": "page fault, copy on write",
+    "fault-file": "page fault, shared file (16 pages mapped)",
+    "fork-exit": "fork, exit, wait; 300 pages populated",
+    "fork-exec": "fork, exec, exit, wait; 300 pages populated",
+    BOOT: "kernel clock's start (setup_arch) to init",
+    BOOT_RESET: "reset to init: firmware and unpacking, too",
+}
+
+
+@dataclasses.dataclass
+class Figure:
+    """One operation on one kernel, over its boots."""
+    boots: list[int]            # per boot: median of the batches' minima
+    minimum: int                # smallest sample ever
+    within: float               # percent: largest spread inside one boot
+
+    @property
+    def value(self) -> float:
+        """The figure that counts."""
+        return statistics.median(self.boots)
+
+    @property
+    def spread(self) -> float:
+        """Percent by which the boots of this kernel differ."""
+        return percent(max(self.boots) - min(self.boots), self.value)
+
+
+def percent(part: float, whole: float) -> float:
+    """A part of a whole, which may be nothing."""
+    return 100.0 * part / whole if whole else 0.0
+
+
+def _parse(lines: list[str], log: pathlib.Path) -> dict[str, tuple[int, int, float]]:
+    """One boot's operations: figure, minimum, spread of its batches."""
+    found: dict[str, tuple[int, int, float]] = {}
+    for line in lines:
+        if match := re.fullmatch(r"cost (\S+) min=(\d+) median=(\d+) max=(\d+) .*", line):
+            low, middle, high = map(int, match.groups()[1:])
+            found[match[1]] = (middle, low, percent(high - low, middle))
+        elif match := re.fullmatch(
+                r"boot reset-ticks=(\d+) clock-us=(\d+) mark-ticks=(\d+)", line):
+            reset, clock, mark = map(int, match.groups())
+            kernel = clock * TICKS_PER_US - mark
+            found[BOOT] = (kernel, kernel, 0.0)
+            found[BOOT_RESET] = (reset, reset, 0.0)
+    if missing := [name for name in ABOUT if name not in found]:
+        raise Failure(f"no figure for {', '.join(missing)}; see {common.shown(log)}")
+    # a call and a return, and the loop around them
+    if found["nothing"][0] > 10:
+        raise Failure(f"doing nothing costs {found['nothing'][0]} ticks: reading the "
+                      f"clock is not accounted for; see {common.shown(log)}")
+    return found
+
+
+def _boot(image: pathlib.Path, label: str, layout: str,
+          seed: int) -> dict[str, tuple[int, int, float]]:
+    log = common.LOG / f"cost-{label}-{layout}-{seed}.log"
+    cmdline = " ".join([CMDLINE, LAYOUTS[layout], ARGUMENTS])
+    result = world.run(WORLD, kernel=image, extra_cmdline=cmdline, icount=True,
+                       cpios=[initramfs.jobs_image()], timeout=TIMEOUT, log=log,
+                       check_kunit=False,
+                       qemu_args=["-seed", str(seed),
+                                  "-rtc", "base=2026-01-01T00:00:00,clock=vm"])
+    job = result.jobs.get("opcost")
+    problems = [p for p in result.problems if not p.startswith("job ")]
+    if problems or job is None or job.rc is None:
+        raise Failure(f"{label}: {problems[0] if problems else 'opcost did not end'}; "
+                      f"see {common.shown(log)}")
+    if not any(check.name == "counting" and check.state == "ok" for check in job.checks):
+        raise Failure(f"{label}: a loop of known length was not counted right; "
+                      f"see {common.shown(log)}")
+    if job.rc:
+        raise Failure(f"{label}: opcost failed; see {common.shown(log)}")
+    return _parse(job.lines, log)
+
+
+def measure(image: pathlib.Path, label: str, layout: str,
+            count: int) -> dict[str, Figure]:
+    """Boot a kernel so many times; its figures, by operation."""
+    boots = []
+    for seed in range(1, count + 1):
+        say(f"cost: {label} kernel, {layout} layout, boot {seed} of {count}")
+        boots.append(_boot(image, label, layout, seed))
+    return {name: Figure([boot[name][0] for boot in boots],
+                         min(boot[name][1] for boot in boots),
+                         max(boot[name][2] for boot in boots))
+            for name in ABOUT}
+
+
+@dataclasses.dataclass
+class Comparison:
+    """One operation on both kernels, in one set of boots."""
+    a: Figure
+    b: Figure
+
+    @property
+    def difference(self) -> float:
+        """Percent that B costs more."""
+        return percent(self.b.value - self.a.value, self.a.value)
+
+    @property
+    def spread(self) -> float:
+        """The larger one of the two."""
+        return max(self.a.spread, self.b.spread)
+
+    def record(self) -> dict[str, object]:
+        """For the report."""
+        return {"difference_percent": round(self.difference, 3)} | {
+            label: {"instructions": figure.value, "minimum": figure.minimum,
+                    "boots": figure.boots,
+                    "spread_percent": round(figure.spread, 3),
+                    "spread_within_a_boot_percent": round(figure.within, 3)}
+            for label, figure in (("unpatched", self.a), ("patched", self.b))}
+
+
+def is_worse(sets: dict[str, Comparison], bound: float) -> bool:
+    """Whether B costs more than it may, beyond what chance explains."""
+    return any(c.difference > bound + c.spread for c in sets.values())
+
+
+def config_differences(a: pathlib.Path, b: pathlib.Path) -> list[str] | None:
+    """Options that differ between two build directories; None if unknown."""
+    lines = []
+    for image in (a, b):
+        config = image.parents[3] / ".config"
+        if not config.exists():
+            return None
+        lines.append({line for line in config.read_text(encoding="utf-8").splitlines()
+                      if "CONFIG_" in line})
+    return sorted(set(re.findall(r"CONFIG_\w+", " ".join(lines[0] ^ lines[1]))))
+
+
+def compare(a_path: pathlib.Path, b_path: pathlib.Path, boots: int,
+            bound: float) -> int:
+    """Measure both, print the table, write the report."""
+    for path in (a_path, b_path):
+        if not path.is_file():
+            raise Failure(f"{common.shown(path)}: no such kernel image")
+    differing = config_differences(a_path, b_path)
+    other = [name for name in differing or [] if not name.startswith("CONFIG_PVOPS")]
+    if other:
+        raise Failure(f"the kernels differ in {' '.join(other[:5])}, not only in our "
+                      "options; build both from the same config")
+    figures: dict[str, dict[str, Comparison]] = {name: {} for name in ABOUT}
+    try:
+        for layout in LAYOUTS:
+            a = measure(a_path, "unpatched", layout, boots)
+            b = measure(b_path, "patched", layout, boots)
+            for name in ABOUT:
+                figures[name][layout] = Comparison(a[name], b[name])
+    finally:
+        world.stop_all()
+    rows = [["operation", "unpatched", "patched", "difference", "spread",
+             "random layout", "spread", "verdict"]]
+    records, worse = [], 0
+    for name, sets in figures.items():
+        bad = is_worse(sets, bound)
+        worse += bad
+        fixed, random = sets["fixed"], sets["random"]
+        rows.append([ABOUT[name], f"{fixed.a.value:,.0f}", f"{fixed.b.value:,.0f}",
+                     f"{fixed.difference:+.2f} %", f"{fixed.spread:.2f} %",
+                     f"{random.difference:+.2f} %", f"{random.spread:.2f} %",
+                     "WORSE" if bad else "ok"])
+        records.append({"op": name, "about": ABOUT[name], "ok": not bad}
+                       | {layout: c.record() for layout, c in sets.items()})
+    print(report.table(rows))
+    print("Instructions (TSC ticks under -icount shift=0), median of "
+          f"{boots} boots each; bound: +{bound} %")
+    report.write_json(common.REPORT / "cost.json", {
+        "unit": "instructions", "world": WORLD, "bound_percent": bound, "ok": not worse,
+        "kernels": {"unpatched": common.shown(a_path), "patched": common.shown(b_path)},
+        "config_differences": differing, "boots": boots, "command_line": CMDLINE,
+        "layouts": LAYOUTS, "operations": records})
+    print(f"cost: {len(ABOUT) - worse} passed, {worse} failed, 0 skipped")
+    return 1 if worse else 0
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="tools.pvops.cost", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--a", type=pathlib.Path, metavar="BZIMAGE",
+                        help="the unpatched kernel (default: built here)")
+    parser.add_argument("--b", type=pathlib.Path, metavar="BZIMAGE",
+                        help="the patched kernel (default: built here)")
+    parser.add_argument("--boots", type=int, default=3,
+                        help="of each, per layout (default: %(default)s)")
+    parser.add_argument("--bound", type=float, default=BOUND, metavar="PERCENT",
+                        help="what B may cost more (default: %(default)s)")
+    args = parser.parse_args()
+    if args.boots < 1:
+        raise Failure("--boots: at least one")
+    a = args.a or kernel.build("vanilla")
+    b = args.b or kernel.build("main")
+    return compare(a.absolute(), b.absolute(), args.boots, args.bound)
+
+
+if __name__ == "__main__":
+    common.command(main)
