@@ -79,7 +79,7 @@ def percent(part: float, whole: float) -> float:
     return 100.0 * part / whole if whole else 0.0
 
 
-def _parse(lines: list[str], log: pathlib.Path) -> dict[str, tuple[int, int, float]]:
+def parse(lines: list[str], log: pathlib.Path) -> dict[str, tuple[int, int, float]]:
     """One boot's operations: figure, minimum, spread of its batches."""
     found: dict[str, tuple[int, int, float]] = {}
     for line in lines:
@@ -92,7 +92,7 @@ def _parse(lines: list[str], log: pathlib.Path) -> dict[str, tuple[int, int, flo
             kernel = clock * TICKS_PER_US - mark
             found[BOOT] = (kernel, kernel, 0.0)
             found[BOOT_RESET] = (reset, reset, 0.0)
-    if missing := [name for name in ABOUT if name not in found]:
+    if missing := [name for name in ("nothing", *ABOUT) if name not in found]:
         raise Failure(f"no figure for {', '.join(missing)}; see {common.shown(log)}")
     # a call and a return, and the loop around them
     if found["nothing"][0] > 10:
@@ -120,7 +120,7 @@ def _boot(image: pathlib.Path, label: str, layout: str,
                       f"see {common.shown(log)}")
     if job.rc:
         raise Failure(f"{label}: opcost failed; see {common.shown(log)}")
-    return _parse(job.lines, log)
+    return parse(job.lines, log)
 
 
 def measure(image: pathlib.Path, label: str, layout: str,

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How the guest jobs are judged, and when a cost counts as worse."""
+
+import pathlib
+import tempfile
+import unittest
+
+from tools.pvops import common, cost, jobs, report
+
+LIST = """
+[[machine]]
+job = "selftests"
+cpu_without = ["smap"]
+reason = "because"
+
+[[expect]]
+job = "selftests"
+checks = ["a_32", "b_64"]
+worlds = ["kvm-*"]
+state = "fail"
+reason = \"\"\"
+it lacks
+something
+\"\"\"
+
+[[expect]]
+job = "selftests"
+checks = ["c_64"]
+worlds = ["*"]
+state = "crash"
+reason = "it dies"
+"""
+
+
+class WithList(unittest.TestCase):
+    """A list of expectations in a file."""
+
+    def setUp(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.path = pathlib.Path(directory.name) / "expected.toml"
+
+    def load(self, text: str = LIST) -> list[jobs.Expectation]:
+        """Read it as the tool does."""
+        self.path.write_text(text, encoding="utf-8")
+        return jobs.load_expected(self.path)
+
+
+class TestList(WithList):
+    """The list itself."""
+
+    def test_entries(self) -> None:
+        entries = self.load()
+        self.assertEqual([e.check for e in entries], ["a_32", "b_64", "c_64"])
+        self.assertEqual(entries[0].reason, "it lacks something")
+        self.assertTrue(entries[0].applies("kvm-shadow", "selftests"))
+        self.assertFalse(entries[0].applies("bare", "selftests"))
+        self.assertFalse(entries[0].applies("kvm-shadow", "clock"))
+        self.assertEqual([e.crash for e in entries], [False, False, True])
+
+    def test_machine(self) -> None:
+        self.load()
+        self.assertEqual(jobs.cpu_without(["clock", "selftests"], self.path), ["smap"])
+        self.assertEqual(jobs.cpu_without(["clock"], self.path), [])
+
+    def test_refused(self) -> None:
+        for bad in (LIST.replace('"because"', '" "'), LIST.replace('"fail"', '"maybe"'),
+                    LIST.replace('job = "selftests"\nchecks', "checks"), "[[other]]\n",
+                    "[[expect"):
+            with self.subTest(bad[-40:]), self.assertRaises(common.Failure):
+                self.load(bad)
+                jobs.cpu_without([], self.path)
+
+    def test_the_real_list(self) -> None:
+        entries = jobs.load_expected()
+        self.assertTrue(entries)
+        self.assertLessEqual({e.job for e in entries}, set(jobs.JOBS))
+
+
+class TestJudge(WithList):
+    """A job's checks against the list."""
+
+    def judge(self, world: str, *checks: tuple[str, str], rc: int | None = 0) -> jobs.Verdict:
+        """Judge a job of the given (state, name) checks."""
+        return jobs.judge(world, "selftests", rc,
+                          [report.Check(state, name) for state, name in checks], self.load())
+
+    def test_all_as_expected(self) -> None:
+        verdict = self.judge("kvm-npt", ("not ok", "a_32"), ("not ok", "b_64"),
+                             ("skip", "c_64"), ("ok", "d_64"), rc=1)
+        self.assertEqual(verdict.failures, [])
+        self.assertEqual(verdict.notes, [])
+        self.assertEqual(verdict.passed, ["d_64"])
+        self.assertEqual(len(verdict.expected), 3)
+
+    def test_unlisted_failure_and_skip(self) -> None:
+        verdict = self.judge("bare", ("not ok", "a_32"), ("skip", "d_64"), ("ok", "e"))
+        self.assertEqual(len(verdict.failures), 2)
+
+    def test_a_skip_is_not_the_listed_failure(self) -> None:
+        verdict = self.judge("kvm-npt", ("skip", "a_32"))
+        self.assertEqual(verdict.failures, ["skip a_32"])
+
+    def test_listed_and_passed_is_a_note(self) -> None:
+        verdict = self.judge("kvm-npt", ("ok", "a_32"), ("not ok", "b_64"), ("skip", "c_64"))
+        self.assertEqual(verdict.failures, [])
+        self.assertEqual(len(verdict.notes), 1)
+
+    def test_no_end_no_check_bad_end(self) -> None:
+        self.assertTrue(self.judge("bare", ("ok", "d"), rc=None).failures)
+        self.assertTrue(self.judge("bare").failures)
+        self.assertTrue(self.judge("bare", ("ok", "d"), rc=1).failures)
+        self.assertTrue(self.judge("bare", ("ok", "d"), rc=139).failures)
+
+
+def figures(a: list[int], b: list[int]) -> dict[str, cost.Comparison]:
+    """One set of boots."""
+    return {"fixed": cost.Comparison(cost.Figure(a, min(a), 0), cost.Figure(b, min(b), 0))}
+
+
+class TestCost(unittest.TestCase):
+    """What a boot printed, and when it counts as worse."""
+
+    def test_bound(self) -> None:
+        self.assertFalse(cost.is_worse(figures([1000] * 3, [1005] * 3), 0.5))
+        self.assertTrue(cost.is_worse(figures([1000] * 3, [1006] * 3), 0.5))
+        self.assertFalse(cost.is_worse(figures([1000] * 3, [900] * 3), 0.5))
+
+    def test_spread_is_not_held_against(self) -> None:
+        self.assertFalse(cost.is_worse(figures([1000, 990, 1010], [1010] * 3), 0.5))
+        self.assertTrue(cost.is_worse(figures([1000, 999, 1001], [1010] * 3), 0.5))
+
+    def test_nothing_missing(self) -> None:
+        log = pathlib.Path("log")
+        lines = [f"cost {name} min=90 median=100 max=110 all=120 batches=9 of=5"
+                 for name in cost.ABOUT if name not in (cost.BOOT, cost.BOOT_RESET)]
+        lines += ["cost nothing min=2 median=2 max=2 all=2 batches=9 of=5",
+                  "boot reset-ticks=5000000 clock-us=3000 mark-ticks=1000"]
+        found = cost.parse(lines, log)
+        self.assertEqual(found[cost.BOOT][0], 2999000)
+        self.assertEqual(found["getppid"], (100, 90, 20.0))
+        for index in range(len(lines)):
+            with self.subTest(lines[index]), self.assertRaises(common.Failure):
+                cost.parse(lines[:index] + lines[index + 1:], log)
+
+
+if __name__ == "__main__":
+    unittest.main()
