@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -163,7 +164,10 @@ def run_logged(argv: list[str], log: pathlib.Path, *, what: str,
         finally:
             stop(child)
     if child.returncode:
-        for line in last_lines(log):
+        # with -j the reason may stand far above the end
+        errors = [line for line in log.read_text(errors="replace").splitlines()
+                  if re.search(r"(?i)\berror: ", line)]
+        for line in [*errors[:10], "", *last_lines(log)]:
             print(f"    {line}", file=sys.stderr)
         raise Failure(f"{what} failed (status {child.returncode}); "
                       f"see {shown(log)}")

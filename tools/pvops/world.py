@@ -314,7 +314,9 @@ def _machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
         raise Failure(f"{common.shown(kernel)}: no such kernel image")
     scratch_root = common.BUILD / "run"
     common.need_space(scratch_root, 300, f"booting {world.name}")
-    with tempfile.TemporaryDirectory(prefix=f"{world.name}-", dir=scratch_root) as name:
+    _remove_stale(scratch_root)
+    with tempfile.TemporaryDirectory(prefix=f"{world.name}.{os.getpid()}.",
+                                     dir=scratch_root) as name:
         scratch = pathlib.Path(name)
         parts = [initramfs.image("guest"), *cpios]
         if any(job != "shell" for job in jobs):
@@ -327,6 +329,14 @@ def _machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
         initrd.write_bytes(b"".join(content))
         yield _Machine(world, kernel.resolve(), initrd, _cmdline(world, jobs, extra),
                        scratch, icount, qemu_args)
+
+
+def _remove_stale(scratch_root: pathlib.Path) -> None:
+    """What a run left that was killed outright: its pid is in the name."""
+    for path in scratch_root.glob("*.*.*"):
+        pid = path.name.split(".")[1]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _unzipped(packed: bytes) -> bytes:

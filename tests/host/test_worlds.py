@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Reading consoles, world descriptions and configuration fragments."""
+
+import gzip
+import pathlib
+import subprocess
+import tempfile
+import unittest
+from unittest import mock
+
+from tools.pvops import boot, common, cpio, kernel, packages, report, world
+
+CONSOLE = b"""\
+SeaBIOS\r
+[    0.000000] Linux version 6.12.117\r
+[    0.100000] pvops: backend native: it always works\r
+[    0.500000] KTAP version 1\r
+[    0.500001] 1..2\r
+[    0.500002]     KTAP version 1\r
+[    0.500003]     # Subtest: pvops_one\r
+[    0.500004]     1..3\r
+[    0.500005]     ok 1 first\r
+[    0.500006]     not ok 2 second\r
+[    0.500007]     ok 3 third # SKIP not here\r
+[    0.500008] # pvops_one: pass:1 fail:1 skip:1 total:3\r
+[    0.500009] not ok 1 pvops_one\r
+[    0.500010]     KTAP version 1\r
+[    0.500011]     # Subtest: pvops_two\r
+[    0.500012]     1..1\r
+[    0.500013]     ok 1 only\r
+[    0.500014] ok 2 pvops_two\r
+PVOPS-BEGIN report\r
+backend: na[    1.000000] clocksource: Switched to clocksource tsc\r
+tive\r
+cpus: 2\r
+PVOPS-END report\r
+PVOPS-BEGIN job clock\r
+# a comment\r
+ok monotonic\r
+not ok timer - late by 3 ms\r
+skip hotplug - one CPU\r
+PVOPS-END job clock rc=1\r
+PVOPS-BEGIN job hang\r
+ok start\r
+PVOPS-DONE\r
+[    2.000000] reboot: Power down\r
+"""
+
+NESTED = b"""\
+[    0.900000]     # Subtest: pvops_outer\r
+PVOPS-HOST guest begins\r
+(d1) [    0.200000] pvops: backend xen: entered by the PV entry point\r
+(XEN) d1v0: something\r
+PVOPS-BEGIN report\r
+backend: xen\r
+PVOPS-END report\r
+PVOPS-DONE\r
+PVOPS-HOST guest ended rc=0\r
+[    9.000000] reboot: Power down\r
+"""
+
+
+class Console(unittest.TestCase):
+    """report.parse() on what machines really print."""
+
+    def setUp(self):
+        self.console = report.parse(CONSOLE)
+
+    def test_report_survives_a_kernel_record_in_the_middle_of_a_line(self):
+        self.assertEqual(self.console.report, {"backend": "native", "cpus": "2"})
+
+    def test_kernel_records_lose_their_stamp(self):
+        self.assertIn("pvops: backend native: it always works", self.console.kernel)
+        self.assertIn("clocksource: Switched to clocksource tsc", self.console.kernel)
+
+    def test_job_checks(self):
+        job = self.console.jobs["clock"]
+        self.assertEqual(job.rc, 1)
+        self.assertEqual([(c.state, c.name, c.reason) for c in job.checks],
+                         [("ok", "monotonic", ""), ("not ok", "timer", "late by 3 ms"),
+                          ("skip", "hotplug", "one CPU")])
+
+    def test_job_without_end_has_no_status(self):
+        self.assertIsNone(self.console.jobs["hang"].rc)
+
+    def test_suites(self):
+        one = self.console.suites["pvops_one"]
+        self.assertEqual((one.ok, one.passed, one.failed, one.skipped),
+                         (False, ["first"], ["second"], ["third"]))
+        self.assertTrue(self.console.suites["pvops_two"].ok)
+
+    def test_a_suite_that_did_not_run_is_a_problem(self):
+        found = report.kunit_problems(self.console.suites, ["pvops_two", "pvops_three"])
+        self.assertEqual(found, ["KUnit suite pvops_three did not run",
+                                 "KUnit pvops_one: second failed"])
+
+    def test_cut_off_console_is_not_done(self):
+        cut = report.parse(CONSOLE[:CONSOLE.index(b"PVOPS-DONE")])
+        self.assertTrue(self.console.done)
+        self.assertFalse(cut.done)
+
+    def test_nested_guest_only(self):
+        nested = report.parse(NESTED)
+        self.assertEqual(nested.report, {"backend": "xen"})
+        self.assertEqual(nested.suites, {})
+        self.assertEqual(nested.kernel,
+                         ["pvops: backend xen: entered by the PV entry point"])
+        self.assertEqual(nested.host, ["guest begins", "guest ended rc=0"])
+
+    def test_splats_in_any_kernel(self):
+        for line in (b"[    1.000000] WARNING: CPU: 0 PID: 0 at x.c:1\n",
+                     b"[    1.000000] BUG: unable to handle page fault\n",
+                     b"[    1.000000] unchecked MSR access error: WRMSR\n",
+                     b"[    1.000000] Call Trace:\n"):
+            self.assertEqual(len(report.parse(line + NESTED).splats([])), 1, line)
+            self.assertEqual(report.parse(line + NESTED).splats(["\\] "]), [])
+        self.assertEqual(self.console.splats([]), [])
+
+
+class Judging(unittest.TestCase):
+    """A world's verdict."""
+
+    def judge(self, raw, jobs=(), **changes):
+        expect = world.Expect(**changes)
+        one = world.World("test", expect=expect, kunit=False)
+        # pylint: disable=protected-access
+        return world._judge(one, report.parse(raw), list(jobs), plain_allowed=False,
+                            check_kunit=False)
+
+    def test_good(self):
+        self.assertEqual(self.judge(CONSOLE, backend="native", report={"cpus": "^2$"},
+                                    once_lines=["^pvops: backend"]), [])
+
+    def test_each_difference_is_a_problem(self):
+        for changes in ({"backend": "xen"}, {"report": {"cpus": "^4$"}},
+                        {"report": {"audit": "ok"}}, {"expect_lines": ["nothing like it"]},
+                        {"once_lines": ["^KTAP version", "Subtest"]},
+                        {"forbid_lines": ["^pvops:"]}):
+            self.assertEqual(len(self.judge(CONSOLE, **changes)), 1, changes)
+
+    def test_jobs(self):
+        found = self.judge(CONSOLE, ["clock", "hang", "absent"])
+        self.assertEqual(found, ["job clock: timer: late by 3 ms", "job hang did not end",
+                                 "job absent did not start"])
+
+    def test_nothing_at_all(self):
+        self.assertEqual(self.judge(b"", backend="native"),
+                         ["no report: user space was not reached",
+                          "the guest did not come to its end (no PVOPS-DONE)"])
+
+
+class Descriptions(unittest.TestCase):
+    """worlds/*.toml."""
+
+    def test_every_world_loads_and_says_what_it_is(self):
+        for name in world.names():
+            one = world.load(name)
+            self.assertTrue(one.about, name)
+            self.assertTrue(one.sets, name)
+            self.assertTrue(one.expect.backend, name)
+
+    def test_default_set(self):
+        self.assertEqual({w.name for w in boot.chosen(["default"])},
+                         {"bare", "tcg", "uefi", "kvm-npt", "kvm-shadow", "xen-dom0",
+                          "xen-domU"})
+
+    def test_bad_descriptions_are_one_line(self):
+        for text in ("cpus = 'two'", "nosuch = 1", "kind = 'moon'", "like = 'it'",
+                     "like = 'absent'", "[expect]\nbackend = 1", "not toml"):
+            with tempfile.TemporaryDirectory() as directory:
+                path = pathlib.Path(directory)
+                (path / "it.toml").write_text(text, encoding="utf-8")
+                with mock.patch.object(world, "WORLDS", path), \
+                        self.assertRaises(common.Failure, msg=text) as caught:
+                    world.load("it")
+                self.assertNotIn("\n", str(caught.exception))
+
+    def test_like_merges_tables(self):
+        one = world.load("bare-absent")
+        self.assertEqual(one.cpu, world.load("bare").cpu)
+        self.assertEqual(one.expect.report["audit"], "^ok$")
+        self.assertEqual(one.expect.report["requested"], "^kvm$")
+        self.assertEqual(one.sets, ["input"])
+
+    def test_unknown_world(self):
+        with self.assertRaisesRegex(common.Failure, "no world or set nosuch"):
+            boot.chosen(["nosuch"])
+
+
+class Fragments(unittest.TestCase):
+    """The check that configuration symbols survive."""
+
+    def test_lost_and_overridden(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory)
+            first, second, config = path / "a.config", path / "b.config", path / ".config"
+            first.write_text("CONFIG_A=y\nCONFIG_B=1\n# CONFIG_C is not set\nCONFIG_D=y\n")
+            second.write_text("CONFIG_B=2\n")
+            config.write_text("CONFIG_B=2\nCONFIG_C=y\nCONFIG_D=m\n")
+            self.assertEqual(kernel.lost_symbols(config, [first, second]),
+                             ["CONFIG_A=y (a.config) became n",
+                              "CONFIG_C=n (a.config) became y",
+                              "CONFIG_D=y (a.config) became m"])
+
+
+class Archives(unittest.TestCase):
+    """cpio.Archive against the real cpio."""
+
+    def test_list_and_content(self):
+        archive = cpio.Archive()
+        archive.file("a/b/c", b"hello\n", 0o755)
+        archive.link("a/l", "b/c")
+        archive.device("dev/console", 5, 1)
+        data = archive.content()
+        self.assertEqual(data, archive.content(), "the same input, the same bytes")
+        self.assertEqual(len(data) % 4, 0)
+        with tempfile.TemporaryDirectory() as directory:
+            subprocess.run(["cpio", "-idm", "--quiet", "a*"], cwd=directory, check=True,
+                           input=gzip.decompress(data))
+            path = pathlib.Path(directory) / "a/l"
+            self.assertTrue(path.is_symlink())
+            self.assertEqual(path.read_text(), "hello\n")
+        listing = subprocess.run(["cpio", "-itv", "--quiet"], check=True,
+                                 capture_output=True, text=True,
+                                 input=gzip.decompress(data).decode("latin-1")).stdout
+        self.assertRegex(listing, r"crw-------.* 5, +1 .*dev/console")
+
+
+class Conditions(unittest.TestCase):
+    """What a user can run into is one line that says what to do."""
+
+    def test_missing_package_without_root(self):
+        with mock.patch("os.geteuid", return_value=1000), \
+                self.assertRaises(common.Failure) as caught:
+            packages.install(["no-such-package-at-all"])
+        self.assertEqual(str(caught.exception),
+                         "missing packages: no-such-package-at-all; as root: "
+                         "apt-get install no-such-package-at-all")
+
+    def test_no_disk_space(self):
+        with tempfile.TemporaryDirectory() as directory, \
+                self.assertRaisesRegex(common.Failure, r"MiB free, .* free some"):
+            common.need_space(pathlib.Path(directory), 1 << 40, "it")
+
+    def test_failing_command_names_its_log(self):
+        with tempfile.TemporaryDirectory() as directory:
+            log = pathlib.Path(directory) / "it.log"
+            with mock.patch("sys.stderr"), self.assertRaisesRegex(
+                    common.Failure, r"it failed \(status 3\); see .*it.log"):
+                common.run_logged(["sh", "-c", "echo said; exit 3"], log, what="it")
+            self.assertEqual(log.read_text(), "said\n")
+
+    def test_missing_kernel(self):
+        with self.assertRaisesRegex(common.Failure, "no such kernel image"):
+            world.run("bare", kernel="/nonexistent")
+
+
+if __name__ == "__main__":
+    unittest.main()
