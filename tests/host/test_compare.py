@@ -265,6 +265,19 @@ class Text(unittest.TestCase):
         table = {**GOOD, 9: (2, "jmp 0x20"), 0x20: (3, "lock cmpxchg %rdx,(%rdi)"), 0x23: (1, "ret")}
         self.assertIn("jmp 0x20 between", self.site(table).problem)
 
+    def test_a_condition_on_the_way_is_the_native_one(self):
+        # "if young": the instruction stands out of line, and that is no jump of ours.
+        table = {**GOOD, 9: (2, "jne 0x20"), 0xb: (1, "nop"), 0x20: (5, "lock btrq $0x5,(%rdi)"), 0x25: (1, "ret")}
+        site = self.site(table)
+        self.assertEqual(("", "lock btrq $0x5,(%rdi)"), (site.problem, site.native))
+
+    def test_what_is_a_native_instruction(self):
+        for text, good in (("xchg   %rax,(%rdx)", True), ("xchg   %ax,%ax", False), ("lock cmpxchg %rcx,(%rdi)", True),
+                           ("lock btrq $0x5,(%rdx)", True), ("movq   $0x0,(%rdx)", True), ("movq   $0x0,%rax", False),
+                           ("and    (%rdx),%rax", False), ("mov    %rax,(%rdi)", False), ("ds cmpxchg %rcx,(%rdi)", True)):
+            with self.subTest(text=text):
+                self.assertEqual(good, bool(textcompare.NATIVE.match(text)))
+
     def test_no_native_instruction(self):
         self.assertIn("no native instruction", self.site({**GOOD, 9: (3, "mov %rax,(%rdi)")}).problem)
 
@@ -279,16 +292,16 @@ class Text(unittest.TestCase):
     def test_call_and_jump_on_the_path_are(self):
         base = {0: (9, "sub $0x8,%rsp"), 9: (3, "xchg %rax,(%rdi)"), 0xc: (1, "pop %rax"), 0xd: (1, "ret")}
         differences, _ = self.compare({**GOOD, 4: (5, "call 0x200")}, base)
-        self.assertIn("more calls: helper ×1", differences[0].text)
+        self.assertIn("1 calls, unpatched 0 (more: helper ×1)", differences[0].text)
         differences, _ = self.compare({**GOOD, 4: (5, "jmp 0xc")}, base)
         self.assertIn("1 jumps, unpatched 0", differences[0].text)
         # A tail call is a call.
         differences, _ = self.compare({**GOOD, 0xd: (1, "jmp 0x200")}, base)
-        self.assertIn("more calls: helper ×1", differences[0].text)
+        self.assertIn("1 calls, unpatched 0 (more: helper ×1)", differences[0].text)
 
     def test_indirect_call(self):
         differences, _ = self.compare({**GOOD, 0: (4, "call *0x10(%rax)")}, GOOD)
-        self.assertIn("more calls: indirect ×1", differences[0].text)
+        self.assertIn("(more: indirect ×1)", differences[0].text)
 
     def test_conditional_paths_are_followed(self):
         table = {**GOOD, 0: (4, "je 0xe")}

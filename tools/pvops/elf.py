@@ -10,7 +10,7 @@ from .common import Failure
 
 SHT_SYMTAB, SHT_RELA, SHT_NOBITS = 2, 4, 8
 SHF_ALLOC, SHF_EXECINSTR = 2, 4
-STT_OBJECT, STT_FUNC, STT_SECTION = 1, 2, 3
+STT_FUNC, STT_SECTION, STT_FILE = 2, 3, 4
 
 
 @dataclasses.dataclass(frozen=True)
