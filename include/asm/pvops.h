@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The hooks by which existing kernel files reach the paravirt socket.
+ *
+ * This header is installed beside asm/paravirt.h, because the patches in
+ * patches/6.12 include it from there and because modules need the read-modify-
+ * write switch below. With CONFIG_PVOPS=n every hook folds to what stood in
+ * the hooked file before, so that those files compile to the same code.
+ */
+#ifndef _ASM_X86_PVOPS_H
+#define _ASM_X86_PVOPS_H
+
+#ifndef __ASSEMBLY__
+
+#include <linux/types.h>
+
+#include <asm/pgtable_types.h>
+
+struct alt_instr;
+struct hypervisor_x86;
+struct mm_struct;
+struct vm_area_struct;
+
+/**
+ * enum pvops_entry - the way in by which this kernel was started
+ * @PVOPS_ENTRY_NATIVE: the ordinary 64-bit entry in ring 0: bare metal, or a
+ *	hypervisor that uses hardware virtualization (PVH included)
+ * @PVOPS_ENTRY_XEN_PV: Xen's PV entry, with the kernel in ring 3
+ */
+enum pvops_entry {
+	PVOPS_ENTRY_NATIVE,
+	PVOPS_ENTRY_XEN_PV,
+};
+
+#ifdef CONFIG_PVOPS
+
+void pvops_early_init(enum pvops_entry entry);
+bool pvops_admits(const struct hypervisor_x86 *h);
+const struct hypervisor_x86 *
+pvops_select_platform(const struct hypervisor_x86 *(*detect)(void));
+void pvops_before_patching(void);
+bool pvops_patch_site(const u8 *site, const struct alt_instr *alt);
+void pvops_after_patching(void);
+
+#else /* !CONFIG_PVOPS */
+
+static inline void pvops_early_init(enum pvops_entry entry) { }
+
+static inline bool pvops_admits(const struct hypervisor_x86 *h)
+{
+	return true;
+}
+
+#define pvops_select_platform(detect)	(detect)()
+
+static inline void pvops_before_patching(void) { }
+
+static inline bool pvops_patch_site(const u8 *site, const struct alt_instr *alt)
+{
+	return true;
+}
+
+static inline void pvops_after_patching(void) { }
+
+#endif /* CONFIG_PVOPS */
+
+/*
+ * The decompressor and the 32-bit vDSO include kernel headers, but have no
+ * pv_ops and say so by undefining CONFIG_PARAVIRT_XXL.
+ */
+#if defined(CONFIG_PVOPS_RMW) && defined(CONFIG_PARAVIRT_XXL)
+
+#include <linux/jump_label.h>
+
+DECLARE_STATIC_KEY_FALSE(pvops_rmw_key);
+
+/**
+ * pvops_rmw_active() - does a backend bring its own read-modify-write ops?
+ *
+ * A static key rather than an inlined alternative, since an alternative would
+ * force the arguments of the op into fixed registers on native too. This way
+ * native keeps the code that the compiler makes without us, plus one no-op.
+ *
+ * Context: any.
+ * Return: true where pv_ops.rmw must be called, false where the native
+ * instruction is right.
+ */
+#define pvops_rmw_active()	static_branch_unlikely(&pvops_rmw_key)
+
+pteval_t native_rmw_ptep_get_and_clear(struct mm_struct *mm, unsigned long addr,
+				       pte_t *ptep, int full);
+void native_rmw_ptep_set_wrprotect(struct mm_struct *mm, unsigned long addr,
+				   pte_t *ptep);
+int native_rmw_ptep_test_and_clear_young(struct vm_area_struct *vma,
+					 unsigned long addr, pte_t *ptep);
+pteval_t native_rmw_ptep_clear_flush(struct vm_area_struct *vma,
+				     unsigned long addr, pte_t *ptep);
+pmdval_t native_rmw_pmdp_get_and_clear(struct mm_struct *mm, unsigned long addr,
+				       pmd_t *pmdp);
+void native_rmw_pmdp_set_wrprotect(struct mm_struct *mm, unsigned long addr,
+				   pmd_t *pmdp);
+int native_rmw_pmdp_test_and_clear_young(struct vm_area_struct *vma,
+					 unsigned long addr, pmd_t *pmdp);
+pmdval_t native_rmw_pmdp_establish(struct vm_area_struct *vma,
+				   unsigned long addr, pmd_t *pmdp,
+				   pmdval_t val);
+pudval_t native_rmw_pudp_get_and_clear(struct mm_struct *mm, unsigned long addr,
+				       pud_t *pudp);
+int native_rmw_pudp_test_and_clear_young(struct vm_area_struct *vma,
+					 unsigned long addr, pud_t *pudp);
+
+extern typeof(native_rmw_ptep_get_and_clear)
+__raw_callee_save_native_rmw_ptep_get_and_clear;
+extern typeof(native_rmw_ptep_set_wrprotect)
+__raw_callee_save_native_rmw_ptep_set_wrprotect;
+extern typeof(native_rmw_ptep_test_and_clear_young)
+__raw_callee_save_native_rmw_ptep_test_and_clear_young;
+extern typeof(native_rmw_ptep_clear_flush)
+__raw_callee_save_native_rmw_ptep_clear_flush;
+extern typeof(native_rmw_pmdp_get_and_clear)
+__raw_callee_save_native_rmw_pmdp_get_and_clear;
+extern typeof(native_rmw_pmdp_set_wrprotect)
+__raw_callee_save_native_rmw_pmdp_set_wrprotect;
+extern typeof(native_rmw_pmdp_test_and_clear_young)
+__raw_callee_save_native_rmw_pmdp_test_and_clear_young;
+extern typeof(native_rmw_pmdp_establish)
+__raw_callee_save_native_rmw_pmdp_establish;
+extern typeof(native_rmw_pudp_get_and_clear)
+__raw_callee_save_native_rmw_pudp_get_and_clear;
+extern typeof(native_rmw_pudp_test_and_clear_young)
+__raw_callee_save_native_rmw_pudp_test_and_clear_young;
+
+/* What pv_ops.rmw holds in a kernel that no backend has touched. */
+#define PVOPS_NATIVE_RMW_OPS {						\
+	.ptep_get_and_clear =						\
+		PV_CALLEE_SAVE(native_rmw_ptep_get_and_clear),		\
+	.ptep_set_wrprotect =						\
+		PV_CALLEE_SAVE(native_rmw_ptep_set_wrprotect),		\
+	.ptep_test_and_clear_young =					\
+		PV_CALLEE_SAVE(native_rmw_ptep_test_and_clear_young),	\
+	.ptep_clear_flush =						\
+		PV_CALLEE_SAVE(native_rmw_ptep_clear_flush),		\
+	.pmdp_get_and_clear =						\
+		PV_CALLEE_SAVE(native_rmw_pmdp_get_and_clear),		\
+	.pmdp_set_wrprotect =						\
+		PV_CALLEE_SAVE(native_rmw_pmdp_set_wrprotect),		\
+	.pmdp_test_and_clear_young =					\
+		PV_CALLEE_SAVE(native_rmw_pmdp_test_and_clear_young),	\
+	.pmdp_establish =						\
+		PV_CALLEE_SAVE(native_rmw_pmdp_establish),		\
+	.pudp_get_and_clear =						\
+		PV_CALLEE_SAVE(native_rmw_pudp_get_and_clear),		\
+	.pudp_test_and_clear_young =					\
+		PV_CALLEE_SAVE(native_rmw_pudp_test_and_clear_young),	\
+}
+
+#else /* !(CONFIG_PVOPS_RMW && CONFIG_PARAVIRT_XXL) */
+
+#define pvops_rmw_active()	false
+
+/*
+ * Named in code that the compiler drops, and defined nowhere: a use that is
+ * not dropped fails to link.
+ */
+pte_t pv_ptep_get_and_clear(struct mm_struct *mm, unsigned long addr,
+			    pte_t *ptep, int full);
+void pv_ptep_set_wrprotect(struct mm_struct *mm, unsigned long addr,
+			   pte_t *ptep);
+int pv_ptep_test_and_clear_young(struct vm_area_struct *vma,
+				 unsigned long addr, pte_t *ptep);
+pmd_t pv_pmdp_get_and_clear(struct mm_struct *mm, unsigned long addr,
+			    pmd_t *pmdp);
+void pv_pmdp_set_wrprotect(struct mm_struct *mm, unsigned long addr,
+			   pmd_t *pmdp);
+int pv_pmdp_test_and_clear_young(struct vm_area_struct *vma,
+				 unsigned long addr, pmd_t *pmdp);
+pmd_t pv_pmdp_establish(struct vm_area_struct *vma, unsigned long addr,
+			pmd_t *pmdp, pmd_t pmd);
+pud_t pv_pudp_get_and_clear(struct mm_struct *mm, unsigned long addr,
+			    pud_t *pudp);
+int pv_pudp_test_and_clear_young(struct vm_area_struct *vma,
+				 unsigned long addr, pud_t *pudp);
+
+#endif /* CONFIG_PVOPS_RMW && CONFIG_PARAVIRT_XXL */
+
+#endif /* !__ASSEMBLY__ */
+
+#endif /* _ASM_X86_PVOPS_H */
