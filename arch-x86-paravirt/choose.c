@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Choosing a backend: probe all, try the most confident first, commit once.
+ *
+ * Works on a struct pvops_socket and knows neither the command line nor the
+ * kernel's own pv_ops, so that all of it can be tested with made-up backends.
+ */
+#include <linux/errno.h>
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/seq_buf.h>
+#include <linux/string.h>
+
+#include <pvops/socket.h>
+
+/**
+ * pvops_because() - set the reason for a probe's or a setup's answer
+ * @why: (out) the reason; cut where it is too long
+ * @fmt: format and arguments, half a sentence without a full stop
+ *
+ * Context: any.
+ */
+void pvops_because(struct pvops_why *why, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vscnprintf(why->text, sizeof(why->text), fmt, args);
+	va_end(args);
+}
+
+__printf(3, 4) static void say(struct pvops_socket *socket, bool warn,
+			       const char *fmt, ...)
+{
+	/* One at a time: the boot CPU, or a KUnit case with its own socket. */
+	char line[320];
+	va_list args;
+
+	va_start(args, fmt);
+	vscnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	socket->say(socket, warn, line);
+}
+
+/**
+ * pvops_note_request() - take in one pv_backend= of the command line
+ * @request: what was asked for so far
+ * @arg: the new value; NULL is an empty one
+ *
+ * The last one counts, as for other parameters. That there were two different
+ * ones is remembered, since the user may have edited the wrong one.
+ *
+ * Context: boot CPU, while early parameters are parsed.
+ */
+void pvops_note_request(struct pvops_request *request, const char *arg)
+{
+	if (!arg)
+		arg = "";
+	if (request->name[0] && strcmp(request->name, arg))
+		strscpy(request->overridden, request->name);
+	strscpy(request->name, arg);
+}
+
+static void list_names(const struct pvops_socket *socket, struct seq_buf *buf)
+{
+	size_t i;
+
+	seq_buf_puts(buf, PVOPS_AUTO);
+	for (i = 0; i < socket->nr_backends; i++)
+		seq_buf_printf(buf, " %s", socket->backends[i]->name);
+}
+
+/*
+ * The backend asked for by name, if it can run here at all. The user who asks
+ * for one that cannot still gets a kernel that boots.
+ */
+static const struct pvops_backend *
+honour_request(struct pvops_socket *socket, const struct pvops_facts *facts,
+	       const char *request, struct pvops_why *why)
+{
+	const struct pvops_backend *backend;
+
+	if (!request || !request[0] || !strcmp(request, PVOPS_AUTO))
+		return NULL;
+
+	backend = pvops_find_backend(socket->backends, socket->nr_backends,
+				     request);
+	if (!backend) {
+		DECLARE_SEQ_BUF(names, 160);
+
+		list_names(socket, &names);
+		say(socket, true,
+		    "pv_backend=%s is not known to this kernel (known: %s); choosing automatically",
+		    request, seq_buf_str(&names));
+		return NULL;
+	}
+
+	socket->requested = backend->name;
+	if (backend->probe(backend, facts, why) == PVOPS_ABSENT) {
+		say(socket, true,
+		    "pv_backend=%s cannot be used here (%s); choosing automatically",
+		    request, why->text);
+		return NULL;
+	}
+	return backend;
+}
+
+static void note_rejected(struct pvops_socket *socket,
+			  const struct pvops_backend *backend, int err,
+			  const char *why)
+{
+	size_t len = strlen(socket->rejected);
+
+	scnprintf(socket->rejected + len, sizeof(socket->rejected) - len,
+		  "%s%s (%d: %s)", len ? ", " : "", backend->name, err, why);
+	say(socket, true, "backend %s failed in setup (%d: %s); trying the next",
+	    backend->name, err, why);
+}
+
+/*
+ * Word by word, since the table is in use: an NMI between two words finds the
+ * old op or the new one, never half a pointer.
+ */
+static void commit(struct paravirt_patch_template *table,
+		   const struct paravirt_patch_template *staging)
+{
+	const union pvops_table *src = (const union pvops_table *)staging;
+	union pvops_table *dst = (union pvops_table *)table;
+	unsigned int i;
+
+	for (i = 0; i < PVOPS_NR_SLOTS; i++)
+		if (dst->slot[i] != src->slot[i])
+			WRITE_ONCE(dst->slot[i], src->slot[i]);
+}
+
+/* Both phases for one backend; the table changes only if all of it is well. */
+static bool try_backend(struct pvops_socket *socket,
+			const struct pvops_facts *facts,
+			const struct pvops_backend *backend)
+{
+	struct pvops_why why = { "no reason given" };
+	const char *hole;
+	int err;
+
+	if (!backend->setup)
+		return true;
+
+	*socket->staging = *socket->table;
+	err = backend->setup(backend, facts, socket->staging, &why);
+	if (err) {
+		note_rejected(socket, backend, err, why.text);
+		return false;
+	}
+
+	hole = pvops_slot_hole(socket->staging, socket->table);
+	if (hole) {
+		pvops_because(&why, "left %s empty", hole);
+		note_rejected(socket, backend, -EINVAL, why.text);
+		return false;
+	}
+
+	commit(socket->table, socket->staging);
+	return true;
+}
+
+/* Who is next: at this level of confidence from this index on, then below. */
+static const struct pvops_backend *
+next_candidate(struct pvops_socket *socket, const struct pvops_facts *facts,
+	       enum pvops_confidence *level, size_t *index,
+	       struct pvops_why *why)
+{
+	while (*level > PVOPS_ABSENT) {
+		for (; *index < socket->nr_backends; (*index)++) {
+			const struct pvops_backend *b = socket->backends[*index];
+
+			if (b->probe(b, facts, why) == *level) {
+				(*index)++;
+				return b;
+			}
+		}
+		(*level)--;
+		*index = 0;
+	}
+	return NULL;
+}
+
+/**
+ * pvops_choose() - choose a backend and commit its ops
+ * @socket: the candidates and the table; gets the choice
+ * @facts: what is known about the machine
+ * @request: what pv_backend= says, or NULL
+ *
+ * A backend asked for by name is tried first, then the others by confidence.
+ * Each failure is one line that says why; the table is then as it was.
+ *
+ * Context: boot CPU, interrupts off; see struct pvops_backend.
+ * Return: 0, or -ENODEV if no candidate could be set up, with the table as it
+ * was.
+ */
+int pvops_choose(struct pvops_socket *socket, const struct pvops_facts *facts,
+		 const char *request)
+{
+	enum pvops_confidence level = PVOPS_OFFERED;
+	const struct pvops_backend *wanted, *backend;
+	struct pvops_why why = {};
+	size_t index = 0;
+
+	socket->chosen = NULL;
+	socket->requested = NULL;
+	socket->rejected[0] = '\0';
+
+	wanted = honour_request(socket, facts, request, &why);
+	if (wanted && try_backend(socket, facts, wanted)) {
+		socket->chosen = wanted;
+		pvops_because(&socket->why, "asked for by pv_backend=%s; %s",
+			      wanted->name, why.text);
+		goto chosen;
+	}
+
+	while ((backend = next_candidate(socket, facts, &level, &index, &why))) {
+		if (backend == wanted || !try_backend(socket, facts, backend))
+			continue;
+		socket->chosen = backend;
+		socket->why = why;
+		goto chosen;
+	}
+
+	say(socket, true, "no backend could be set up; the ops stay as they are");
+	return -ENODEV;
+
+chosen:
+	say(socket, false, "backend %s: %s", socket->chosen->name,
+	    socket->why.text);
+	return 0;
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pv_ops by slot: names, and what each slot held when the kernel was linked.
+ *
+ * pv_ops is a struct of function pointers, which is what callers want. Audit,
+ * counters and commit want an array, and want to know what native is even
+ * after a backend has replaced it.
+ */
+#include <linux/build_bug.h>
+#include <linux/cache.h>
+#include <linux/init.h>
+#include <linux/kernel.h>
+
+#include <asm/paravirt.h>
+#include <asm/pvops.h>
+
+#include <pvops/backend.h>
+#include <pvops/ops.h>
+
+static const char * const op_names[] = {
+#define PVOPS_OP(group, op)	\
+	[PVOPS_SLOT(group.op)] = #group "." #op,
+#include <pvops/pv-ops.h>
+};
+
+/* Finds a new op at the end; the pvops_audit suite finds one in between. */
+static_assert(ARRAY_SIZE(op_names) == PVOPS_NR_SLOTS,
+	      "pvops/pv-ops.h does not name every slot of pv_ops");
+
+/*
+ * In .data, not .bss: it is written before the Xen PV entry has told the
+ * kernel anything about its memory, and nothing may clear it after that.
+ */
+static union pvops_table native __ro_after_init = { .slot = { (void *)1 } };
+
+enum pvops_entry pvops_entry __ro_after_init = PVOPS_ENTRY_NATIVE;
+
+/**
+ * pvops_early_init() - remember the linked table and the way in
+ * @entry: by which entry point this kernel was started
+ *
+ * pv_ops is linked with the native ops, but nothing keeps them once a guest's
+ * own are copied over. This is the first C code of ours that runs.
+ *
+ * Context: boot CPU, interrupts off, before the allocator, printk and the
+ * command line; Xen's ops are not in place yet, so no pv op may be called.
+ */
+void __init pvops_early_init(enum pvops_entry entry)
+{
+	unsigned int i;
+
+	pvops_entry = entry;
+	for (i = 0; i < PVOPS_NR_SLOTS; i++)
+		native.slot[i] = pvops_live->slot[i];
+}
+
+/**
+ * pvops_slot_native() - what a slot held when the kernel was linked
+ * @slot: 0 to PVOPS_NR_SLOTS - 1
+ *
+ * Context: any, after pvops_early_init().
+ * Return: the native op.
+ */
+void *pvops_slot_native(unsigned int slot)
+{
+	return native.slot[slot];
+}
+
+/**
+ * pvops_op_name() - the name of a slot, such as "mmu.set_pte"
+ * @slot: 0 to PVOPS_NR_SLOTS - 1
+ *
+ * Context: any.
+ * Return: a constant string.
+ */
+const char *pvops_op_name(unsigned int slot)
+{
+	return op_names[slot];
+}
+
+/**
+ * pvops_slot_at() - which slot of pv_ops an address is
+ * @addr: an address, as found in the operand of an indirect call
+ *
+ * Context: any.
+ * Return: the slot, or -1 if @addr is not a slot of pv_ops.
+ */
+int pvops_slot_at(const void *addr)
+{
+	const void *base = &pv_ops;
+	unsigned long off = addr - base;
+
+	if (off >= sizeof(pv_ops) || off % sizeof(void *))
+		return -1;
+	return off / sizeof(void *);
+}
+
+/**
+ * pvops_slot_hole() - find an op that a table has lost
+ * @ops: the table to check
+ * @base: the table that it was made from
+ *
+ * Context: any.
+ * Return: the name of the first op that is NULL in @ops and was not in @base,
+ * or NULL if there is none.
+ */
+const char *pvops_slot_hole(const struct paravirt_patch_template *ops,
+			    const struct paravirt_patch_template *base)
+{
+	const union pvops_table *new = (const union pvops_table *)ops;
+	const union pvops_table *old = (const union pvops_table *)base;
+	unsigned int i;
+
+	for (i = 0; i < PVOPS_NR_SLOTS; i++)
+		if (!new->slot[i] && old->slot[i])
+			return op_names[i];
+	return NULL;
+}

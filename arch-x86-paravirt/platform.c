@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The choice for the running kernel: command line, in-tree detection, pv_ops.
+ *
+ * Hooked into init_hypervisor_platform(): a backend of ours wins over in-tree
+ * detection or leaves it as it is, so that the guests in the tree keep working
+ * unchanged where they are chosen.
+ */
+#define pr_fmt(fmt) "pvops: " fmt
+
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/printk.h>
+#include <linux/string.h>
+
+#include <asm/paravirt.h>
+
+#include <pvops/socket.h>
+
+static void say_printk(struct pvops_socket *socket, bool warn, const char *line)
+{
+	if (warn)
+		pr_warn("%s\n", line);
+	else
+		pr_info("%s\n", line);
+}
+
+static struct paravirt_patch_template staging __initdata;
+
+struct pvops_socket pvops_socket __ro_after_init = {
+	.table = &pv_ops,
+	.say = say_printk,
+};
+
+struct pvops_facts pvops_facts __ro_after_init;
+
+static struct pvops_request request __initdata;
+
+/* The only in-tree guest that detection may find, or NATIVE for any. */
+static enum x86_hypervisor_type only_type __initdata = X86_HYPER_NATIVE;
+
+static int __init parse_pv_backend(char *arg)
+{
+	pvops_note_request(&request, arg);
+	return 0;
+}
+early_param("pv_backend", parse_pv_backend);
+
+/**
+ * pvops_admits() - may in-tree detection consider this hypervisor?
+ * @h: a candidate of detect_hypervisor_vendor()
+ *
+ * Some hypervisors show the interface of another one beside their own. Asking
+ * for one in-tree guest by name hides the others, except those that the kernel
+ * cannot run without once it was entered their way.
+ *
+ * Context: boot CPU, from init_hypervisor_platform().
+ * Return: whether its detect() may be called.
+ */
+bool __init pvops_admits(const struct hypervisor_x86 *h)
+{
+	return only_type == X86_HYPER_NATIVE || h->type == only_type ||
+	       h->ignore_nopv;
+}
+
+static const struct hypervisor_x86 * __init
+detect_intree(const struct hypervisor_x86 *(*detect)(void))
+{
+	const struct pvops_backend *wanted;
+	const struct hypervisor_x86 *h;
+
+	wanted = pvops_find_backend(pvops_registry, pvops_registry_size,
+				    request.name);
+	if (!wanted || wanted->type == X86_HYPER_NATIVE)
+		return detect();
+
+	only_type = wanted->type;
+	h = detect();
+	only_type = X86_HYPER_NATIVE;
+	if (h)
+		return h;
+
+	/* Not there: the choice will be automatic, which needs all of them. */
+	return detect();
+}
+
+/**
+ * pvops_select_platform() - choose the backend of this kernel
+ * @detect: the kernel's own detection
+ *
+ * Context: boot CPU, interrupts off, from init_hypervisor_platform().
+ * Return: what the platform callbacks shall be taken from: what @detect found
+ * where an in-tree guest was chosen, a backend's own, or NULL for bare metal.
+ */
+const struct hypervisor_x86 * __init
+pvops_select_platform(const struct hypervisor_x86 *(*detect)(void))
+{
+	const struct hypervisor_x86 *hyper = detect_intree(detect);
+	const struct pvops_backend *chosen;
+
+	pvops_gather_facts(&pvops_facts);
+	pvops_facts.hyper = hyper;
+	pvops_facts.hyper_name = hyper ? hyper->name : NULL;
+
+	if (request.overridden[0])
+		pr_warn("pv_backend=%s overrides the earlier pv_backend=%s\n",
+			request.name, request.overridden);
+
+	pvops_socket.backends = pvops_registry;
+	pvops_socket.nr_backends = pvops_registry_size;
+	pvops_socket.staging = &staging;
+	pvops_choose(&pvops_socket, &pvops_facts, request.name);
+
+	/* Both are gone after boot. */
+	pvops_facts.hyper = NULL;
+	pvops_socket.staging = NULL;
+
+	/* With no backend at all, go on as a kernel without the socket would. */
+	chosen = pvops_socket.chosen;
+	return chosen && chosen->type == X86_HYPER_NATIVE ? chosen->hyper
+							  : hyper;
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The backends of this kernel, in the order of preference among equals.
+ *
+ * An array, as for struct hypervisor_x86: the choice is made long before
+ * initcalls, and whoever adds a backend should see the others.
+ */
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include <pvops/socket.h>
+
+const struct pvops_backend * const pvops_registry[] __refconst = {
+#ifdef CONFIG_XEN_PV
+	&pvops_backend_xen,
+#endif
+#ifdef CONFIG_XEN_PVHVM
+	&pvops_backend_xen_hvm,
+#endif
+#ifdef CONFIG_KVM_GUEST
+	&pvops_backend_kvm,
+#endif
+	&pvops_backend_hyperv,
+	&pvops_backend_vmware,
+#ifdef CONFIG_JAILHOUSE_GUEST
+	&pvops_backend_jailhouse,
+#endif
+#ifdef CONFIG_ACRN_GUEST
+	&pvops_backend_acrn,
+#endif
+	&pvops_backend_native,
+};
+
+const size_t pvops_registry_size = ARRAY_SIZE(pvops_registry);
+
+/**
+ * pvops_find_backend() - look a backend up by name
+ * @backends: the candidates
+ * @nr: how many
+ * @name: as given to pv_backend=
+ *
+ * Context: any.
+ * Return: the backend, or NULL if none is called that.
+ */
+const struct pvops_backend *
+pvops_find_backend(const struct pvops_backend * const *backends, size_t nr,
+		   const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++)
+		if (!strcmp(backends[i]->name, name))
+			return backends[i];
+	return NULL;
+}

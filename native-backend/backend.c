@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The native backend: what runs on bare metal.
+ *
+ * pv_ops is linked with the native ops, so there is nothing to set up, and
+ * nothing may be: a confidential guest has replaced its halt before any choice
+ * is made, and needs that with every backend. Being a backend all the same
+ * gives native a name, a reason in the log, and a way to ask for it.
+ */
+#include <linux/init.h>
+
+#include <pvops/socket.h>
+
+static enum pvops_confidence __init
+probe_native(const struct pvops_backend *self, const struct pvops_facts *facts,
+	     struct pvops_why *why)
+{
+	struct seq_buf buf;
+
+	seq_buf_init(&buf, why->text, sizeof(why->text));
+
+	if (facts->entry == PVOPS_ENTRY_XEN_PV) {
+		seq_buf_puts(&buf, "started by Xen as a PV guest, in ring 3");
+		seq_buf_str(&buf);
+		return PVOPS_ABSENT;
+	}
+	if (facts->hyper && facts->hyper->ignore_nopv) {
+		seq_buf_printf(&buf, "%s has no PC hardware to fall back on",
+			       facts->hyper->name);
+		seq_buf_str(&buf);
+		return PVOPS_ABSENT;
+	}
+
+	pvops_describe_facts(facts, &buf);
+	if (facts->nopv)
+		seq_buf_puts(&buf, ", nopv given");
+	else if (facts->hyper)
+		seq_buf_printf(&buf, ", %s left unused", facts->hyper->name);
+	seq_buf_str(&buf);
+	return PVOPS_POSSIBLE;
+}
+
+const struct pvops_backend pvops_backend_native __refconst = {
+	.name = "native",
+	.desc = "bare metal, or a hypervisor run as if it were",
+	.probe = probe_native,
+};
