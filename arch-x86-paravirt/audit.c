@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The audit: what became of each pv call site.
+ *
+ * "Costs nothing on bare metal" is a claim about the text of the running
+ * kernel, so the text is what is read. A site that calls a native op although
+ * the op's instructions would fit into it is a violation, and so is a site that
+ * was not patched at all.
+ */
+#include <linux/kernel.h>
+
+#include <asm/insn.h>
+#include <asm/text-patching.h>
+
+#include <pvops/audit.h>
+
+struct pvops_audit pvops_audit;
+
+static const char * const class_names[PVOPS_NR_CLASSES] = {
+	[PVOPS_CLASS_INLINE]	= "inline",
+	[PVOPS_CLASS_CALL]	= "call",
+	[PVOPS_CLASS_NOP]	= "nop",
+	[PVOPS_CLASS_INDIRECT]	= "indirect",
+};
+
+/**
+ * pvops_class_name() - a class as one word
+ * @class: any but PVOPS_NR_CLASSES
+ *
+ * Context: any.
+ * Return: a constant string.
+ */
+const char *pvops_class_name(enum pvops_class class)
+{
+	return class_names[class];
+}
+
+/* All forms that the kernel pads with; see x86_nops[]. */
+static bool is_nop(const struct insn *insn)
+{
+	const u8 *op = insn->opcode.bytes;
+
+	return (op[0] == 0x90 && !insn->rex_prefix.nbytes) ||
+	       (op[0] == 0x0f && op[1] == 0x1f);
+}
+
+/**
+ * pvops_classify() - look at a patched site
+ * @site: its first byte
+ * @len: its length, padding included
+ *
+ * Context: any; the site is not being patched.
+ * Return: what the site is. Bytes that do not decode count as inline code,
+ * since the decoder does not know every instruction that may stand there.
+ */
+enum pvops_class pvops_classify(const u8 *site, unsigned int len)
+{
+	const u8 *p = site;
+	struct insn insn;
+
+	while (p < site + len) {
+		if (insn_decode_kernel(&insn, p))
+			return PVOPS_CLASS_INLINE;
+		if (!is_nop(&insn))
+			break;
+		p += insn.length;
+	}
+	if (p >= site + len)
+		return PVOPS_CLASS_NOP;
+
+	if (insn.opcode.bytes[0] == CALL_INSN_OPCODE)
+		return PVOPS_CLASS_CALL;
+	/* Group 5, /2: call through memory or a register. */
+	if (insn.opcode.bytes[0] == 0xff &&
+	    X86_MODRM_REG(insn.modrm.bytes[0]) == 2)
+		return PVOPS_CLASS_INDIRECT;
+	return PVOPS_CLASS_INLINE;
+}
+
+/**
+ * pvops_audit_site() - take one patched site into an audit
+ * @audit: (in/out) the result so far
+ * @site: the site
+ * @target: the op in the table
+ * @native: the op that the kernel was linked with
+ *
+ * Context: any.
+ */
+void pvops_audit_site(struct pvops_audit *audit, const struct pvops_site *site,
+		      const void *target, const void *native)
+{
+	enum pvops_class class = pvops_classify(site->addr, site->len);
+
+	audit->sites[site->slot][class]++;
+	audit->total[class]++;
+
+	if (class == PVOPS_CLASS_INDIRECT ||
+	    (class == PVOPS_CLASS_CALL && target == native &&
+	     pvops_native_fits(native, site->len))) {
+		audit->misfits[site->slot]++;
+		audit->violations++;
+	}
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What became of the pv call sites once the kernel was patched. */
+#ifndef _PVOPS_AUDIT_H
+#define _PVOPS_AUDIT_H
+
+#include <linux/types.h>
+
+#include <pvops/ops.h>
+
+/**
+ * enum pvops_class - what a call site is after patching
+ * @PVOPS_CLASS_INLINE: the instructions themselves
+ * @PVOPS_CLASS_CALL: a direct call
+ * @PVOPS_CLASS_NOP: nothing
+ * @PVOPS_CLASS_INDIRECT: still a call through the table
+ * @PVOPS_NR_CLASSES: how many classes there are
+ */
+enum pvops_class {
+	PVOPS_CLASS_INLINE,
+	PVOPS_CLASS_CALL,
+	PVOPS_CLASS_NOP,
+	PVOPS_CLASS_INDIRECT,
+	PVOPS_NR_CLASSES,
+};
+
+/**
+ * struct pvops_site - one call site of an op
+ * @addr: its first byte
+ * @slot: the op
+ * @len: its length in bytes, padding included
+ */
+struct pvops_site {
+	const u8 *addr;
+	u8 slot;
+	u8 len;
+};
+
+/**
+ * struct pvops_audit - result of an audit
+ * @sites: for each op, how many sites ended up in each class
+ * @total: the same, summed over all ops
+ * @misfits: for each op, sites that stayed a call to the native op although its
+ *	instructions would have fitted, or that were not patched at all
+ * @violations: sum of @misfits
+ * @lost: sites that the audit had no memory to record
+ */
+struct pvops_audit {
+	u32 sites[PVOPS_NR_SLOTS][PVOPS_NR_CLASSES];
+	u32 total[PVOPS_NR_CLASSES];
+	u32 misfits[PVOPS_NR_SLOTS];
+	u32 violations;
+	u32 lost;
+};
+
+extern struct pvops_audit pvops_audit;
+
+enum pvops_class pvops_classify(const u8 *site, unsigned int len);
+const char *pvops_class_name(enum pvops_class class);
+void pvops_audit_site(struct pvops_audit *audit, const struct pvops_site *site,
+		      const void *target, const void *native);
+bool pvops_native_fits(const void *func, unsigned int room);
+
+#endif /* _PVOPS_AUDIT_H */

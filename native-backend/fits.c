@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Would the native op fit in place of the call?
+ *
+ * The proof that bare metal pays nothing does not rest on a list that somebody
+ * keeps by hand: the machine code of the native op itself says whether it could
+ * stand at the call site.
+ */
+#include <linux/extable.h>
+#include <linux/kernel.h>
+
+#include <asm/ibt.h>
+#include <asm/insn.h>
+#include <asm/insn-eval.h>
+#include <asm/nospec-branch.h>
+#include <asm/text-patching.h>
+
+#include <pvops/audit.h>
+
+/* The end of a function in each form that patching may have left it in. */
+static bool is_return(const struct insn *insn, const u8 *p)
+{
+	const void *target = p + insn->length + insn->immediate.value;
+
+	switch (insn->opcode.bytes[0]) {
+	case RET_INSN_OPCODE:
+		return true;
+	case JMP32_INSN_OPCODE:
+#ifdef CONFIG_MITIGATION_RETHUNK
+		if (target == x86_return_thunk)
+			return true;
+#endif
+		return target == __x86_return_thunk;
+	default:
+		return false;
+	}
+}
+
+/* What would mean something else, or nothing, at another address. */
+static bool stays_in_place(const struct insn *insn, const u8 *p)
+{
+	u8 op = insn->opcode.bytes[0];
+
+	/* It may fault, and the fixup is found by its address: WRMSR. */
+	if (search_exception_tables((unsigned long)p))
+		return true;
+
+	switch (op) {
+	case CALL_INSN_OPCODE:
+	case JMP32_INSN_OPCODE:
+	case JMP8_INSN_OPCODE:
+	case 0xff:	/* group 5: indirect call and jump, push */
+		return true;
+	}
+	if (op >= 0x70 && op <= 0x7f)
+		return true;
+	if (op == 0x0f && (insn->opcode.bytes[1] & 0xf0) == 0x80)
+		return true;
+	return insn_rip_relative((struct insn *)insn);
+}
+
+static bool is_padding(const struct insn *insn, const u8 *p)
+{
+	const u8 *op = insn->opcode.bytes;
+
+	if (op[0] == 0x90 || (op[0] == 0x0f && op[1] == 0x1f))
+		return true;
+	return is_endbr(*(u32 *)p);
+}
+
+/**
+ * pvops_native_fits() - could a function's body replace a call to it?
+ * @func: a native op, patched
+ * @room: bytes at the call site
+ *
+ * It could if it is straight-line code that does not depend on where it is, up
+ * to a return, and short enough. ENDBR, the tracer's no-op and padding do not
+ * count.
+ *
+ * Context: any; @func is kernel text that is not being patched.
+ * Return: true if it would fit.
+ */
+bool pvops_native_fits(const void *func, unsigned int room)
+{
+	const u8 *p = func;
+	unsigned int used = 0;
+	struct insn insn;
+
+	while (used <= room) {
+		if (insn_decode_kernel(&insn, p))
+			return false;
+		if (is_return(&insn, p))
+			return true;
+		if (!is_padding(&insn, p)) {
+			if (stays_in_place(&insn, p))
+				return false;
+			used += insn.length;
+		}
+		p += insn.length;
+	}
+	return false;
+}
