@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Facts about the machine, and the probes that read nothing else. */
+#include <kunit/test.h>
+#include <linux/string.h>
+
+#include <pvops/socket.h>
+
+/* What CPUID answers from 0x40000000 on, in steps of 0x100. */
+struct cpuid_row {
+	u32 eax;
+	const char *name;	/* 12 bytes, padded with NUL */
+};
+
+static const struct cpuid_row *rows;
+static unsigned int nr_rows, nr_reads;
+
+static void fake_cpuid(u32 leaf, u32 regs[4])
+{
+	unsigned int i = (leaf - 0x40000000) / 0x100;
+	char name[PVOPS_SIGNATURE_LEN] = {};
+
+	nr_reads++;
+	if (i >= nr_rows)
+		return;
+	regs[0] = rows[i].eax;
+	memcpy(name, rows[i].name, strnlen(rows[i].name, sizeof(name)));
+	memcpy(&regs[1], name, sizeof(name));
+}
+
+static unsigned int scan(const struct cpuid_row *from, unsigned int nr,
+			 struct pvops_signature *found)
+{
+	rows = from;
+	nr_rows = nr;
+	nr_reads = 0;
+	return pvops_scan_signatures(found, PVOPS_MAX_SIGNATURES, fake_cpuid);
+}
+
+static void one_signature(struct kunit *test)
+{
+	static const struct cpuid_row kvm[] = { { 0x40000001, "KVMKVMKVM" } };
+	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
+
+	KUNIT_ASSERT_EQ(test, 1, scan(kvm, 1, found));
+	KUNIT_EXPECT_STREQ(test, found[0].text, "KVMKVMKVM");
+	KUNIT_EXPECT_EQ(test, found[0].leaf, 0x40000000);
+	KUNIT_EXPECT_EQ(test, nr_reads, 2);
+}
+
+static void full_length_signature(struct kunit *test)
+{
+	static const struct cpuid_row tcg[] = { { 0x40000001, "TCGTCGTCGTCG" } };
+	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
+
+	KUNIT_ASSERT_EQ(test, 1, scan(tcg, 1, found));
+	KUNIT_EXPECT_STREQ(test, found[0].text, "TCGTCGTCGTCG");
+}
+
+static void two_interfaces(struct kunit *test)
+{
+	static const struct cpuid_row both[] = {
+		{ 0x40000006, "Microsoft Hv" }, { 0x40000101, "KVMKVMKVM" },
+	};
+	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
+
+	KUNIT_ASSERT_EQ(test, 2, scan(both, 2, found));
+	KUNIT_EXPECT_STREQ(test, found[0].text, "Microsoft Hv");
+	KUNIT_EXPECT_STREQ(test, found[1].text, "KVMKVMKVM");
+	KUNIT_EXPECT_EQ(test, found[1].leaf, 0x40000100);
+}
+
+static void old_kvm_has_no_highest_leaf(struct kunit *test)
+{
+	static const struct cpuid_row old[] = { { 0, "KVMKVMKVM" } };
+	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
+
+	KUNIT_EXPECT_EQ(test, 1, scan(old, 1, found));
+}
+
+static void nothing_there(struct kunit *test)
+{
+	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
+
+	KUNIT_EXPECT_EQ(test, 0, scan(NULL, 0, found));
+	KUNIT_EXPECT_EQ(test, nr_reads, 1);
+}
+
+static void garbage_is_no_signature(struct kunit *test)
+{
+	static const struct cpuid_row junk[] = { { 7, "\x01\x02\xff\x80" } };
+	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
+
+	KUNIT_EXPECT_EQ(test, 0, scan(junk, 1, found));
+}
+
+static void more_than_there_is_room_for(struct kunit *test)
+{
+	static const struct cpuid_row many[] = {
+		{ 1, "one" }, { 1, "two" }, { 1, "three" }, { 1, "four" },
+		{ 1, "five" }, { 1, "six" },
+	};
+	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
+
+	KUNIT_EXPECT_EQ(test, PVOPS_MAX_SIGNATURES, scan(many, 6, found));
+}
+
+static const char *describe(const struct pvops_facts *facts)
+{
+	static char text[128];
+	struct seq_buf buf;
+
+	seq_buf_init(&buf, text, sizeof(text));
+	pvops_describe_facts(facts, &buf);
+	return seq_buf_str(&buf);
+}
+
+static void facts_are_described(struct kunit *test)
+{
+	struct pvops_facts facts = {};
+
+	KUNIT_EXPECT_STREQ(test, describe(&facts),
+			   "hypervisor bit clear, no signature");
+	facts.hypervisor_bit = true;
+	KUNIT_EXPECT_STREQ(test, describe(&facts),
+			   "hypervisor bit set but no signature");
+	facts.nr_signatures = 2;
+	facts.signatures[0] = (struct pvops_signature){ 0x40000000, "Microsoft Hv" };
+	facts.signatures[1] = (struct pvops_signature){ 0x40000100, "KVMKVMKVM" };
+	KUNIT_EXPECT_STREQ(test, describe(&facts),
+			   "signature Microsoft Hv at 0x40000000, KVMKVMKVM at 0x40000100");
+}
+
+static struct kunit_case facts_cases[] = {
+	KUNIT_CASE(one_signature),
+	KUNIT_CASE(full_length_signature),
+	KUNIT_CASE(two_interfaces),
+	KUNIT_CASE(old_kvm_has_no_highest_leaf),
+	KUNIT_CASE(nothing_there),
+	KUNIT_CASE(garbage_is_no_signature),
+	KUNIT_CASE(more_than_there_is_room_for),
+	KUNIT_CASE(facts_are_described),
+	{}
+};
+
+static struct kunit_suite facts_suite = {
+	.name = "pvops_facts",
+	.test_cases = facts_cases,
+};
+
+kunit_test_suite(facts_suite);
+
+/* The real probes, with facts made up; they are gone after boot. */
+static enum pvops_confidence __init ask(const struct pvops_backend *b,
+					const struct pvops_facts *facts,
+					struct pvops_why *why)
+{
+	return b->probe(b, facts, why);
+}
+
+static void __init native_is_always_possible(struct kunit *test)
+{
+	struct pvops_facts facts = {};
+	struct pvops_why why;
+
+	KUNIT_EXPECT_EQ(test, PVOPS_POSSIBLE,
+			ask(&pvops_backend_native, &facts, &why));
+	KUNIT_EXPECT_STREQ(test, why.text, "hypervisor bit clear, no signature");
+
+	facts.hypervisor_bit = true;
+	facts.nopv = true;
+	KUNIT_EXPECT_EQ(test, PVOPS_POSSIBLE,
+			ask(&pvops_backend_native, &facts, &why));
+	KUNIT_EXPECT_STREQ(test, why.text,
+			   "hypervisor bit set but no signature, nopv given");
+}
+
+static void __init native_cannot_run_in_ring_3(struct kunit *test)
+{
+	struct pvops_facts facts = { .entry = PVOPS_ENTRY_XEN_PV };
+	struct pvops_why why;
+
+	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT,
+			ask(&pvops_backend_native, &facts, &why));
+	KUNIT_EXPECT_STREQ(test, why.text,
+			   "started by Xen as a PV guest, in ring 3");
+}
+
+static void __init native_needs_pc_hardware(struct kunit *test)
+{
+	static const struct hypervisor_x86 cell = {
+		.name = "Cell", .type = X86_HYPER_JAILHOUSE, .ignore_nopv = true,
+	};
+	struct pvops_facts facts = { .hyper = &cell };
+	struct pvops_why why;
+
+	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT,
+			ask(&pvops_backend_native, &facts, &why));
+	KUNIT_EXPECT_STREQ(test, why.text,
+			   "Cell has no PC hardware to fall back on");
+}
+
+/* Each in-tree guest answers to its own detection and to no other one. */
+static void __init intree_follows_detection(struct kunit *test)
+{
+	size_t i, j;
+
+	for (i = 0; i < pvops_registry_size; i++) {
+		const struct pvops_backend *b = pvops_registry[i];
+		struct hypervisor_x86 hyper = { .name = "Some" };
+		struct pvops_facts facts = { .hypervisor_bit = true };
+		struct pvops_why why;
+
+		if (b->type == X86_HYPER_NATIVE)
+			continue;
+
+		KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, ask(b, &facts, &why));
+		facts.hyper = &hyper;
+		for (j = 0; j < pvops_registry_size; j++) {
+			hyper.type = pvops_registry[j]->type;
+			KUNIT_EXPECT_EQ_MSG(test, ask(b, &facts, &why),
+					    hyper.type == b->type ?
+					    PVOPS_DETECTED : PVOPS_ABSENT,
+					    "%s", b->name);
+		}
+	}
+}
+
+static void __init intree_hidden_by_nopv(struct kunit *test)
+{
+	struct pvops_facts facts = { .nopv = true };
+	struct pvops_why why;
+
+	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT,
+			ask(&pvops_backend_vmware, &facts, &why));
+	KUNIT_EXPECT_STREQ(test, why.text, "nopv hides it");
+}
+
+static struct kunit_case __refdata probe_cases[] = {
+	KUNIT_CASE(native_is_always_possible),
+	KUNIT_CASE(native_cannot_run_in_ring_3),
+	KUNIT_CASE(native_needs_pc_hardware),
+	KUNIT_CASE(intree_follows_detection),
+	KUNIT_CASE(intree_hidden_by_nopv),
+	{}
+};
+
+static struct kunit_suite probe_suite = {
+	.name = "pvops_probe",
+	.test_cases = probe_cases,
+};
+
+kunit_test_init_section_suite(probe_suite);

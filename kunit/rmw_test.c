@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The read-modify-write page-table ops: what they return, what they leave, and
+ * that nothing the CPU sets meanwhile is lost.
+ *
+ * Three kinds of case: on an entry in ordinary memory, where the value is ours
+ * to choose; on an entry of a real page table, where the CPU sets Accessed and
+ * Dirty; and in a race with another CPU that sets Dirty as a page walk would.
+ * All go through the kernel's own helpers, and so through whatever the running
+ * kernel uses, and through the ops that the table was linked with.
+ */
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/kthread.h>
+#include <linux/mman.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/sched/mm.h>
+#include <linux/uaccess.h>
+
+#include <asm/paravirt.h>
+#include <asm/pvops.h>
+#include <asm/tlbflush.h>
+
+#include <pvops/ops.h>
+
+#define FLAGS	(_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_NX)
+#define FRAME	(0x1234UL << PAGE_SHIFT)
+#define AD	(_PAGE_ACCESSED | _PAGE_DIRTY)
+
+/*
+ * Call an op as the kernel does: it preserves all registers but RAX, and its
+ * callers count on that. Return what it returns.
+ */
+static unsigned long call_op(struct kunit *test, void *func, const void *a1,
+			     unsigned long a2, void *a3, unsigned long a4)
+{
+	unsigned long di = (unsigned long)a1, si = a2;
+	unsigned long dx = (unsigned long)a3, cx = a4, ax = 0, scratch;
+	register unsigned long r8 asm("r8") = 8;
+	register unsigned long r9 asm("r9") = 9;
+	register unsigned long r10 asm("r10") = 10;
+	register unsigned long r11 asm("r11") = 11;
+
+	asm volatile(ANNOTATE_RETPOLINE_SAFE "call *%[fn]"
+		     : "+a" (ax), "+D" (di), "+S" (si), "+d" (dx), "+c" (cx),
+		       "+r" (r8), "+r" (r9), "+r" (r10), "+r" (r11),
+		       ASM_CALL_CONSTRAINT
+		     : [fn] "m" (func) : "memory", "cc");
+	scratch = r8 | r9 << 8 | r10 << 16 | r11 << 24;
+
+	KUNIT_EXPECT_EQ(test, di, (unsigned long)a1);
+	KUNIT_EXPECT_EQ(test, si, a2);
+	KUNIT_EXPECT_EQ(test, dx, (unsigned long)a3);
+	KUNIT_EXPECT_EQ(test, cx, a4);
+	KUNIT_EXPECT_EQ(test, scratch, 0x0b0a0908);
+	return ax;
+}
+
+#define NATIVE(test, op, a1, a2, a3, a4)				\
+	call_op(test, pvops_slot_native(PVOPS_SLOT(rmw.op)), a1, a2, a3, a4)
+
+static void native_ops_on_a_pte(struct kunit *test)
+{
+	struct mm_struct *mm = &init_mm;
+	pte_t pte = native_make_pte(FRAME | FLAGS | AD);
+
+	KUNIT_EXPECT_EQ(test, FRAME | FLAGS | AD,
+			NATIVE(test, ptep_get_and_clear, mm, 0, &pte, 0));
+	KUNIT_EXPECT_EQ(test, pte.pte, 0);
+
+	pte = native_make_pte(FRAME | FLAGS | AD);
+	KUNIT_EXPECT_EQ(test, FRAME | FLAGS | AD,
+			NATIVE(test, ptep_get_and_clear, mm, 0, &pte, 1));
+	KUNIT_EXPECT_EQ(test, pte.pte, 0);
+
+	pte = native_make_pte(FRAME | FLAGS | AD);
+	NATIVE(test, ptep_set_wrprotect, mm, 0, &pte, 0);
+	KUNIT_EXPECT_FALSE(test, pte_write(pte));
+	KUNIT_EXPECT_TRUE(test, pte_dirty(pte));
+	KUNIT_EXPECT_TRUE(test, pte_young(pte));
+	KUNIT_EXPECT_EQ(test, pte.pte & FRAME, FRAME);
+	/* Write clear and Dirty set would be a shadow-stack page. */
+	KUNIT_EXPECT_EQ(test, pte.pte & _PAGE_DIRTY, 0);
+
+	pte = native_make_pte(FRAME | FLAGS | AD);
+	KUNIT_EXPECT_EQ(test, 1, (int)NATIVE(test, ptep_test_and_clear_young, NULL, 0, &pte, 0));
+	KUNIT_EXPECT_EQ(test, pte.pte, FRAME | FLAGS | _PAGE_DIRTY);
+	KUNIT_EXPECT_EQ(test, 0, (int)NATIVE(test, ptep_test_and_clear_young, NULL, 0, &pte, 0));
+	KUNIT_EXPECT_EQ(test, pte.pte, FRAME | FLAGS | _PAGE_DIRTY);
+}
+
+static void native_ops_on_a_pmd(struct kunit *test)
+{
+	const unsigned long huge = FRAME | FLAGS | _PAGE_PSE | AD;
+	struct mm_struct *mm = &init_mm;
+	pmd_t pmd = native_make_pmd(huge);
+
+	KUNIT_EXPECT_EQ(test, huge, NATIVE(test, pmdp_get_and_clear, mm, 0, &pmd, 0));
+	KUNIT_EXPECT_EQ(test, pmd.pmd, 0);
+
+	pmd = native_make_pmd(huge);
+	NATIVE(test, pmdp_set_wrprotect, mm, 0, &pmd, 0);
+	KUNIT_EXPECT_FALSE(test, pmd_write(pmd));
+	KUNIT_EXPECT_TRUE(test, pmd_dirty(pmd));
+	KUNIT_EXPECT_TRUE(test, pmd_young(pmd));
+	KUNIT_EXPECT_EQ(test, pmd.pmd & _PAGE_DIRTY, 0);
+
+	pmd = native_make_pmd(huge);
+	KUNIT_EXPECT_EQ(test, 1, (int)NATIVE(test, pmdp_test_and_clear_young, NULL, 0, &pmd, 0));
+	KUNIT_EXPECT_EQ(test, pmd.pmd, huge & ~_PAGE_ACCESSED);
+	KUNIT_EXPECT_EQ(test, 0, (int)NATIVE(test, pmdp_test_and_clear_young, NULL, 0, &pmd, 0));
+
+	KUNIT_EXPECT_EQ(test, huge & ~_PAGE_ACCESSED,
+			NATIVE(test, pmdp_establish, NULL, 0, &pmd, huge));
+	KUNIT_EXPECT_EQ(test, pmd.pmd, huge);
+}
+
+static void native_ops_on_a_pud(struct kunit *test)
+{
+	const unsigned long huge = FRAME | FLAGS | _PAGE_PSE | AD;
+	struct mm_struct *mm = &init_mm;
+	pud_t pud = native_make_pud(huge);
+
+	KUNIT_EXPECT_EQ(test, 1, (int)NATIVE(test, pudp_test_and_clear_young, NULL, 0, &pud, 0));
+	KUNIT_EXPECT_EQ(test, 0, (int)NATIVE(test, pudp_test_and_clear_young, NULL, 0, &pud, 0));
+	KUNIT_EXPECT_EQ(test, huge & ~_PAGE_ACCESSED,
+			NATIVE(test, pudp_get_and_clear, mm, 0, &pud, 0));
+	KUNIT_EXPECT_EQ(test, native_pud_val(pud), 0);
+}
+
+/* The switch in front of the ops says what the table says. */
+static void switch_follows_the_table(struct kunit *test)
+{
+	unsigned int slot = PVOPS_SLOT(rmw);
+	unsigned int end = slot + sizeof(struct pv_rmw_ops) / sizeof(void *);
+	bool replaced = false;
+
+	for (; slot < end; slot++)
+		replaced |= pvops_live->slot[slot] != pvops_slot_native(slot);
+	KUNIT_EXPECT_EQ(test, replaced, !!pvops_rmw_active());
+}
+
+/* One user page that is there, and the entry that maps it. */
+struct mapping {
+	unsigned long addr;
+	struct vm_area_struct *vma;
+	pte_t *ptep;
+	spinlock_t *ptl;	/* held while the entry is looked at */
+};
+
+/*
+ * KUnit would make an address space by itself, but leave out what exec() tells
+ * a hypervisor that must know page tables before they are used: Xen PV refuses
+ * to load the others. It goes away with the thread of the case.
+ */
+static void attach_mm(struct kunit *test)
+{
+	struct mm_struct *mm = mm_alloc();
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	mm->task_size = TASK_SIZE;
+	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
+	paravirt_enter_mmap(mm);
+	kthread_use_mm(mm);
+}
+
+static void __user *make_user_page(struct kunit *test)
+{
+	unsigned long addr;
+
+	attach_mm(test);
+	addr = kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, 0);
+
+	KUNIT_ASSERT_NE(test, addr, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	KUNIT_ASSERT_EQ(test, 0, put_user(1, (int __user *)addr));
+	return (void __user *)addr;
+}
+
+static void lock_mapping(struct kunit *test, struct mapping *map,
+			 void __user *uaddr)
+{
+	struct mm_struct *mm = current->mm;
+
+	map->addr = (unsigned long)uaddr;
+	mmap_read_lock(mm);
+	map->vma = find_vma(mm, map->addr);
+	KUNIT_ASSERT_NOT_NULL(test, map->vma);
+	map->ptep = pte_offset_map_lock(mm, pmd_off(mm, map->addr), map->addr,
+					&map->ptl);
+	KUNIT_ASSERT_NOT_NULL(test, map->ptep);
+}
+
+static void unlock_mapping(struct mapping *map)
+{
+	pte_unmap_unlock(map->ptep, map->ptl);
+	mmap_read_unlock(current->mm);
+}
+
+/* Young is seen once, then again after the next access and not before. */
+static void cpu_sets_accessed(struct kunit *test)
+{
+	int __user *page = make_user_page(test);
+	struct mapping map;
+	int val;
+
+	lock_mapping(test, &map, page);
+	KUNIT_EXPECT_EQ(test, 1, ptep_test_and_clear_young(map.vma, map.addr,
+							   map.ptep));
+	KUNIT_EXPECT_EQ(test, 0, ptep_test_and_clear_young(map.vma, map.addr,
+							   map.ptep));
+	flush_tlb_page(map.vma, map.addr);
+	unlock_mapping(&map);
+
+	KUNIT_EXPECT_EQ(test, 0, get_user(val, page));
+	KUNIT_EXPECT_EQ(test, 1, val);
+
+	lock_mapping(test, &map, page);
+	KUNIT_EXPECT_EQ(test, 1, ptep_test_and_clear_young(map.vma, map.addr,
+							   map.ptep));
+	unlock_mapping(&map);
+}
+
+/* Write protection keeps Dirty, and a write after it faults and copies. */
+static void wrprotect_keeps_dirty(struct kunit *test)
+{
+	int __user *page = make_user_page(test);
+	struct mapping map;
+	pte_t pte;
+	int val;
+
+	lock_mapping(test, &map, page);
+	KUNIT_EXPECT_TRUE(test, pte_dirty(ptep_get(map.ptep)));
+	KUNIT_EXPECT_TRUE(test, pte_write(ptep_get(map.ptep)));
+	ptep_set_wrprotect(current->mm, map.addr, map.ptep);
+	flush_tlb_page(map.vma, map.addr);
+	pte = ptep_get(map.ptep);
+	KUNIT_EXPECT_TRUE(test, pte_dirty(pte));
+	KUNIT_EXPECT_FALSE(test, pte_write(pte));
+	KUNIT_EXPECT_TRUE(test, pte_present(pte));
+	unlock_mapping(&map);
+
+	KUNIT_EXPECT_EQ(test, 0, put_user(2, page));
+	KUNIT_EXPECT_EQ(test, 0, get_user(val, page));
+	KUNIT_EXPECT_EQ(test, 2, val);
+
+	lock_mapping(test, &map, page);
+	KUNIT_EXPECT_TRUE(test, pte_write(ptep_get(map.ptep)));
+	unlock_mapping(&map);
+}
+
+/* What get-and-clear takes away can be put back, with nothing changed. */
+static void clear_returns_the_entry(struct kunit *test)
+{
+	int __user *page = make_user_page(test);
+	struct mapping map;
+	pte_t before, taken;
+	int val;
+
+	lock_mapping(test, &map, page);
+	before = ptep_get(map.ptep);
+	taken = ptep_get_and_clear(current->mm, map.addr, map.ptep);
+	KUNIT_EXPECT_TRUE(test, pte_same(before, taken));
+	KUNIT_EXPECT_TRUE(test, pte_none(ptep_get(map.ptep)));
+	set_pte_at(current->mm, map.addr, map.ptep, taken);
+	KUNIT_EXPECT_TRUE(test, pte_same(before, ptep_get(map.ptep)));
+
+	taken = ptep_clear_flush(map.vma, map.addr, map.ptep);
+	KUNIT_EXPECT_TRUE(test, pte_same(before, taken));
+	KUNIT_EXPECT_TRUE(test, pte_none(ptep_get(map.ptep)));
+	set_pte_at(current->mm, map.addr, map.ptep, taken);
+
+	taken = ptep_get_and_clear_full(current->mm, map.addr, map.ptep, 0);
+	KUNIT_EXPECT_TRUE(test, pte_same(before, taken));
+	set_pte_at(current->mm, map.addr, map.ptep, taken);
+	unlock_mapping(&map);
+
+	KUNIT_EXPECT_EQ(test, 0, get_user(val, page));
+	KUNIT_EXPECT_EQ(test, 1, val);
+}
+
+/*
+ * A second CPU that sets Dirty in an entry that is present and writable, as a
+ * page walk for a write does, while this one takes the entry away and puts a clean one back. Each
+ * time Dirty went from clear to set it must be seen once by who took the entry.
+ */
+#define WALKABLE	(_PAGE_PRESENT | _PAGE_RW | _PAGE_DIRTY)
+
+struct walker {
+	unsigned long *entry;
+	unsigned long set;	/* how often Dirty went from clear to set */
+	struct task_struct *task;
+};
+
+static int walk(void *data)
+{
+	struct walker *walker = data;
+
+	while (!kthread_should_stop()) {
+		unsigned long old = READ_ONCE(*walker->entry);
+
+		if ((old & WALKABLE) == (_PAGE_PRESENT | _PAGE_RW) &&
+		    try_cmpxchg(walker->entry, &old, old | _PAGE_DIRTY))
+			WRITE_ONCE(walker->set, walker->set + 1);
+		else
+			cond_resched();
+		cpu_relax();
+	}
+	return 0;
+}
+
+static void start_walker(struct kunit *test, struct walker *walker)
+{
+	int cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
+
+	walker->task = kthread_create(walk, walker, "pvops_walker");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(walker->task));
+	if (cpu < nr_cpu_ids)
+		kthread_bind(walker->task, cpu);
+	wake_up_process(walker->task);
+}
+
+#define CLEAN	(FRAME | FLAGS | _PAGE_ACCESSED)
+
+/* Take the entry many times. Return how often Dirty was set and not seen. */
+static unsigned long race(struct kunit *test, unsigned int rounds,
+			  pteval_t (*take)(struct walker *walker))
+{
+	unsigned long *entry = kunit_kzalloc(test, sizeof(*entry), GFP_KERNEL);
+	struct walker walker = { .entry = entry };
+	unsigned long seen = 0, until;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, entry);
+	*entry = CLEAN;
+	start_walker(test, &walker);
+
+	for (i = 0; i < rounds; i++) {
+		/* Let the walker in now and then, also on a lone CPU. */
+		if (i % 16 == 0) {
+			until = jiffies + HZ / 10;
+			while (!(READ_ONCE(*entry) & _PAGE_DIRTY) &&
+			       time_before(jiffies, until))
+				cond_resched();
+		}
+		seen += pte_dirty(native_make_pte(take(&walker)));
+		WRITE_ONCE(*entry, CLEAN);
+	}
+	kthread_stop(walker.task);
+	seen += !!(*entry & _PAGE_DIRTY);
+
+	KUNIT_EXPECT_GT_MSG(test, walker.set, 0, "the walker never ran");
+	return walker.set - seen;
+}
+
+static pteval_t take_native(struct walker *walker)
+{
+	return native_rmw_ptep_get_and_clear(&init_mm, 0,
+					     (pte_t *)walker->entry, 0);
+}
+
+static pteval_t take_pmd(struct walker *walker)
+{
+	return native_rmw_pmdp_get_and_clear(&init_mm, 0,
+					     (pmd_t *)walker->entry);
+}
+
+static pteval_t take_establish(struct walker *walker)
+{
+	return native_rmw_pmdp_establish(NULL, 0, (pmd_t *)walker->entry, 0);
+}
+
+/* Write protection first, which moves Dirty to the software bit. */
+static pteval_t take_wrprotect(struct walker *walker)
+{
+	pte_t *ptep = (pte_t *)walker->entry;
+
+	native_rmw_ptep_set_wrprotect(&init_mm, 0, ptep);
+	return take_native(walker);
+}
+
+static void no_dirty_bit_is_lost(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, 0, race(test, 4000, take_native));
+	KUNIT_EXPECT_EQ(test, 0, race(test, 4000, take_pmd));
+	KUNIT_EXPECT_EQ(test, 0, race(test, 4000, take_establish));
+	KUNIT_EXPECT_EQ(test, 0, race(test, 4000, take_wrprotect));
+}
+
+/* The same race on an op that reads and writes in two steps, to be sure of it. */
+static pteval_t take_in_two_steps(struct walker *walker)
+{
+	unsigned long old = READ_ONCE(*walker->entry);
+	unsigned long until = jiffies + HZ / 10;
+
+	while (!(old & _PAGE_DIRTY) && !(READ_ONCE(*walker->entry) & _PAGE_DIRTY) &&
+	       time_before(jiffies, until))
+		cond_resched();
+	WRITE_ONCE(*walker->entry, 0);
+	return old;
+}
+
+static void race_catches_two_steps(struct kunit *test)
+{
+	KUNIT_EXPECT_GT(test, race(test, 64, take_in_two_steps), 0);
+}
+
+static struct kunit_case rmw_cases[] = {
+	KUNIT_CASE(native_ops_on_a_pte),
+	KUNIT_CASE(native_ops_on_a_pmd),
+	KUNIT_CASE(native_ops_on_a_pud),
+	KUNIT_CASE(switch_follows_the_table),
+	KUNIT_CASE(cpu_sets_accessed),
+	KUNIT_CASE(wrprotect_keeps_dirty),
+	KUNIT_CASE(clear_returns_the_entry),
+	KUNIT_CASE(no_dirty_bit_is_lost),
+	KUNIT_CASE(race_catches_two_steps),
+	{}
+};
+
+static struct kunit_suite rmw_suite = {
+	.name = "pvops_rmw",
+	.test_cases = rmw_cases,
+};
+
+kunit_test_suite(rmw_suite);
