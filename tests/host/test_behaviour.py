@@ -130,18 +130,29 @@ class TestCost(unittest.TestCase):
         self.assertFalse(cost.is_worse(figures([1000, 990, 1010], [1010] * 3), 0.5))
         self.assertTrue(cost.is_worse(figures([1000, 999, 1001], [1010] * 3), 0.5))
 
+    def test_staggered_is_judged_by_its_mean(self) -> None:
+        a, b = [1000, 1004, 1008, 1004], [1004, 1000, 1008, 1008]
+        pair = cost.Staggered(cost.Figure(a, 0, 0), cost.Figure(b, 0, 0))
+        self.assertAlmostEqual(pair.difference, 100 * 1 / 1004)
+        self.assertGreater(pair.spread, 0.3)
+        self.assertFalse(cost.is_worse({"staggered": pair}, 0.5))
+        pair.b = cost.Figure([n + 20 for n in b], 0, 0)
+        self.assertTrue(cost.is_worse({"staggered": pair}, 0.5))
+
     def test_nothing_missing(self) -> None:
         log = pathlib.Path("log")
+        wanted = ["nothing", *cost.ABOUT, cost.BOOT, cost.BEFORE]
         lines = [f"cost {name} min=90 median=100 max=110 all=120 batches=9 of=5"
-                 for name in cost.ABOUT if name not in (cost.BOOT, cost.BOOT_RESET)]
+                 for name in cost.ABOUT]
         lines += ["cost nothing min=2 median=2 max=2 all=2 batches=9 of=5",
                   "boot reset-ticks=5000000 clock-us=3000 mark-ticks=1000"]
-        found = cost.parse(lines, log)
-        self.assertEqual(found[cost.BOOT][0], 2999000)
+        found = cost.parse(lines, log, wanted)
+        self.assertEqual(found[cost.BOOT][0], 5000000)
+        self.assertEqual(found[cost.BEFORE][0], 2001000)
         self.assertEqual(found["getppid"], (100, 90, 20.0))
         for index in range(len(lines)):
             with self.subTest(lines[index]), self.assertRaises(common.Failure):
-                cost.parse(lines[:index] + lines[index + 1:], log)
+                cost.parse(lines[:index] + lines[index + 1:], log, wanted)
 
 
 if __name__ == "__main__":
