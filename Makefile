@@ -37,7 +37,7 @@ help:
 	@echo '  make jobs                    behaviour in the guests: selftests, SMP, time, a container'
 	@echo '  make cost                    instructions per operation, against an unpatched kernel'
 	@echo '  make kunit                   the suites, by the kernel'"'"'s own kunit.py'
-	@echo '  make lint                    style, warnings, sparse, objtool, generated text'
+	@echo '  make lint                    style, checkpatch, warnings, sparse, objtool'
 	@echo '  make textcompare             the running kernel'"'"'s text, against an unpatched one'
 	@echo '  make objcompare              object code with our options off: as unpatched?'
 	@echo '  make kconfig-matrix          every combination of our options builds'
