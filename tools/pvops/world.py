@@ -16,6 +16,7 @@ Everything is emulated: /dev/kvm of this machine is never used.
 import argparse
 import contextlib
 import dataclasses
+import fcntl
 import gzip
 import os
 import pathlib
@@ -29,7 +30,7 @@ import termios
 import threading
 import time
 import tomllib
-from typing import Iterable
+from typing import BinaryIO, Iterable
 
 from . import common, initramfs, packages, report
 from . import kernel as kernel_builder
@@ -359,6 +360,21 @@ def stop_all() -> None:
             common.stop(child)
 
 
+def _own_log(path: pathlib.Path) -> BinaryIO:
+    """The log, empty; another name if a run that is under way has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for name in (path, path.with_stem(f"{path.stem}-{os.getpid()}")):
+        output = open(name, "ab")   # pylint: disable=consider-using-with
+        try:
+            fcntl.flock(output, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            output.close()
+            continue
+        output.truncate(0)
+        return output
+    raise Failure(f"{common.shown(path)}: in use by another run")
+
+
 def _wait(child: subprocess.Popen, log: pathlib.Path, limit: float) -> str:
     """Wait for a machine to power off; returns what went wrong, or nothing."""
     deadline = time.monotonic() + limit
@@ -418,12 +434,12 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     jobs = [*world.jobs, *jobs]
     limit = timeout or world.timeout
     image = pathlib.Path(kernel) if kernel else default_kernel()
-    log = log or common.LOG / f"{world.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
 
     began = time.monotonic()
     with _machine(world, jobs, image, extra_cmdline, cpios, icount,
-                  list(qemu_args)) as machine, open(log, "wb") as output:
+                  list(qemu_args)) as machine, \
+            _own_log(log or common.LOG / f"{world.name}.log") as output:
+        log = pathlib.Path(output.name)
         argv = machine.argv()
         with _children_lock:
             if _stopping.is_set():
