@@ -273,8 +273,11 @@ def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
               f"{len(verdict.failures)} failures")
         for text in verdict.failures:
             print(f"    FAILED {text}")
+        by_reason: dict[tuple[str, str], list[str]] = {}
         for name, how, reason in verdict.expected:
-            print(f"    expected: {how} {name} ({reason})")
+            by_reason.setdefault((how, reason), []).append(name)
+        for (how, reason), names in by_reason.items():
+            print(f"    expected {how}: {', '.join(names)}: {reason}")
         for text in verdict.notes:
             print(f"    note: {text}")
     for text in problems:
