@@ -226,6 +226,7 @@ class FakeKernel:
         self.code, self.there = code(table), there
         function = types.SimpleNamespace(name="f", value=0, size=0x15)
         self.by_base = {"f": [function]}
+        self.files = {}
 
     def bytes_at(self, _address, size):
         return self.there[:size]
@@ -235,6 +236,9 @@ class FakeKernel:
 
     def disassemble(self, _function):
         return self.code
+
+    def twin(self, function, _file):
+        return self.by_base[function.name][0]
 
     @property
     def function(self):
@@ -318,15 +322,16 @@ class Text(unittest.TestCase):
         self.assertEqual((True, None), (three.is_call, three.target))
 
     def test_dump(self):
-        raw = b"pvops-text ffffffff81000000 4\nabcd"
+        raw = b"pvops-text 10 4\nabcdpvops-text 2f 2\nxy"
         lines = ["TEXT:" + line for line in base64.encodebytes(gzip.compress(raw)).decode().splitlines()]
-        self.assertEqual((0xffffffff81000000, b"abcd"),
+        self.assertEqual({0x10: b"abcd", 0x2f: b"xy"},
                          textcompare.parse_dump(textcompare.unwrap(["noise", *lines, "ok textdump"])))
         for bad, said in (([], "sent no text"), ([lines[0][:-8]], "damaged"), (["TEXT:@@@@"], "damaged")):
             with self.subTest(said=said), self.assertRaisesRegex(common.Failure, said):
                 textcompare.unwrap(bad)
-        with self.assertRaisesRegex(common.Failure, "damaged"):
-            textcompare.parse_dump(raw[:-1])
+        for bad in (raw[:-1], raw[1:], raw + b"z"):
+            with self.subTest(bad=bad), self.assertRaisesRegex(common.Failure, "damaged"):
+                textcompare.parse_dump(bad)
 
 
 if __name__ == "__main__":

@@ -34,11 +34,13 @@ import tempfile
 import tomllib
 import zlib
 
-from . import common
+from . import common, hooks, kernel, world
 from .common import BUILD, LOG, REPORT, ROOT, Failure
 from .elf import STT_FILE, STT_FUNC, Elf
 
 KEY = "pvops_rmw_key"
+MAX_WORD = 1700
+TIMEOUT = 300
 ACCEPTED = ROOT / "tests/textcompare.toml"
 NOPS = (b"\x66\x90", b"\x0f\x1f\x44\x00\x00")
 # What the native read-modify-write ops compile to. `lock` is printed as a prefix.
@@ -96,14 +98,14 @@ class Instruction:
 
 
 class Kernel:
-    """A kernel image and what its text was while it ran."""
+    """A kernel image and, once it is known, what its text was while it ran."""
 
-    def __init__(self, vmlinux: pathlib.Path, dump: bytes):
+    def __init__(self, vmlinux: pathlib.Path):
         self.elf = Elf(vmlinux)
-        self.start, self.text = parse_dump(dump)
         self.link = self.elf.value("_stext")
+        end = self.elf.value("_etext")
         functions = [one for one in self.elf.symbols
-                     if one.kind == STT_FUNC and one.size and self.link <= one.value < self.link + len(self.text)]
+                     if one.kind == STT_FUNC and one.size and self.link <= one.value < end]
         self.functions = {one.value: one for one in functions}
         self.by_base: dict[str, list] = collections.defaultdict(list)
         for one in functions:
@@ -117,16 +119,35 @@ class Kernel:
                 file = one.name
             elif one.kind == STT_FUNC and one.bind == 0:
                 self.files[one.value] = file
-        self._code: dict[int, dict[int, Instruction]] = {}
         self.names = {one.value: one.name for one in self.elf.symbols if one.name and one.bind != 0}
         self.names |= {one.value: one.name for one in functions}
-        self._file = tempfile.NamedTemporaryFile(prefix="pvops-text.")
-        self._file.write(self.text)
-        self._file.flush()
+        self.text: dict[int, bytes] = {}
+        self._code: dict[int, dict[int, Instruction]] = {}
+
+    def twin(self, function, file: str):
+        """The function of another build that is this one here, or None."""
+        twins = self.by_base.get(base_name(function.name), [])
+        for same in (lambda one: one.name == function.name and self.files.get(one.value, "") == file,
+                     lambda one: self.files.get(one.value, "") == file, lambda one: True):
+            for one in twins:
+                if same(one):
+                    return one
+        return None
+
+    def part(self, function) -> str:
+        """How textdump is asked for a function."""
+        return f"{function.value - self.link:x}+{function.size:x}"
+
+    def ran(self, dump: bytes) -> None:
+        """Take in what textdump wrote."""
+        self.text = {self.link + offset: data for offset, data in parse_dump(dump).items()}
 
     def bytes_at(self, address: int, size: int) -> bytes:
         """Running text at a link address."""
-        return self.text[address - self.link:address - self.link + size]
+        for start, data in self.text.items():
+            if start <= address < start + len(data):
+                return data[address - start:address - start + size]
+        raise Failure(f"the running text at {address:#x} was not dumped")
 
     def sites(self, key: str) -> list[tuple[int, int]]:
         """(code, target) of every static branch on KEY."""
@@ -150,15 +171,16 @@ class Kernel:
 
     def disassemble(self, function) -> dict[int, Instruction]:
         """The running instructions of a function, by link address."""
-        if function.value in self._code:
-            return self._code[function.value]
-        done = subprocess.run(
-            ["objdump", "-D", "-w", "-b", "binary", "-m", "i386:x86-64", f"--adjust-vma={self.link:#x}",
-             f"--start-address={function.value:#x}", f"--stop-address={function.value + function.size:#x}",
-             self._file.name], capture_output=True, text=True, check=False, env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"})
-        if done.returncode:
-            raise Failure(f"objdump failed: {done.stderr.strip()}")
-        self._code[function.value] = parse_disassembly(done.stdout)
+        if function.value not in self._code:
+            with tempfile.NamedTemporaryFile(prefix="pvops-text.") as file:
+                file.write(self.bytes_at(function.value, function.size))
+                file.flush()
+                done = subprocess.run(["objdump", "-D", "-w", "-b", "binary", "-m", "i386:x86-64",
+                                       f"--adjust-vma={function.value:#x}", file.name], capture_output=True,
+                                      text=True, check=False, env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"})
+            if done.returncode:
+                raise Failure(f"objdump failed: {done.stderr.strip()}")
+            self._code[function.value] = parse_disassembly(done.stdout)
         return self._code[function.value]
 
     def name_of(self, address: int | None) -> str:
@@ -173,13 +195,16 @@ def base_name(name: str) -> str:
     return _SUFFIX.sub("", name)
 
 
-def parse_dump(dump: bytes) -> tuple[int, bytes]:
-    """Running address and bytes from what textdump wrote."""
-    head, newline, text = dump.partition(b"\n")
-    found = re.fullmatch(rb"pvops-text ([0-9a-f]+) ([0-9a-f]+)", head)
-    if not found or not newline or len(text) != int(found.group(2), 16):
-        raise Failure("the text dump is damaged: its head does not fit its length")
-    return int(found.group(1), 16), text
+def parse_dump(dump: bytes) -> dict[int, bytes]:
+    """{offset from _stext: bytes} from what textdump wrote."""
+    found, at = {}, 0
+    while at < len(dump):
+        head = re.compile(rb"pvops-text ([0-9a-f]+) ([0-9a-f]+)\n").match(dump, at)
+        if not head or head.end() + int(head.group(2), 16) > len(dump):
+            raise Failure("the text dump is damaged: its heads do not fit its length")
+        at = head.end() + int(head.group(2), 16)
+        found[int(head.group(1), 16)] = dump[head.end():at]
+    return found
 
 
 def unwrap(lines: list[str]) -> bytes:
@@ -333,8 +358,7 @@ def compare(ours: Kernel, base: Kernel, functions: list) -> tuple[list[Differenc
     for function in functions:
         name = base_name(function.name)
         mine = shape(ours, function, ours.disassemble(function))
-        twins = base.by_base.get(name, [])
-        twin = next((one for one in twins if one.name == function.name), twins[0] if twins else None)
+        twin = base.twin(function, ours.files.get(function.value, ""))
         if twin is None:
             differences.append(Difference(name, "has no counterpart in the unpatched kernel"))
             continue
@@ -367,32 +391,26 @@ def accepted() -> dict[str, str]:
         raise Failure(f"{ACCEPTED}: {error}") from error
 
 
-def dump_of(out: pathlib.Path, name: str, saved: pathlib.Path | None) -> bytes:
-    """The running text of the kernel in OUT: from a file, or by booting it."""
-    if saved:
-        try:
-            raw = saved.read_bytes()
-        except OSError as error:
-            raise Failure(f"{saved}: {error.strerror}") from error
-        return raw if raw.startswith(b"pvops-text ") else unwrap(raw.decode(errors="replace").splitlines())
-    from . import world
+def dump_of(out: pathlib.Path, name: str, parts: list[str]) -> bytes:
+    """PARTS of the running text of the kernel in OUT, by booting it."""
     common.say(f"textcompare: booting {common.shown(out)} for its running text")
-    try:
-        for attempt in (1, 2):
-            result = world.run("bare", ["textdump"], kernel=out / "arch/x86/boot/bzImage",
-                               log=LOG / f"textdump-{name}.log", check_kunit=False)
-            try:
-                job = result.jobs.get("textdump")
-                dump = unwrap(job.lines if job else [])
-                (BUILD / f"textdump-{name}.bin").write_bytes(dump)
-                return dump
-            except Failure:
-                # A kernel message in the middle of a line is possible, twice it is not.
-                if attempt == 2:
-                    raise
-    finally:
-        world.stop_all()
-    raise Failure("not reached")
+    wanted = f"pvops.text={','.join(parts)}"
+    if len(wanted) > MAX_WORD:
+        # The kernel's command line holds 2048 characters: ask for everything.
+        wanted = ""
+    for attempt in (1, 2):
+        result = world.run("bare", ["textdump"], kernel=out / kernel.IMAGE, extra_cmdline=wanted,
+                           timeout=TIMEOUT, log=LOG / f"textdump-{name}.log", check_kunit=False)
+        if result.timed_out:
+            break
+        try:
+            job = result.jobs.get("textdump")
+            return unwrap(job.lines if job else [])
+        except Failure:
+            # A kernel message in the middle of a line is possible, twice it is not.
+            if attempt == 2:
+                raise
+    raise Failure(f"the guest did not send its text in {TIMEOUT} s; see build/log/textdump-{name}.log")
 
 
 def main() -> int:
@@ -400,31 +418,36 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="pvops-textcompare", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=pathlib.Path, default=BUILD / "out/main", help="build of our kernel")
     parser.add_argument("--base", type=pathlib.Path, default=BUILD / "out/vanilla", help="unpatched build")
-    parser.add_argument("--dump", type=pathlib.Path, help="saved text of our kernel, instead of booting it")
-    parser.add_argument("--base-dump", type=pathlib.Path, help="saved text of the unpatched kernel")
     parser.add_argument("--verbose", action="store_true", help="name also what is equal")
     options = parser.parse_args()
     for place in (options.out, options.base):
         if not (place / "vmlinux").is_file():
             raise Failure(f"{common.shown(place)}/vmlinux is not there; build it first (make kernel, make vanilla)")
-    ours = Kernel(options.out / "vmlinux", dump_of(options.out, "main", options.dump))
-    base = Kernel(options.base / "vmlinux", dump_of(options.base, "vanilla", options.base_dump))
+    ours, base = Kernel(options.out / "vmlinux"), Kernel(options.base / "vmlinux")
     pairs = ours.sites(KEY)
     if not pairs:
         raise Failure(f"{options.out}/vmlinux has no static branch on {KEY}; is CONFIG_PVOPS_RMW on?")
-    functions, sites, outside, tests = {}, [], [], 0
+    own = {path.name for path in hooks.payload().values()}
+    functions, wanted, outside, ourselves = {}, [], [], 0
     for address, target in pairs:
         function = ours.function_at(address)
         if function is None:
             # .init.text is freed by the time the text is read, .exit.text is not in it
             outside.append(address)
-            continue
-        if ours.files.get(function.value, "").endswith("_test.c"):
-            # KUnit tests flip the switch and call the ops; nothing like them is unpatched.
-            tests += 1
-            continue
-        functions[function.value] = function
-        sites.append(check_site(ours, function, ours.disassemble(function), address, target))
+        elif ours.files.get(function.value, "") in own:
+            # Reports and tests look at the switch; nothing like them is unpatched.
+            ourselves += 1
+        else:
+            functions[function.value] = function
+            wanted.append((function, address, target))
+    twins = [base.twin(one, ours.files.get(one.value, "")) for one in functions.values()]
+    try:
+        ours.ran(dump_of(options.out, "main", [ours.part(one) for one in functions.values()]))
+        base.ran(dump_of(options.base, "vanilla", [base.part(one) for one in twins if one]))
+    finally:
+        world.stop_all()
+    sites = [check_site(ours, function, ours.disassemble(function), address, target)
+             for function, address, target in wanted]
     differences, equal = compare(ours, base, [functions[key] for key in sorted(functions)])
     reasons = accepted()
     for one in differences:
@@ -448,8 +471,8 @@ def main() -> int:
         "differences": [dataclasses.asdict(one) for one in differences], "equal": equal}, indent=1) + "\n")
     print(f"textcompare: {len(sites)} sites in {len(functions)} functions are no-ops"
           if not bad_sites else f"textcompare: {len(bad_sites)} of {len(sites)} sites are bad")
-    if tests:
-        print(f"textcompare: {tests} sites in KUnit tests were left out")
+    if ourselves:
+        print(f"textcompare: {ourselves} sites in our own reports and tests were left out")
     if outside:
         print(f"textcompare: {len(outside)} sites in text that is freed after boot were not looked at")
     failed = len(bad_sites) + len(bad)

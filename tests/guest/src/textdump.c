@@ -6,7 +6,8 @@
  * static branches have been patched. What the CPU really runs is only to be
  * had from /proc/kcore, and where it is only from /proc/kallsyms.
  *
- * Output: one line "pvops-text ADDRESS LENGTH\n" and LENGTH raw bytes.
+ * Arguments: OFFSET+LENGTH, hexadecimal, counted from _stext; none: all of it.
+ * Output: for each one line "pvops-text OFFSET LENGTH\n" and LENGTH raw bytes.
  */
 #include <elf.h>
 #include <errno.h>
@@ -65,12 +66,35 @@ static off_t find_offset(int core, unsigned long start, unsigned long end)
 	return 0;
 }
 
-int main(void)
+static int dump(int core, off_t at, unsigned long offset, unsigned long length)
 {
-	unsigned long start, end, done;
 	static char block[1 << 16];
-	off_t offset;
-	int core;
+	unsigned long done;
+
+	printf("pvops-text %lx %lx\n", offset, length);
+	for (done = 0; done < length;) {
+		size_t want = length - done;
+		ssize_t got;
+
+		if (want > sizeof(block))
+			want = sizeof(block);
+		got = pread(core, block, want, at + offset + done);
+		if (got <= 0) {
+			fprintf(stderr, "/proc/kcore: %s\n", got ? strerror(errno) : "short");
+			return -1;
+		}
+		if (fwrite(block, 1, got, stdout) != (size_t)got)
+			return -1;
+		done += got;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long start, end, offset, length;
+	int core, i, used;
+	off_t at;
 
 	if (find_text(&start, &end))
 		return 1;
@@ -79,26 +103,22 @@ int main(void)
 		fprintf(stderr, "/proc/kcore: %s\n", strerror(errno));
 		return 1;
 	}
-	offset = find_offset(core, start, end);
-	if (!offset) {
+	at = find_offset(core, start, end);
+	if (!at) {
 		fprintf(stderr, "/proc/kcore: no segment has the kernel's text\n");
 		return 1;
 	}
-	printf("pvops-text %lx %lx\n", start, end - start);
-	for (done = 0; done < end - start;) {
-		size_t want = end - start - done;
-		ssize_t got;
-
-		if (want > sizeof(block))
-			want = sizeof(block);
-		got = pread(core, block, want, offset + done);
-		if (got <= 0) {
-			fprintf(stderr, "/proc/kcore: %s\n", got ? strerror(errno) : "short");
+	if (argc < 2 && dump(core, at, 0, end - start))
+		return 1;
+	for (i = 1; i < argc; i++) {
+		if (sscanf(argv[i], "%lx+%lx%n", &offset, &length, &used) != 2 ||
+		    argv[i][used] || offset > end - start ||
+		    length > end - start - offset) {
+			fprintf(stderr, "%s: not a part of the text\n", argv[i]);
 			return 1;
 		}
-		if (fwrite(block, 1, got, stdout) != (size_t)got)
+		if (dump(core, at, offset, length))
 			return 1;
-		done += got;
 	}
 	return fflush(stdout) ? 1 : 0;
 }
