@@ -167,10 +167,18 @@ def build(name: str = "main", force: bool = False) -> pathlib.Path:
     flavour = FLAVOURS[name]
     out = OUT / name
     image, stamp = out / IMAGE, out / ".pvops-inputs"
+
+    def current() -> bool:
+        return (not force and image.exists() and stamp.exists()
+                and stamp.read_text() == _inputs(flavour))
+
+    # The first look needs no lock: another flavour may be under way for long.
+    if current():
+        return image
     with common.lock(f"tree-{flavour.tree}"):
-        inputs = _inputs(flavour)
-        if not force and image.exists() and stamp.exists() and stamp.read_text() == inputs:
+        if current():
             return image
+        inputs = _inputs(flavour)
         tree = unpacked(flavour.tree)
         if flavour.patched:
             say(integrate.integrate(tree))
