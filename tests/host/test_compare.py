@@ -109,6 +109,9 @@ WARNING: modpost: vmlinux: section mismatch in reference: a+0x4 (section: .text)
         self.assertEqual([], objects.new_warnings([one], [moved]))
         self.assertEqual([one], objects.new_warnings([one, moved], [moved]))
         self.assertEqual([other], objects.new_warnings([one, other], [moved]))
+        here = objects.Warning("a.h", "warning", "context imbalance in 'f' - unexpected unlock", 1)
+        there = objects.Warning("b.c", "warning", "context imbalance in 'f' - unexpected unlock", 1)
+        self.assertEqual([], objects.new_warnings([here], [there]))
 
     def test_change_config(self):
         text = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_AB=m\n"

@@ -178,8 +178,8 @@ def build_one(build: objects.Objects, options: list[Option], base: str, chosen: 
     if have != chosen:
         return [], [f"asked for {sorted(chosen)}, Kconfig made {sorted(have)} of it"], 0
     targets = ([f"{hooks.TARGET}/"] if chosen else []) + build.enabled(sources)
-    warned = lint.compile_objects(build, targets)
-    problems = [str(one) for one in warned if "error" in one.kind]
+    good, warned = lint.compile_objects(build, targets)
+    problems = [] if good else [str(one) for one in warned if "error" in one.kind]
     problems += [f"{name} is used but not defined" for name in undefined(build, targets)]
     if link and not problems:
         status, said = build.make("vmlinux")
