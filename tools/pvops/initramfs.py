@@ -134,15 +134,21 @@ def _versions() -> str:
                     for p in stamps if p.exists())
 
 
+def _current(path: pathlib.Path, stamp: pathlib.Path, want: str) -> bool:
+    return path.exists() and stamp.exists() and stamp.read_text() == want
+
+
 def image(name: str) -> pathlib.Path:
     """The path of an image, made when something that goes into it changed."""
     fill, inputs = IMAGES[name]
     path = OUT / f"{name}.cpio.gz"
     stamp = OUT / f"{name}.inputs"
+    want = common.digest_of([common.ROOT / i for i in inputs]
+                            + [pathlib.Path(__file__)], _versions())
+    if _current(path, stamp, want):
+        return path
     with common.lock(f"initramfs-{name}"):
-        want = common.digest_of([common.ROOT / i for i in inputs]
-                                + [pathlib.Path(__file__)], _versions())
-        if path.exists() and stamp.exists() and stamp.read_text() == want:
+        if _current(path, stamp, want):
             return path
         archive = Archive()
         fill(archive)
@@ -155,11 +161,14 @@ def jobs_image() -> pathlib.Path:
     """The jobs and their programs, as tools.pvops.jobs fills a directory."""
     path = OUT / "jobs.cpio.gz"
     stamp = OUT / "jobs.inputs"
+    want = common.digest_of([common.ROOT / "tests/guest",
+                             common.ROOT / "tools/pvops/jobs.py"])
+    if _current(path, stamp, want):
+        return path
     with common.lock("initramfs-jobs"):
-        want = common.digest_of([common.ROOT / "tests/guest",
-                                 common.ROOT / "tools/pvops/jobs.py"])
-        if path.exists() and stamp.exists() and stamp.read_text() == want:
+        if _current(path, stamp, want):
             return path
+        OUT.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=OUT) as directory:
             common.run_logged([sys.executable, "-m", "tools.pvops.jobs",
                                "--out", directory],
