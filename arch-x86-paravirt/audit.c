@@ -58,6 +58,12 @@ enum pvops_class pvops_classify(const u8 *site, unsigned int len)
 	const u8 *p = site;
 	struct insn insn;
 
+	/* Most sites are decided by their first byte; decoding is slow. */
+	if (site[0] != 0x90 && site[0] != 0x66 && site[0] != 0x0f &&
+	    site[0] != 0x49 && site[0] != 0xff)
+		return site[0] == CALL_INSN_OPCODE ? PVOPS_CLASS_CALL
+						   : PVOPS_CLASS_INLINE;
+
 	while (p < site + len) {
 		if (insn_decode_kernel(&insn, p))
 			return PVOPS_CLASS_INLINE;
@@ -90,14 +96,22 @@ void pvops_audit_site(struct pvops_audit *audit, const struct pvops_site *site,
 		      const void *target, const void *native)
 {
 	enum pvops_class class = pvops_classify(site->addr, site->len);
+	unsigned int slot = site->slot;
 
-	audit->sites[site->slot][class]++;
+	audit->sites[slot][class]++;
 	audit->total[class]++;
+
+	/* Sites of one op are alike: measure the op for the longest only. */
+	if (class == PVOPS_CLASS_CALL && target == native &&
+	    site->len > audit->measured[slot]) {
+		audit->measured[slot] = site->len;
+		audit->fits[slot] = pvops_native_fits(native, site->len);
+	}
 
 	if (class == PVOPS_CLASS_INDIRECT ||
 	    (class == PVOPS_CLASS_CALL && target == native &&
-	     pvops_native_fits(native, site->len))) {
-		audit->misfits[site->slot]++;
+	     audit->fits[slot])) {
+		audit->misfits[slot]++;
 		audit->violations++;
 	}
 }

@@ -110,16 +110,20 @@ static void violations_are_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, audit->violations, 0);
 	KUNIT_EXPECT_EQ(test, audit->sites[3][PVOPS_CLASS_CALL], 2);
 
+	/* A native one that fits is not, at each of its sites. */
+	site.slot = 5;
 	pvops_audit_site(audit, &site, body, body);
-	KUNIT_EXPECT_EQ(test, audit->violations, 1);
-	KUNIT_EXPECT_EQ(test, audit->misfits[3], 1);
+	pvops_audit_site(audit, &site, body, body);
+	KUNIT_EXPECT_EQ(test, audit->violations, 2);
+	KUNIT_EXPECT_EQ(test, audit->misfits[5], 2);
+	KUNIT_EXPECT_EQ(test, audit->misfits[3], 0);
 
 	site.addr = indirect;
 	site.slot = 4;
 	pvops_audit_site(audit, &site, big, body);
-	KUNIT_EXPECT_EQ(test, audit->violations, 2);
+	KUNIT_EXPECT_EQ(test, audit->violations, 3);
 	KUNIT_EXPECT_EQ(test, audit->misfits[4], 1);
-	KUNIT_EXPECT_EQ(test, audit->total[PVOPS_CLASS_CALL], 3);
+	KUNIT_EXPECT_EQ(test, audit->total[PVOPS_CLASS_CALL], 4);
 	KUNIT_EXPECT_EQ(test, audit->total[PVOPS_CLASS_INDIRECT], 1);
 }
 

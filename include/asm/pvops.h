@@ -87,6 +87,12 @@ DECLARE_STATIC_KEY_FALSE(pvops_rmw_key);
  */
 #define pvops_rmw_active()	static_branch_unlikely(&pvops_rmw_key)
 
+/*
+ * The call makes the helpers look large, but native must not get a call where
+ * it had an instruction.
+ */
+#define __pvops_rmw_inline	__always_inline
+
 pteval_t native_rmw_ptep_get_and_clear(struct mm_struct *mm, unsigned long addr,
 				       pte_t *ptep, int full);
 void native_rmw_ptep_set_wrprotect(struct mm_struct *mm, unsigned long addr,
@@ -157,6 +163,7 @@ __raw_callee_save_native_rmw_pudp_test_and_clear_young;
 #else /* !(CONFIG_PVOPS_RMW && CONFIG_PARAVIRT_XXL) */
 
 #define pvops_rmw_active()	false
+#define __pvops_rmw_inline	inline
 
 /*
  * Named in code that the compiler drops, and defined nowhere: a use that is

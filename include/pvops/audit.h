@@ -43,6 +43,8 @@ struct pvops_site {
  *	instructions would have fitted, or that were not patched at all
  * @violations: sum of @misfits
  * @lost: sites that the audit had no memory to record
+ * @measured: the length of the longest site for which @fits was found out
+ * @fits: whether the native op would fit into a site of that length
  */
 struct pvops_audit {
 	u32 sites[PVOPS_NR_SLOTS][PVOPS_NR_CLASSES];
@@ -50,6 +52,8 @@ struct pvops_audit {
 	u32 misfits[PVOPS_NR_SLOTS];
 	u32 violations;
 	u32 lost;
+	u8 measured[PVOPS_NR_SLOTS];
+	bool fits[PVOPS_NR_SLOTS];
 };
 
 extern struct pvops_audit pvops_audit;
