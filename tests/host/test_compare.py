@@ -227,8 +227,10 @@ class FakeKernel:
 
     def __init__(self, table, there=b"\x0f\x1f\x44\x00\x00"):
         self.code, self.there = code(table), there
-        function = types.SimpleNamespace(name="f", value=0, size=0x15)
+        function = types.SimpleNamespace(name="f", value=0, size=0x30, bind=1)
         self.by_base = {"f": [function]}
+        self.functions = {0: function}
+        self.elf = types.SimpleNamespace(read=lambda _at, size: bytes(size))
         self.files = {}
 
     def bytes_at(self, _address, size):
@@ -238,6 +240,9 @@ class FakeKernel:
         return {0x100: "pv_op", 0x200: "helper", None: "indirect"}.get(target, "?")
 
     def disassemble(self, _function):
+        return self.code
+
+    def code_of(self, _function, _raw):
         return self.code
 
     def twin(self, function, _file):
@@ -289,7 +294,9 @@ class Text(unittest.TestCase):
         self.assertIn("no native instruction", self.site({**GOOD, 9: (3, "mov %rax,(%rdi)")}).problem)
 
     def compare(self, ours, base):
-        return textcompare.compare(FakeKernel(ours), FakeKernel(base), [FakeKernel(ours).function])
+        mine = FakeKernel(ours)
+        sites = [textcompare.check_site(mine, mine.function, mine.code, 4, 0xe)]
+        return textcompare.compare(mine, FakeKernel(base), [mine.function], sites)
 
     def test_out_of_line_call_is_not_counted(self):
         base = {0: (9, "sub $0x8,%rsp"), 9: (3, "xchg %rax,(%rdi)"), 0xc: (1, "pop %rax"), 0xd: (1, "ret")}
@@ -299,16 +306,19 @@ class Text(unittest.TestCase):
     def test_call_and_jump_on_the_path_are(self):
         base = {0: (9, "sub $0x8,%rsp"), 9: (3, "xchg %rax,(%rdi)"), 0xc: (1, "pop %rax"), 0xd: (1, "ret")}
         differences, _ = self.compare({**GOOD, 4: (5, "call 0x200")}, base)
-        self.assertIn("1 calls, unpatched 0 (more: helper ×1)", differences[0].text)
-        differences, _ = self.compare({**GOOD, 4: (5, "jmp 0xc")}, base)
-        self.assertIn("1 jumps, unpatched 0", differences[0].text)
+        self.assertIn("more calls: helper ×1 (1 calls, unpatched 0", differences[0].text)
+        # After the native instruction, before the out-of-line call comes back.
+        table = {**GOOD, 0xc: (2, "jmp 0x20"), 0x20: (1, "pop %rax"), 0x21: (1, "ret"), 0x13: (2, "jmp 0x20")}
+        del table[0xd]
+        differences, _ = self.compare(table, base)
+        self.assertIn("jumps on the native path: jmp 0x20 after xchg", differences[0].text)
         # A tail call is a call.
         differences, _ = self.compare({**GOOD, 0xd: (1, "jmp 0x200")}, base)
-        self.assertIn("1 calls, unpatched 0 (more: helper ×1)", differences[0].text)
+        self.assertIn("more calls: helper ×1 (1 calls, unpatched 0", differences[0].text)
 
     def test_indirect_call(self):
         differences, _ = self.compare({**GOOD, 0: (4, "call *0x10(%rax)")}, GOOD)
-        self.assertIn("(more: indirect ×1)", differences[0].text)
+        self.assertIn("more calls: indirect ×1", differences[0].text)
 
     def test_conditional_paths_are_followed(self):
         table = {**GOOD, 0: (4, "je 0xe")}
