@@ -231,9 +231,6 @@ def config_differences(a: pathlib.Path, b: pathlib.Path) -> list[str] | None:
 def compare(a_path: pathlib.Path, b_path: pathlib.Path, boots: int, staggered: int,
             bound: float) -> int:
     """Measure both, print the table, write the report."""
-    for path in (a_path, b_path):
-        if not path.is_file():
-            raise Failure(f"{common.shown(path)}: no such kernel image")
     differing = config_differences(a_path, b_path)
     other = [name for name in differing or [] if not name.startswith("CONFIG_PVOPS")]
     if other:
@@ -294,6 +291,9 @@ def main() -> int:
     args = parser.parse_args()
     if args.boots < 1 or args.staggered < 2:
         raise Failure("--boots: at least one; --staggered: at least two")
+    for path in (args.a, args.b):
+        if path and not path.is_file():
+            raise Failure(f"{path}: no such kernel image")
     a = args.a or kernel.build("vanilla")
     b = args.b or kernel.build("main")
     return compare(a.absolute(), b.absolute(), args.boots, args.staggered,
