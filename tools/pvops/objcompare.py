@@ -22,7 +22,7 @@ import pathlib
 import re
 import sys
 
-from . import common, hooks, objects
+from . import common, hooks, kernel, objects
 from .common import BUILD, REPORT, Failure
 from .elf import SHF_ALLOC, Elf, Section
 
@@ -76,8 +76,7 @@ def compare(name: str, ours: Elf, base: Elf) -> list[Difference]:
     left, right = alloc(ours), alloc(base)
     names = [plain_name(section.name) for section in left], [plain_name(section.name) for section in right]
     if names[0] != names[1]:
-        only = sorted(set(names[0]) - set(names[1])), sorted(set(names[1]) - set(names[0]))
-        return [Difference(name, "sections", f"only with us {only[0]}, only without {only[1]}")]
+        return [Difference(name, "sections", f"{' '.join(names[0])}; unpatched {' '.join(names[1])}")]
     found = []
     for mine, theirs in zip(left, right):
         if (mine.flags, mine.size) != (theirs.flags, theirs.size):
@@ -98,13 +97,13 @@ def compare(name: str, ours: Elf, base: Elf) -> list[Difference]:
     return found
 
 
-def built(out: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Objects made from one source each (composites repeat what is in them)."""
+def built(out: pathlib.Path, targets: list[str]) -> dict[str, pathlib.Path]:
+    """Objects below TARGETS made from one source each (composites repeat what is in them)."""
     found = {}
     for path in out.rglob("*.o"):
         name = path.relative_to(out).as_posix()
         command = path.with_name(f".{path.name}.cmd")
-        if not command.exists() or not name.startswith(("arch/x86/", "mm/", "kernel/", "fs/", "drivers/")):
+        if not command.exists() or not any(name.startswith(target) for target in targets):
             continue
         if "\nsource_" in command.read_text(errors="replace") and not name.startswith("arch/x86/boot/"):
             found[name] = path
@@ -123,9 +122,12 @@ def main() -> int:
         raise Failure(f"{options.config} is not there; 'make kernel' makes it")
     config = objects.change_config(options.config.read_text(), {**QUIET, "PVOPS": "n"})
     sources = hooks.hooked_files(hooks.read_series())
+    # ccache's short path names end up in __FILE__, and the trees have different ones; without
+    # them the kernel's own -fmacro-prefix-map takes the tree's name out.
+    environment = {key: value for key, value in kernel.make_environment().items() if key != "CCACHE_BASEDIR"}
     pair = []
     for tree, name in ((options.tree, "objcompare-off"), (options.vanilla, "objcompare-vanilla")):
-        build = objects.Objects(tree.resolve(), BUILD / "out" / name, name)
+        build = objects.Objects(tree.resolve(), BUILD / "out" / name, name, environment)
         build.configure(config)
         pair.append(build)
     ours, base = pair
@@ -142,7 +144,7 @@ def main() -> int:
         if status:
             lines = [line for line in said.splitlines() if "error" in line or "***" in line]
             raise Failure(f"{build.what} does not build: {lines[0] if lines else said.splitlines()[-1]}")
-    left, right = built(ours.out), built(base.out)
+    left, right = built(ours.out, targets), built(base.out, targets)
     differences = [Difference(name, "", "only in the patched tree" if name in left else "only in the unpatched tree")
                    for name in sorted(set(left) ^ set(right))]
     for name in sorted(set(left) & set(right)):

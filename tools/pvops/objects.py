@@ -84,8 +84,10 @@ def new_warnings(ours: Iterable[Warning], base: Iterable[Warning]) -> list[Warni
 class Objects:
     """An O= directory of a kernel tree, for single objects."""
 
-    def __init__(self, tree: pathlib.Path, out: pathlib.Path, what: str):
+    def __init__(self, tree: pathlib.Path, out: pathlib.Path, what: str,
+                 environment: dict[str, str] | None = None):
         self.tree = tree
+        self.environment = kernel.make_environment() if environment is None else environment
         self.out = out
         self.what = what
         if not (tree / "Makefile").is_file():
@@ -96,7 +98,7 @@ class Objects:
         command = ["make", "-C", str(self.tree), f"O={self.out}", "CC=ccache gcc",
                    f"-j{os.cpu_count()}", "-k", *arguments]
         child = common.start(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, env=kernel.make_environment())
+                             stderr=subprocess.STDOUT, env=self.environment)
         try:
             said, _ = child.communicate(timeout=limit)
         except subprocess.TimeoutExpired as error:
