@@ -130,6 +130,11 @@ class TestCost(unittest.TestCase):
         self.assertFalse(cost.is_worse(figures([1000, 990, 1010], [1010] * 3), 0.5))
         self.assertTrue(cost.is_worse(figures([1000, 999, 1001], [1010] * 3), 0.5))
 
+    def test_a_random_layout_is_not_judged(self) -> None:
+        sets = figures([1000] * 3, [1000] * 3)
+        sets[cost.RANDOM] = figures([1000] * 3, [1030] * 3)["fixed"]
+        self.assertFalse(cost.is_worse(sets, 0.5))
+
     def test_staggered_is_judged_by_its_mean(self) -> None:
         a, b = [1000, 1004, 1008, 1004], [1004, 1000, 1008, 1008]
         pair = cost.Staggered(cost.Figure(a, 0, 0), cost.Figure(b, 0, 0))

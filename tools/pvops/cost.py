@@ -12,7 +12,8 @@ sets, each with the emulator's random seed as 1, 2, 3, ... for both kernels:
 
     fixed    nothing is randomized: the figures that are judged
     random   the kernel chooses its layout (KASLR), and programs get theirs:
-             whether a difference is one, or luck with one layout
+             shown beside, to tell a difference from luck with one layout; not
+             judged, because a fork varies by some percent from boot to boot
 
 `spread` is how far the boots of one kernel in a set lie apart; a difference is
 only worth as much as it is larger than that.
@@ -31,7 +32,9 @@ import argparse
 import dataclasses
 import pathlib
 import re
+import shutil
 import statistics
+import tempfile
 
 from . import common, initramfs, kernel, report, world
 from .common import Failure, say
@@ -45,8 +48,8 @@ PROGRAM = "/usr/lib/pvops/opcost"
 CMDLINE = ("random.trust_cpu=on kunit.enable=0 quiet printk.ignore_loglevel=0 "
            f"rdinit={PROGRAM}")
 ARGUMENTS = "-- /usr/lib/pvops/tiny"
-LAYOUTS = {"fixed": "nokaslr norandmaps randomize_kstack_offset=off", "random": ""}
-STAGGERED = "staggered"
+FIXED, RANDOM, STAGGERED = "fixed", "random", "staggered"
+LAYOUTS = {FIXED: "nokaslr norandmaps randomize_kstack_offset=off", RANDOM: ""}
 STAGGER_WORDS = 10
 TICKS_PER_US = 1000     # -icount shift=0: one instruction is one nanosecond
 ABOUT = {
@@ -118,7 +121,7 @@ def _boot(image: pathlib.Path, label: str, layout: str,
     if layout == STAGGERED:
         # with a dot they are taken for a module's, and init never sees them
         words = [f"stagger.{n}=1" for n in range(STAGGER_WORDS * seed)]
-        cmdline = " ".join([CMDLINE, LAYOUTS["fixed"], *words])
+        cmdline = " ".join([CMDLINE, LAYOUTS[FIXED], *words])
         wanted = [BOOT, BEFORE]
     else:
         cmdline = f"{CMDLINE} {LAYOUTS[layout]} {ARGUMENTS}"
@@ -213,7 +216,8 @@ def _take_off_firmware(a: dict[str, Figure], b: dict[str, Figure]) -> None:
 
 def is_worse(sets: dict[str, Comparison], bound: float) -> bool:
     """Whether B costs more than it may, beyond what chance explains."""
-    return any(c.difference > bound + c.spread for c in sets.values())
+    return any(c.difference > bound + c.spread
+               for layout, c in sets.items() if layout != RANDOM)
 
 
 def config_differences(a: pathlib.Path, b: pathlib.Path) -> list[str] | None:
@@ -237,17 +241,20 @@ def compare(a_path: pathlib.Path, b_path: pathlib.Path, boots: int, staggered: i
         raise Failure(f"the kernels differ in {' '.join(other[:5])}, not only in our "
                       "options; build both from the same config")
     figures: dict[str, dict[str, Comparison]] = {}
-    try:
+    (common.BUILD / "run").mkdir(parents=True, exist_ok=True)
+    # Copies: another command may build a new kernel while this one takes minutes.
+    with tempfile.TemporaryDirectory(prefix="cost-", dir=common.BUILD / "run") as scratch:
+        a_copy, b_copy = pathlib.Path(scratch, "unpatched"), pathlib.Path(scratch, "patched")
+        shutil.copyfile(a_path, a_copy)
+        shutil.copyfile(b_path, b_copy)
         for layout, count in [*((name, boots) for name in LAYOUTS), (STAGGERED, staggered)]:
             kind = Staggered if layout == STAGGERED else Comparison
-            a = measure(a_path, "unpatched", layout, count)
-            b = measure(b_path, "patched", layout, count)
+            a = measure(a_copy, "unpatched", layout, count)
+            b = measure(b_copy, "patched", layout, count)
             if layout == STAGGERED:
                 _take_off_firmware(a, b)
             for name in a:
                 figures.setdefault(name, {})[layout] = kind(a[name], b[name])
-    finally:
-        world.stop_all()
     rows = [["operation", "unpatched", "patched", "difference", "spread",
              "random layout", "spread", "verdict"]]
     records, worse = [], 0
@@ -255,9 +262,9 @@ def compare(a_path: pathlib.Path, b_path: pathlib.Path, boots: int, staggered: i
         sets = figures[name]
         bad = is_worse(sets, bound)
         worse += bad
-        main_set = sets.get("fixed") or sets[STAGGERED]
+        main_set = sets.get(FIXED) or sets[STAGGERED]
         cells = [about, f"{main_set.a.value:,.0f}", f"{main_set.b.value:,.0f}"]
-        for one in (main_set, sets.get("random")):
+        for one in (main_set, sets.get(RANDOM)):
             cells += [f"{one.difference:+.2f} %", f"{one.spread:.2f} %"] if one else ["", ""]
         rows.append([*cells, "WORSE" if bad else "ok"])
         records.append({"op": name, "about": about, "ok": not bad}
@@ -296,8 +303,10 @@ def main() -> int:
             raise Failure(f"{path}: no such kernel image")
     a = args.a or kernel.build("vanilla")
     b = args.b or kernel.build("main")
-    return compare(a.absolute(), b.absolute(), args.boots, args.staggered,
-                   args.bound)
+    try:
+        return compare(a.absolute(), b.absolute(), args.boots, args.staggered, args.bound)
+    finally:
+        world.stop_all()
 
 
 if __name__ == "__main__":
