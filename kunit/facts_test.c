@@ -185,7 +185,7 @@ static void __init native_cannot_run_in_ring_3(struct kunit *test)
 			   "started by Xen as a PV guest, in ring 3");
 }
 
-static void __init native_needs_pc_hardware(struct kunit *test)
+static void __init native_cannot_replace_some(struct kunit *test)
 {
 	static const struct hypervisor_x86 cell = {
 		.name = "Cell", .type = X86_HYPER_JAILHOUSE, .ignore_nopv = true,
@@ -196,7 +196,7 @@ static void __init native_needs_pc_hardware(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT,
 			ask(&pvops_backend_native, &facts, &why));
 	KUNIT_EXPECT_STREQ(test, why.text,
-			   "Cell has no PC hardware to fall back on");
+			   "Cell cannot be run without its guest code");
 }
 
 /* Each in-tree guest answers to its own detection and to no other one. */
@@ -238,7 +238,7 @@ static void __init intree_hidden_by_nopv(struct kunit *test)
 static struct kunit_case __refdata probe_cases[] = {
 	KUNIT_CASE(native_is_always_possible),
 	KUNIT_CASE(native_cannot_run_in_ring_3),
-	KUNIT_CASE(native_needs_pc_hardware),
+	KUNIT_CASE(native_cannot_replace_some),
 	KUNIT_CASE(intree_follows_detection),
 	KUNIT_CASE(intree_hidden_by_nopv),
 	{}

@@ -25,7 +25,7 @@ probe_native(const struct pvops_backend *self, const struct pvops_facts *facts,
 		return PVOPS_ABSENT;
 	}
 	if (facts->hyper && facts->hyper->ignore_nopv) {
-		seq_buf_printf(&buf, "%s has no PC hardware to fall back on",
+		seq_buf_printf(&buf, "%s cannot be run without its guest code",
 			       facts->hyper->name);
 		seq_buf_str(&buf);
 		return PVOPS_ABSENT;

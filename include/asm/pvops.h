@@ -79,13 +79,17 @@ DECLARE_STATIC_KEY_FALSE(pvops_rmw_key);
  *
  * A static key rather than an inlined alternative, since an alternative would
  * force the arguments of the op into fixed registers on native too. This way
- * native keeps the code that the compiler makes without us, plus one no-op.
+ * native keeps the code that the compiler makes without us, plus one no-op. The
+ * compiler is told "never": at "unlikely" it lets the call take part in how it
+ * lays out blocks and hands out registers.
  *
  * Context: any.
  * Return: true where pv_ops.rmw must be called, false where the native
  * instruction is right.
  */
-#define pvops_rmw_active()	static_branch_unlikely(&pvops_rmw_key)
+#define pvops_rmw_active()						\
+	__builtin_expect_with_probability(				\
+		static_branch_unlikely(&pvops_rmw_key), 0, 1.0)
 
 /*
  * The call makes the helpers look large, but native must not get a call where
