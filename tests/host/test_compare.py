@@ -316,6 +316,16 @@ class Text(unittest.TestCase):
         differences, _ = self.compare({**GOOD, 0xd: (1, "jmp 0x200")}, base)
         self.assertIn("more calls: helper ×1 (1 calls, unpatched 0", differences[0].text)
 
+    def test_accepting_names_the_difference_and_the_reason(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            path = pathlib.Path(file.name)
+            path.write_text('[[accept]]\nfunction = "f"\ntext = "more calls: x ×1"\nreason = "why"\n')
+            self.assertEqual({("f", "more calls: x ×1"): "why"}, textcompare.accepted(path))
+            path.write_text('[[accept]]\nfunction = "f"\nreason = "why"\n')
+            with self.assertRaisesRegex(common.Failure, "needs function, text and reason"):
+                textcompare.accepted(path)
+        self.assertTrue(all(textcompare.accepted().values()))
+
     def test_indirect_call(self):
         differences, _ = self.compare({**GOOD, 0: (4, "call *0x10(%rax)")}, GOOD)
         self.assertIn("more calls: indirect ×1", differences[0].text)

@@ -454,15 +454,18 @@ def callers_of(kernel: Kernel, wanted: list) -> list:
     return found
 
 
-def accepted() -> dict[str, str]:
-    """Function -> reason, for differences that were looked at."""
-    if not ACCEPTED.exists():
+def accepted(path: pathlib.Path = ACCEPTED) -> dict[tuple[str, str], str]:
+    """(function, what differs) -> reason, for differences that were looked at."""
+    if not path.exists():
         return {}
     try:
-        entries = tomllib.loads(ACCEPTED.read_text(encoding="utf-8")).get("accept", [])
-        return {entry["function"]: entry["reason"] for entry in entries}
-    except (tomllib.TOMLDecodeError, KeyError) as error:
-        raise Failure(f"{ACCEPTED}: {error}") from error
+        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("accept", [])
+    except tomllib.TOMLDecodeError as error:
+        raise Failure(f"{path}: {error}") from error
+    for entry in entries:
+        if set(entry) != {"function", "text", "reason"} or not all(entry.values()):
+            raise Failure(f"{path}: an entry needs function, text and reason: {entry}")
+    return {(entry["function"], entry["text"]): entry["reason"] for entry in entries}
 
 
 def dump_of(out: pathlib.Path, name: str, parts: list[str]) -> bytes:
@@ -538,7 +541,7 @@ def main() -> int:
     differences, equal = compare(ours, base, [functions[key] for key in sorted(functions)], sites)
     reasons = accepted()
     for one in differences:
-        one.reason = reasons.get(one.function, "")
+        one.reason = reasons.get((one.function, one.text.split(" (")[0]), "")
     bad_sites = [one for one in sites if one.problem]
     bad = [one for one in differences if not one.reason]
     for one in sites:
