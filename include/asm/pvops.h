@@ -87,9 +87,13 @@ DECLARE_STATIC_KEY_FALSE(pvops_rmw_key);
  * Return: true where pv_ops.rmw must be called, false where the native
  * instruction is right.
  */
+#ifdef __CHECKER__ /* sparse does not know the builtin */
+#define pvops_rmw_active()	static_branch_unlikely(&pvops_rmw_key)
+#else
 #define pvops_rmw_active()						\
 	__builtin_expect_with_probability(				\
 		static_branch_unlikely(&pvops_rmw_key), 0, 1.0)
+#endif
 
 /*
  * The call makes the helpers look large, but native must not get a call where
