@@ -224,7 +224,8 @@ def config_differences(a: pathlib.Path, b: pathlib.Path) -> list[str] | None:
     """Options that differ between two build directories; None if unknown."""
     lines = []
     for image in (a, b):
-        config = image.parents[3] / ".config"
+        # .../arch/x86/boot/bzImage; a copied image may lie nearer to the root
+        config = image.parent / "../../../.config"
         if not config.exists():
             return None
         lines.append({line for line in config.read_text(encoding="utf-8").splitlines()
