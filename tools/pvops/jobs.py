@@ -89,22 +89,50 @@ def _selftests(out: pathlib.Path) -> None:
     _libraries(out, programs)
 
 
+# Where Debian's loaders look, 32-bit ones included.
+LIBRARY_PATH = {"32": ("/lib32", "/usr/lib32", "/lib/i386-linux-gnu"),
+                "64": ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu")}
+
+
+def _needs(program: pathlib.Path) -> tuple[str, list[str], list[str]]:
+    """A program's class (32 or 64), its loader, and the libraries it names.
+
+    Read and not asked of ldd, which runs the program's loader: the kernel of
+    this machine need not be able to run 32-bit programs.
+    """
+    listing = subprocess.run(["readelf", "-hldW", program], capture_output=True, text=True,
+                             check=True, env=dict(os.environ, LC_ALL="C")).stdout
+    bits = re.search(r"Class: +ELF(32|64)", listing)
+    if not bits:
+        raise Failure(f"{program}: not a program")
+    return (bits[1], re.findall(r"interpreter: (/[^]]+)\]", listing),
+            re.findall(r"\(NEEDED\) .*\[([^]]+)\]", listing))
+
+
 def _libraries(out: pathlib.Path, programs: list[pathlib.Path]) -> None:
     """Loaders and libraries where the programs' loaders look for them."""
     wanted: set[str] = set()
-    for program in programs:
-        listing = subprocess.run(["ldd", program], capture_output=True, text=True,
-                                 check=False).stdout
-        wanted |= set(re.findall(r"(/\S+) \(0x", listing))
-    # pthread_exit() opens it only when it happens
-    for directory in {os.path.dirname(path) for path in wanted if "libc.so" in path}:
-        wanted.add(f"{directory}/libgcc_s.so.1")
+    todo = list(programs)
+    while todo:
+        bits, loader, names = _needs(todo.pop())
+        # pthread_exit() opens it only when it happens
+        if any(name.startswith("libc.so") for name in names):
+            names.append("libgcc_s.so.1")
+        found = list(loader)
+        for name in names:
+            paths = [f"{place}/{name}" for place in LIBRARY_PATH[bits]
+                     if os.path.exists(f"{place}/{name}")]
+            if not paths and name not in map(os.path.basename, loader):
+                raise Failure(f"the selftests need {name} ({bits}-bit), which is not in "
+                              f"{' '.join(LIBRARY_PATH[bits])}")
+            found += paths[:1]
+        todo += [pathlib.Path(path) for path in found if path not in wanted]
+        wanted |= set(found)
     for path in sorted(wanted):
-        if os.path.exists(path):
-            target = out / path.lstrip("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-            target.chmod(0o755)
+        target = out / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        target.chmod(0o755)
 
 
 def fill(out: pathlib.Path) -> None:
