@@ -113,8 +113,6 @@ static void note_rejected(struct pvops_socket *socket,
 
 	scnprintf(socket->rejected + len, sizeof(socket->rejected) - len,
 		  "%s%s (%d: %s)", len ? ", " : "", backend->name, err, why);
-	say(socket, true, "backend %s failed in setup (%d: %s); trying the next",
-	    backend->name, err, why);
 }
 
 /*
@@ -133,34 +131,54 @@ static void commit(struct paravirt_patch_template *table,
 			WRITE_ONCE(dst->slot[i], src->slot[i]);
 }
 
-/* Both phases for one backend; the table changes only if all of it is well. */
+typedef int (*fill_in_t)(const struct pvops_backend *self,
+			 const struct pvops_facts *facts,
+			 struct paravirt_patch_template *ops,
+			 struct pvops_why *why);
+
+/* Both phases for one callback; the table changes only if all of it is well. */
+static int fill_and_commit(struct pvops_socket *socket,
+			   const struct pvops_facts *facts,
+			   const struct pvops_backend *backend,
+			   fill_in_t fill_in, struct pvops_why *why)
+{
+	const char *hole;
+	int err;
+
+	pvops_because(why, "no reason given");
+	*socket->staging = *socket->table;
+	err = fill_in(backend, facts, socket->staging, why);
+	if (err)
+		return err;
+
+	hole = pvops_slot_hole(socket->staging, socket->table);
+	if (hole) {
+		pvops_because(why, "left %s empty", hole);
+		return -EINVAL;
+	}
+
+	commit(socket->table, socket->staging);
+	return 0;
+}
+
 static bool try_backend(struct pvops_socket *socket,
 			const struct pvops_facts *facts,
 			const struct pvops_backend *backend)
 {
-	struct pvops_why why = { "no reason given" };
-	const char *hole;
+	struct pvops_why why;
 	int err;
 
 	if (!backend->setup)
 		return true;
 
-	*socket->staging = *socket->table;
-	err = backend->setup(backend, facts, socket->staging, &why);
-	if (err) {
-		note_rejected(socket, backend, err, why.text);
-		return false;
-	}
+	err = fill_and_commit(socket, facts, backend, backend->setup, &why);
+	if (!err)
+		return true;
 
-	hole = pvops_slot_hole(socket->staging, socket->table);
-	if (hole) {
-		pvops_because(&why, "left %s empty", hole);
-		note_rejected(socket, backend, -EINVAL, why.text);
-		return false;
-	}
-
-	commit(socket->table, socket->staging);
-	return true;
+	note_rejected(socket, backend, err, why.text);
+	say(socket, true, "backend %s failed in setup (%d: %s); trying the next",
+	    backend->name, err, why.text);
+	return false;
 }
 
 /* Who is next: at this level of confidence from this index on, then below. */
@@ -232,4 +250,53 @@ chosen:
 	say(socket, false, "backend %s: %s", socket->chosen->name,
 	    socket->why.text);
 	return 0;
+}
+
+/* Whose ops stand in the table when the one on top of them gave up. */
+static const struct pvops_backend *
+below(const struct pvops_socket *socket, const struct pvops_backend *backend)
+{
+	size_t i;
+
+	for (i = 0; i < socket->nr_backends; i++) {
+		const struct pvops_backend *b = socket->backends[i];
+
+		if (b->type == backend->type && !b->complete)
+			return b;
+	}
+	return NULL;
+}
+
+/**
+ * pvops_complete() - let the chosen backend put its last ops into the table
+ * @socket: as pvops_choose() left it, with @staging; the choice may change
+ * @facts: what is known about the machine, without @facts->hyper
+ *
+ * If it cannot, the ops stay those of the platform code that it stands on.
+ *
+ * Context: boot CPU, interrupts off, before call sites are patched.
+ */
+void pvops_complete(struct pvops_socket *socket,
+		    const struct pvops_facts *facts)
+{
+	const struct pvops_backend *backend = socket->chosen;
+	const struct pvops_backend *next;
+	struct pvops_why why;
+	int err;
+
+	if (!backend || !backend->complete)
+		return;
+
+	err = fill_and_commit(socket, facts, backend, backend->complete, &why);
+	if (!err)
+		return;
+
+	next = below(socket, backend);
+	note_rejected(socket, backend, err, why.text);
+	say(socket, true,
+	    "backend %s could not be completed (%d: %s); going on with %s",
+	    backend->name, err, why.text,
+	    next ? next->name : "the ops as they are");
+	socket->chosen = next;
+	pvops_because(&socket->why, "%s could not be completed", backend->name);
 }

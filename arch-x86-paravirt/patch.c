@@ -21,6 +21,7 @@
 #include <pvops/audit.h>
 #include <pvops/counters.h>
 #include <pvops/rmw.h>
+#include <pvops/socket.h>
 
 /* Sites of the kernel image, recorded while they can still be told apart. */
 static struct pvops_site *sites __initdata;
@@ -53,9 +54,9 @@ static void __ref record_site(const u8 *addr, u8 slot, u8 len)
 /**
  * pvops_before_patching() - finish the table
  *
- * Counting wraps ops here, so that it sees whatever backends and guests put
- * into the table, and the read-modify-write ops are switched on if any of them
- * is no longer native.
+ * The chosen backend may fill in what it could not before. Counting wraps ops
+ * here, so that it sees whatever backends and guests put into the table, and
+ * the read-modify-write ops are switched on if any of them is no longer native.
  *
  * Context: boot CPU, from alternative_instructions(), NMIs stopped; may
  * allocate.
@@ -67,6 +68,7 @@ void __init pvops_before_patching(void)
 	if (!sites)
 		max_sites = 0;
 
+	pvops_complete_platform();
 	pvops_counters_start();
 	pvops_rmw_arm();
 }

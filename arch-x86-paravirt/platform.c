@@ -111,12 +111,22 @@ pvops_select_platform(const struct hypervisor_x86 *(*detect)(void))
 	pvops_socket.staging = &staging;
 	pvops_choose(&pvops_socket, &pvops_facts, request.name);
 
-	/* Both are gone after boot. */
+	/* Gone after boot. */
 	pvops_facts.hyper = NULL;
-	pvops_socket.staging = NULL;
 
 	/* With no backend at all, go on as a kernel without the socket would. */
 	chosen = pvops_socket.chosen;
 	return chosen && chosen->type == X86_HYPER_NATIVE ? chosen->hyper
 							  : hyper;
+}
+
+/**
+ * pvops_complete_platform() - the chosen backend's last word about pv_ops
+ *
+ * Context: boot CPU, from alternative_instructions(), before it patches.
+ */
+void __init pvops_complete_platform(void)
+{
+	pvops_complete(&pvops_socket, &pvops_facts);
+	pvops_socket.staging = NULL;
 }

@@ -352,6 +352,84 @@ static void running_kernel_has_chosen(struct kunit *test)
 	KUNIT_EXPECT_GT(test, strlen(pvops_socket.why.text), 0);
 }
 
+/* A backend with a second part, on top of another one of its type. */
+static struct fixture *make_two_parts(struct kunit *test)
+{
+	struct fixture *fx = make_fixture(test);
+
+	fx->fakes[0].confidence = PVOPS_OFFERED;
+	fx->fakes[0].backend.setup = NULL;
+	fx->fakes[0].backend.complete = fake_setup;
+	fx->fakes[0].backend.type = X86_HYPER_XEN_PV;
+	fx->fakes[2].confidence = PVOPS_DETECTED;
+	fx->fakes[2].backend.setup = NULL;
+	fx->fakes[2].backend.type = X86_HYPER_XEN_PV;
+	KUNIT_ASSERT_EQ(test, 0, pvops_choose(&fx->socket, &fx->facts, NULL));
+	KUNIT_ASSERT_PTR_EQ(test, fx->socket.chosen, fx->list[0]);
+	return fx;
+}
+
+static void completion_commits_all(struct kunit *test)
+{
+	struct fixture *fx = make_two_parts(test);
+
+	fx->fakes[0].fills = true;
+	expect_untouched(test, fx);
+	/* What the platform code changes after setup is what is completed. */
+	fx->table.mmu.set_pmd = (void *)fake_op;
+	pvops_complete(&fx->socket, &fx->facts);
+	KUNIT_EXPECT_EQ(test, 1, fx->fakes[0].set_up);
+	KUNIT_EXPECT_PTR_EQ(test, (void *)fx->table.cpu.io_delay,
+			    (void *)fake_op);
+	KUNIT_EXPECT_PTR_EQ(test, (void *)fx->table.mmu.set_pmd,
+			    (void *)fake_op);
+	KUNIT_EXPECT_PTR_EQ(test, fx->socket.chosen, fx->list[0]);
+	KUNIT_EXPECT_EQ(test, 0, fx->nr_warnings);
+}
+
+static void failed_completion_names_who_is_below(struct kunit *test)
+{
+	struct fixture *fx = make_two_parts(test);
+
+	fx->fakes[0].fills = true;
+	fx->fakes[0].error = -ENODEV;
+	pvops_complete(&fx->socket, &fx->facts);
+	expect_untouched(test, fx);
+	KUNIT_EXPECT_PTR_EQ(test, fx->socket.chosen, fx->list[2]);
+	KUNIT_EXPECT_EQ(test, 1, fx->nr_warnings);
+	KUNIT_EXPECT_STREQ(test, fx->lines[fx->nr_lines - 1],
+			   "backend a could not be completed (-19: made to fail); going on with c");
+	KUNIT_EXPECT_STREQ(test, fx->socket.rejected, "a (-19: made to fail)");
+}
+
+static void hole_in_completion_commits_nothing(struct kunit *test)
+{
+	struct fixture *fx = make_two_parts(test);
+
+	fx->fakes[0].empties = true;
+	pvops_complete(&fx->socket, &fx->facts);
+	expect_untouched(test, fx);
+	KUNIT_EXPECT_PTR_EQ(test, fx->socket.chosen, fx->list[2]);
+	KUNIT_EXPECT_EQ(test, 1, fx->nr_warnings);
+}
+
+static void nothing_to_complete(struct kunit *test)
+{
+	struct fixture *fx = make_fixture(test);
+
+	fx->fakes[1].confidence = PVOPS_POSSIBLE;
+	pvops_choose(&fx->socket, &fx->facts, NULL);
+	pvops_complete(&fx->socket, &fx->facts);
+	KUNIT_EXPECT_EQ(test, 1, fx->fakes[1].set_up);
+	KUNIT_EXPECT_PTR_EQ(test, fx->socket.chosen, fx->list[1]);
+	expect_untouched(test, fx);
+
+	fx->socket.chosen = NULL;
+	pvops_complete(&fx->socket, &fx->facts);
+	KUNIT_EXPECT_PTR_EQ(test, fx->socket.chosen,
+			    (const struct pvops_backend *)NULL);
+}
+
 static struct kunit_case choose_cases[] = {
 	KUNIT_CASE(most_confident_wins),
 	KUNIT_CASE(first_of_equals_wins),
@@ -367,6 +445,10 @@ static struct kunit_case choose_cases[] = {
 	KUNIT_CASE(failed_request_falls_back_once),
 	KUNIT_CASE(all_failing_leaves_table),
 	KUNIT_CASE(no_setup_needs_none),
+	KUNIT_CASE(completion_commits_all),
+	KUNIT_CASE(failed_completion_names_who_is_below),
+	KUNIT_CASE(hole_in_completion_commits_nothing),
+	KUNIT_CASE(nothing_to_complete),
 	KUNIT_CASE(requests_are_noted),
 	KUNIT_CASE(registry_names_are_unique),
 	KUNIT_CASE(running_kernel_has_chosen),

@@ -93,13 +93,20 @@ __printf(2, 3) void pvops_because(struct pvops_why *why, const char *fmt, ...);
  *	may change, since any error makes the socket go on with the next
  *	backend. Set @why for an error. NULL where there is nothing to do.
  *	Return: 0 or a negative errno.
+ * @complete: the same as @setup, at the last moment before call sites are
+ *	patched; for a backend that stands on platform code of the kernel which
+ *	itself goes on changing pv_ops after @setup, as that for Xen PV does. An
+ *	error leaves pv_ops to that code, under the name of the in-tree backend
+ *	of the same @type. NULL where @setup has said everything.
  * @hyper: the callbacks for x86_init and x86_platform that go with the ops, or
  *	NULL to run with those of bare metal. Not used where @type is set, since
  *	detection has them.
  *
- * All callbacks run on the boot CPU with interrupts off, from setup_arch()
- * after early parameters were parsed: memblock and early_memremap() work, the
- * page allocator does not. They may be __init.
+ * All callbacks run on the boot CPU with interrupts off. @probe and @setup are
+ * called from setup_arch() after early parameters were parsed: memblock and
+ * early_memremap() work, the page allocator does not. @complete is called from
+ * alternative_instructions(), before the other CPUs are started; it may
+ * allocate. They may be __init.
  */
 struct pvops_backend {
 	const char *name;
@@ -112,11 +119,18 @@ struct pvops_backend {
 		     const struct pvops_facts *facts,
 		     struct paravirt_patch_template *ops,
 		     struct pvops_why *why);
+	int (*complete)(const struct pvops_backend *self,
+			const struct pvops_facts *facts,
+			struct paravirt_patch_template *ops,
+			struct pvops_why *why);
 	const struct hypervisor_x86 *hyper;
 };
 
 /* native-backend/ */
 extern const struct pvops_backend pvops_backend_native;
+
+/* hypercall-backend/ */
+extern const struct pvops_backend pvops_backend_hypercall;
 
 /* arch-x86-paravirt/intree.c */
 extern const struct pvops_backend pvops_backend_xen;

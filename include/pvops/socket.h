@@ -70,9 +70,12 @@ pvops_find_backend(const struct pvops_backend * const *backends, size_t nr,
 /* choose.c */
 int pvops_choose(struct pvops_socket *socket, const struct pvops_facts *facts,
 		 const char *request);
+void pvops_complete(struct pvops_socket *socket,
+		    const struct pvops_facts *facts);
 void pvops_note_request(struct pvops_request *request, const char *arg);
 
 /* platform.c */
+void pvops_complete_platform(void);
 extern struct pvops_socket pvops_socket;
 extern struct pvops_facts pvops_facts;
 
