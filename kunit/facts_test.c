@@ -210,7 +210,8 @@ static void __init intree_follows_detection(struct kunit *test)
 		struct pvops_facts facts = { .hypervisor_bit = true };
 		struct pvops_why why;
 
-		if (b->type == X86_HYPER_NATIVE)
+		/* One that stands on an in-tree guest judges by other things. */
+		if (b->type == X86_HYPER_NATIVE || b->complete)
 			continue;
 
 		KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, ask(b, &facts, &why));
@@ -235,12 +236,46 @@ static void __init intree_hidden_by_nopv(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, why.text, "nopv hides it");
 }
 
+#ifdef CONFIG_PVOPS_HYPERCALL
+static void __init hypercall_wants_pv_and_signature(struct kunit *test)
+{
+	const struct pvops_backend *b = &pvops_backend_hypercall;
+	struct pvops_facts facts = {
+		.entry = PVOPS_ENTRY_XEN_PV,
+		.nr_signatures = 2,
+		.signatures = {
+			{ 0x40000000, "Microsoft Hv" },
+			{ 0x40000100, "XenVMMXenVMM" },
+		},
+	};
+	struct pvops_why why;
+
+	KUNIT_EXPECT_EQ(test, PVOPS_OFFERED, ask(b, &facts, &why));
+	KUNIT_EXPECT_STREQ(test, why.text,
+			   "started by Xen as a PV guest, signature XenVMMXenVMM at 0x40000100");
+
+	/* HVM and PVH guests see the signature, too. */
+	facts.entry = PVOPS_ENTRY_NATIVE;
+	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, ask(b, &facts, &why));
+	KUNIT_EXPECT_STREQ(test, why.text, "not started by Xen as a PV guest");
+
+	facts.entry = PVOPS_ENTRY_XEN_PV;
+	facts.nr_signatures = 1;
+	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, ask(b, &facts, &why));
+	KUNIT_EXPECT_STREQ(test, why.text,
+			   "started as a PV guest, but no signature XenVMMXenVMM");
+}
+#endif
+
 static struct kunit_case __refdata probe_cases[] = {
 	KUNIT_CASE(native_is_always_possible),
 	KUNIT_CASE(native_cannot_run_in_ring_3),
 	KUNIT_CASE(native_cannot_replace_some),
 	KUNIT_CASE(intree_follows_detection),
 	KUNIT_CASE(intree_hidden_by_nopv),
+#ifdef CONFIG_PVOPS_HYPERCALL
+	KUNIT_CASE(hypercall_wants_pv_and_signature),
+#endif
 	{}
 };
 

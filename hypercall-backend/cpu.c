@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The CPU's registers and descriptor tables.
+ *
+ * What happens once at boot, or once for a CPU, stays with the kernel's own ops:
+ * GDT and IDT, control and debug registers, CPUID. Each is one hypercall there
+ * or none. What is here happens while tasks run.
+ */
+#include <linux/types.h>
+
+#include <asm/desc.h>
+#include <asm/msr-index.h>
+#include <asm/xen/hypercall.h>
+
+#include "ops.h"
+#include "queue.h"
+
+static void (*intree_write_msr)(unsigned int msr, unsigned int low,
+				unsigned int high) __ro_after_init;
+static int (*intree_write_msr_safe)(unsigned int msr, unsigned int low,
+				    unsigned int high) __ro_after_init;
+
+static bool is_segment_base(unsigned int msr)
+{
+	return msr == MSR_FS_BASE || msr == MSR_GS_BASE ||
+	       msr == MSR_KERNEL_GS_BASE;
+}
+
+static void hc_write_msr(unsigned int msr, unsigned int low, unsigned int high)
+{
+	if (is_segment_base(msr))
+		hc_write_segment_base(msr, (u64)high << 32 | low);
+	else
+		intree_write_msr(msr, low, high);
+}
+
+static int hc_write_msr_safe(unsigned int msr, unsigned int low,
+			     unsigned int high)
+{
+	/* The queue does not tell, and a base that is not canonical is an error. */
+	return intree_write_msr_safe(msr, low, high);
+}
+
+static void hc_set_ldt(const void *addr, unsigned int entries)
+{
+	u8 masked = hc_begin();
+	struct mmuext_op *op = hc_ext(MMUEXT_SET_LDT);
+
+	op->arg1.linear_addr = (unsigned long)addr;
+	op->arg2.nr_ents = entries;
+	/* A selector of it may be loaded before the task switch is over. */
+	hc_end(masked, XEN_LAZY_NONE);
+}
+
+/* An LDT entry is written by Xen, which checks it. */
+static void hc_write_ldt_entry(struct desc_struct *dt, int nr, const void *desc)
+{
+	u8 masked = hc_begin();
+	struct multicall_entry *call = hc_call(__HYPERVISOR_update_descriptor);
+
+	call->args[0] = arbitrary_virt_to_machine(&dt[nr]).maddr;
+	call->args[1] = *(const u64 *)desc;
+	hc_end(masked, XEN_LAZY_NONE);
+}
+
+/**
+ * hc_cpu_ops() - fill in the CPU ops
+ * @ops: (in/out) the kernel's own ops for Xen
+ *
+ * Context: boot CPU, from the backend's complete().
+ */
+void __init hc_cpu_ops(struct pv_cpu_ops *ops)
+{
+	intree_write_msr = ops->write_msr;
+	intree_write_msr_safe = ops->write_msr_safe;
+
+	ops->io_delay = paravirt_nop;
+	ops->set_ldt = hc_set_ldt;
+	ops->load_tls = hc_load_tls;
+	ops->load_gs_index = hc_load_gs_index;
+	ops->write_ldt_entry = hc_write_ldt_entry;
+	ops->load_sp0 = hc_load_sp0;
+	ops->write_msr = hc_write_msr;
+	ops->write_msr_safe = hc_write_msr_safe;
+	ops->start_context_switch = hc_start_context_switch;
+	ops->end_context_switch = hc_end_context_switch;
+}

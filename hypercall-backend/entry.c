@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Writing page-table entries.
+ *
+ * A page table that Xen uses is read-only to the guest, and every change of it
+ * is asked for. A page table under construction or being torn down is ordinary
+ * memory, and is written as such: Xen looks at it as a whole later, which costs
+ * less than half as much for each entry (see space.c). Which of the two a page
+ * table is, its struct page says (PagePinned).
+ *
+ * What makes reading and changing an entry in one step difficult is that Xen's
+ * hypercall does not return what it replaced, while any CPU that runs in the
+ * address space may set Accessed or Dirty at any moment. There are two answers,
+ * taken in turn:
+ *
+ * - No CPU does. The current process has one thread, which is here, in the
+ *   kernel, with the page-table lock held. Then what is read is what is
+ *   replaced, and the update may wait in the queue.
+ *
+ * - Otherwise the entry is replaced by nothing, with the request to keep the two
+ *   bits (MMU_PT_UPDATE_PRESERVE_AD): Xen does that atomically. What stands
+ *   there afterwards, the two bits alone, is not an entry to Linux
+ *   (pte_none()), and says what they were in the end.
+ */
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/sched.h>
+
+#include <asm/paravirt.h>
+#include <asm/tlbflush.h>
+
+#include "ops.h"
+#include "queue.h"
+
+#define AD	((pteval_t)(_PAGE_ACCESSED | _PAGE_DIRTY))
+
+/*
+ * Nobody else uses or is about to use this address space: the process has one
+ * thread, and nothing else holds a reference that would let it (a thread that
+ * is being made does, and so do kthread_use_mm(), ptrace and io_uring).
+ */
+static bool alone_in(const struct mm_struct *mm)
+{
+	return mm == current->mm && atomic_read(&mm->mm_users) == 1;
+}
+
+/* Write an entry of a pinned table: with the others, or now. */
+static __always_inline void write_entry(void *entry, u64 val, unsigned int how)
+{
+	if (hc_lazy(XEN_LAZY_MMU)) {
+		u8 masked = hc_begin();
+
+		hc_update(entry, val, how);
+		hc_release(masked);
+	} else {
+		hc_update_now(entry, val, how);
+	}
+}
+
+/*
+ * The same for an entry that points to a table: that the table below became
+ * read-only may still be in the queue (space.c).
+ */
+static __always_inline void write_table_entry(void *entry, u64 val)
+{
+	u8 masked = hc_begin();
+
+	hc_update(entry, val, MMU_NORMAL_PT_UPDATE);
+	hc_end(masked, XEN_LAZY_MMU);
+}
+
+/**
+ * hc_set_pte() - mmu.set_pte
+ * @ptep: the entry
+ * @pte: its new value, with a machine frame
+ *
+ * Context: any.
+ */
+void hc_set_pte(pte_t *ptep, pte_t pte)
+{
+	if (!hc_pinned(ptep))
+		native_set_pte(ptep, pte);
+	else
+		write_entry(ptep, pte.pte, MMU_NORMAL_PT_UPDATE);
+}
+
+/**
+ * hc_set_pmd() - mmu.set_pmd
+ * @pmdp: the entry
+ * @pmd: its new value
+ *
+ * Context: any.
+ */
+void hc_set_pmd(pmd_t *pmdp, pmd_t pmd)
+{
+	if (!hc_pinned(pmdp))
+		native_set_pmd(pmdp, pmd);
+	else
+		write_table_entry(pmdp, pmd.pmd);
+}
+
+/**
+ * hc_set_pud() - mmu.set_pud
+ * @pudp: the entry
+ * @pud: its new value
+ *
+ * Context: any.
+ */
+void hc_set_pud(pud_t *pudp, pud_t pud)
+{
+	if (!hc_pinned(pudp))
+		native_set_pud(pudp, pud);
+	else
+		write_table_entry(pudp, pud.pud);
+}
+
+/**
+ * hc_set_p4d() - mmu.set_p4d: an entry of the top level
+ * @p4dp: the entry
+ * @p4d: its new value
+ *
+ * User mode has a top level of its own, which shares all below it, from when an
+ * address space is pinned until it is unpinned (space.c).
+ *
+ * Context: any.
+ */
+void hc_set_p4d(p4d_t *p4dp, p4d_t p4d)
+{
+	p4d_t *user = (p4d_t *)hc_user_entry((pgd_t *)p4dp);
+	u8 masked;
+
+	if (!hc_pinned(p4dp)) {
+		WRITE_ONCE(*p4dp, p4d);
+		return;
+	}
+
+	masked = hc_begin();
+	hc_update(p4dp, native_p4d_val(p4d), MMU_NORMAL_PT_UPDATE);
+	if (user)
+		hc_update(user, native_p4d_val(p4d), MMU_NORMAL_PT_UPDATE);
+	hc_end(masked, XEN_LAZY_MMU);
+}
+
+/**
+ * hc_ptep_modify_prot_start() - mmu.ptep_modify_prot_start
+ * @vma: the mapping
+ * @addr: the address it maps
+ * @ptep: the entry
+ *
+ * It stays in place, the commit adds what the CPU sets meanwhile.
+ *
+ * Context: page-table lock held.
+ * Return: the entry.
+ */
+pte_t hc_ptep_modify_prot_start(struct vm_area_struct *vma, unsigned long addr,
+				pte_t *ptep)
+{
+	return *ptep;
+}
+
+/**
+ * hc_ptep_modify_prot_commit() - mmu.ptep_modify_prot_commit
+ * @vma: the mapping
+ * @addr: the address it maps
+ * @ptep: the entry
+ * @pte: what it shall be
+ *
+ * Context: page-table lock held.
+ */
+void hc_ptep_modify_prot_commit(struct vm_area_struct *vma, unsigned long addr,
+				pte_t *ptep, pte_t pte)
+{
+	if (!hc_pinned(ptep))
+		native_set_pte(ptep, pte);
+	else
+		write_entry(ptep, pte.pte, alone_in(vma->vm_mm) ?
+			    MMU_NORMAL_PT_UPDATE : MMU_PT_UPDATE_PRESERVE_AD);
+}
+
+/* Replace an entry of a pinned table by nothing; what it was, in the end. */
+static pteval_t take_away(struct mm_struct *mm, pte_t *ptep)
+{
+	pteval_t old = READ_ONCE(ptep->pte);
+
+	/* The kernel's own entries: nobody looks at the bits. */
+	if (!(old & _PAGE_PRESENT) || mm == &init_mm || alone_in(mm)) {
+		write_entry(ptep, 0, MMU_NORMAL_PT_UPDATE);
+		return old;
+	}
+
+	hc_update_now(ptep, 0, MMU_PT_UPDATE_PRESERVE_AD);
+	return old | (READ_ONCE(ptep->pte) & AD);
+}
+
+/**
+ * hc_ptep_get_and_clear() - rmw.ptep_get_and_clear
+ * @mm: whose page table it is
+ * @addr: the address it maps
+ * @ptep: the entry
+ * @full: the whole address space is going
+ *
+ * Context: page-table lock held, or @full.
+ * Return: the entry as it was.
+ */
+__visible pteval_t hc_ptep_get_and_clear(struct mm_struct *mm,
+					 unsigned long addr, pte_t *ptep,
+					 int full)
+{
+	if (hc_pinned(ptep))
+		return take_away(mm, ptep);
+	if (full)
+		return native_local_ptep_get_and_clear(ptep).pte;
+	return native_ptep_get_and_clear(ptep).pte;
+}
+PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_get_and_clear);
+
+/**
+ * hc_ptep_set_wrprotect() - rmw.ptep_set_wrprotect
+ * @mm: whose page table it is
+ * @addr: the address it maps
+ * @ptep: the entry
+ *
+ * Nothing is returned, so it can wait in any case: Xen adds the bits.
+ *
+ * Context: page-table lock held.
+ */
+__visible void hc_ptep_set_wrprotect(struct mm_struct *mm, unsigned long addr,
+				     pte_t *ptep)
+{
+	pte_t old = READ_ONCE(*ptep);
+
+	if (!hc_pinned(ptep))
+		native_rmw_ptep_set_wrprotect(mm, addr, ptep);
+	else
+		write_entry(ptep, pte_wrprotect(old).pte,
+			    MMU_PT_UPDATE_PRESERVE_AD);
+}
+PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_set_wrprotect);
+
+/**
+ * hc_ptep_test_and_clear_young() - rmw.ptep_test_and_clear_young
+ * @vma: the mapping
+ * @addr: the address it maps
+ * @ptep: the entry
+ *
+ * Keeping Dirty means keeping Accessed for Xen. So where a CPU could set Dirty,
+ * the entry is taken away and put back; who needs it meanwhile takes a page
+ * fault and waits for the lock that the caller holds.
+ *
+ * Context: page-table lock held.
+ * Return: 1 if Accessed was set, else 0; it is clear afterwards.
+ */
+__visible int hc_ptep_test_and_clear_young(struct vm_area_struct *vma,
+					   unsigned long addr, pte_t *ptep)
+{
+	pteval_t old = READ_ONCE(ptep->pte);
+
+	if (!(old & _PAGE_ACCESSED))
+		return 0;
+	if (!hc_pinned(ptep))
+		return native_rmw_ptep_test_and_clear_young(vma, addr, ptep);
+	if ((old & _PAGE_PRESENT) && !(old & _PAGE_DIRTY) &&
+	    !alone_in(vma->vm_mm)) {
+		hc_update_now(ptep, 0, MMU_PT_UPDATE_PRESERVE_AD);
+		old |= READ_ONCE(ptep->pte) & AD;
+	}
+	write_entry(ptep, old & ~_PAGE_ACCESSED, MMU_NORMAL_PT_UPDATE);
+	return 1;
+}
+PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_test_and_clear_young);
+
+/**
+ * hc_ptep_clear_flush() - rmw.ptep_clear_flush
+ * @vma: the mapping
+ * @addr: the address it maps
+ * @ptep: the entry
+ *
+ * Context: page-table lock held.
+ * Return: the entry as it was; no CPU uses it any more.
+ */
+__visible pteval_t hc_ptep_clear_flush(struct vm_area_struct *vma,
+				       unsigned long addr, pte_t *ptep)
+{
+	struct mm_struct *mm = vma->vm_mm;
+	pteval_t old = hc_ptep_get_and_clear(mm, addr, ptep, 0);
+
+	if (pte_accessible(mm, __pte_ma(old)))
+		flush_tlb_page(vma, addr);
+	return old;
+}
+PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_clear_flush);

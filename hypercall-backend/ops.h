@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The ops of this backend, and what its files need of each other. */
+#ifndef HYPERCALL_OPS_H
+#define HYPERCALL_OPS_H
+
+#include <linux/mm.h>
+#include <linux/page-flags.h>
+
+#include <asm/paravirt_types.h>
+#include <asm/pgtable.h>
+
+struct flush_tlb_info;
+struct task_struct;
+struct thread_struct;
+
+/**
+ * hc_pinned() - does Xen hold this page table?
+ * @entry: an entry of it
+ *
+ * Context: any.
+ * Return: true if it is read-only and changed by hypercall; false if it is
+ * ordinary memory.
+ */
+static __always_inline bool hc_pinned(const void *entry)
+{
+	return PagePinned(virt_to_page(entry));
+}
+
+/* codec.S */
+pteval_t hc_entry_val(pteval_t entry);
+pteval_t hc_make_entry(pteval_t entry);
+
+/* entry.c */
+void hc_set_pte(pte_t *ptep, pte_t pte);
+void hc_set_pmd(pmd_t *pmdp, pmd_t pmd);
+void hc_set_pud(pud_t *pudp, pud_t pud);
+void hc_set_p4d(p4d_t *p4dp, p4d_t p4d);
+pte_t hc_ptep_modify_prot_start(struct vm_area_struct *vma, unsigned long addr,
+				pte_t *ptep);
+void hc_ptep_modify_prot_commit(struct vm_area_struct *vma, unsigned long addr,
+				pte_t *ptep, pte_t pte);
+pteval_t hc_ptep_get_and_clear(struct mm_struct *mm, unsigned long addr,
+			       pte_t *ptep, int full);
+void hc_ptep_set_wrprotect(struct mm_struct *mm, unsigned long addr,
+			   pte_t *ptep);
+int hc_ptep_test_and_clear_young(struct vm_area_struct *vma,
+				 unsigned long addr, pte_t *ptep);
+pteval_t hc_ptep_clear_flush(struct vm_area_struct *vma, unsigned long addr,
+			     pte_t *ptep);
+extern typeof(hc_ptep_get_and_clear) __raw_callee_save_hc_ptep_get_and_clear;
+extern typeof(hc_ptep_set_wrprotect) __raw_callee_save_hc_ptep_set_wrprotect;
+extern typeof(hc_ptep_test_and_clear_young)
+	__raw_callee_save_hc_ptep_test_and_clear_young;
+extern typeof(hc_ptep_clear_flush) __raw_callee_save_hc_ptep_clear_flush;
+
+/* space.c */
+pgd_t *hc_user_entry(pgd_t *pgdp);
+int hc_pgd_alloc(struct mm_struct *mm);
+void hc_pgd_free(struct mm_struct *mm, pgd_t *pgd);
+void hc_alloc_pte(struct mm_struct *mm, unsigned long pfn);
+void hc_alloc_pmd(struct mm_struct *mm, unsigned long pfn);
+void hc_alloc_pud(struct mm_struct *mm, unsigned long pfn);
+void hc_release_table(unsigned long pfn);
+void hc_enter_mmap(struct mm_struct *mm);
+void hc_exit_mmap(struct mm_struct *mm);
+void hc_write_cr3(unsigned long cr3);
+void hc_space_init(const struct pv_mmu_ops *ops);
+
+/* tlb.c */
+void hc_flush_tlb(void);
+void hc_flush_tlb_one_user(unsigned long addr);
+void hc_flush_tlb_multi(const struct cpumask *cpus,
+			const struct flush_tlb_info *info);
+void hc_enter_lazy_mmu(void);
+void hc_leave_lazy_mmu(void);
+void hc_flush_lazy_mmu(void);
+
+/* switch.c */
+void hc_start_context_switch(struct task_struct *prev);
+void hc_end_context_switch(struct task_struct *next);
+void hc_load_tls(struct thread_struct *t, unsigned int cpu);
+void hc_load_sp0(unsigned long sp0);
+void hc_load_gs_index(unsigned int idx);
+void hc_write_segment_base(unsigned int msr, u64 base);
+
+/* cpu.c */
+void hc_cpu_ops(struct pv_cpu_ops *ops);
+
+#endif /* HYPERCALL_OPS_H */

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The queue of hypercalls, and what happens if Xen refuses one.
+ *
+ * Page-table updates are the mass of what is queued. They go into one array,
+ * and one call covers as many as follow each other: 256 of them cost one
+ * hypercall. A call that is alone in the queue is made directly, since Xen's
+ * multicall adds its own loop around it.
+ */
+#define pr_fmt(fmt) "pvops: hypercall: " fmt
+
+#include <kunit/static_stub.h>
+#include <linux/kernel.h>
+#include <linux/printk.h>
+#include <linux/sched.h>
+#include <linux/stdarg.h>
+
+#include <asm/xen/hypercall.h>
+
+#include "queue.h"
+
+DEFINE_PER_CPU(struct hc_queue, hc_queue);
+
+/**
+ * hc_issue() - make one hypercall; the place where this backend enters Xen
+ * @call: the hypercall
+ *
+ * Context: any.
+ * Return: what Xen returns.
+ */
+long hc_issue(struct multicall_entry *call)
+{
+	KUNIT_STATIC_STUB_REDIRECT(hc_issue, call);
+	return xen_single_call(call->op, call->args[0], call->args[1],
+			       call->args[2], call->args[3], call->args[4]);
+}
+
+/**
+ * hc_issue_multi() - make several hypercalls; the other place
+ * @calls: the hypercalls; their results are set
+ * @nr: how many
+ *
+ * Context: any.
+ * Return: 0, or a negative errno if Xen did not look at them.
+ */
+int hc_issue_multi(struct multicall_entry *calls, unsigned int nr)
+{
+	KUNIT_STATIC_STUB_REDIRECT(hc_issue_multi, calls, nr);
+	return HYPERVISOR_multicall(calls, nr);
+}
+
+/**
+ * hc_report() - say that Xen refused something
+ * @line: what, and why as far as Xen tells
+ *
+ * Context: any.
+ */
+void hc_report(const char *line)
+{
+	KUNIT_STATIC_STUB_REDIRECT(hc_report, line);
+	pr_err_ratelimited("%s, in %s[%d]\n", line, current->comm,
+			   current->pid);
+}
+
+static __printf(1, 2) void report(const char *fmt, ...)
+{
+	char line[160];
+	va_list args;
+
+	va_start(args, fmt);
+	vscnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	hc_report(line);
+}
+
+static const char *op_name(unsigned long op)
+{
+	switch (op) {
+	case __HYPERVISOR_mmu_update:		return "mmu_update";
+	case __HYPERVISOR_mmuext_op:		return "mmuext_op";
+	case __HYPERVISOR_update_va_mapping:	return "update_va_mapping";
+	case __HYPERVISOR_update_descriptor:	return "update_descriptor";
+	case __HYPERVISOR_stack_switch:		return "stack_switch";
+	case __HYPERVISOR_set_segment_base:	return "set_segment_base";
+	case __HYPERVISOR_fpu_taskswitch:	return "fpu_taskswitch";
+	default:				return "another call";
+	}
+}
+
+static const char *ext_name(unsigned int cmd)
+{
+	static const char * const names[] = {
+		[MMUEXT_PIN_L1_TABLE]		= "pin an L1 table",
+		[MMUEXT_PIN_L2_TABLE]		= "pin an L2 table",
+		[MMUEXT_PIN_L3_TABLE]		= "pin an L3 table",
+		[MMUEXT_PIN_L4_TABLE]		= "pin an L4 table",
+		[MMUEXT_UNPIN_TABLE]		= "unpin a table",
+		[MMUEXT_NEW_BASEPTR]		= "load the kernel's page table",
+		[MMUEXT_TLB_FLUSH_LOCAL]	= "flush this CPU's TLB",
+		[MMUEXT_INVLPG_LOCAL]		= "invalidate a page here",
+		[MMUEXT_TLB_FLUSH_MULTI]	= "flush some CPUs' TLBs",
+		[MMUEXT_INVLPG_MULTI]		= "invalidate a page on some CPUs",
+		[MMUEXT_TLB_FLUSH_ALL]		= "flush all TLBs",
+		[MMUEXT_INVLPG_ALL]		= "invalidate a page everywhere",
+		[MMUEXT_SET_LDT]		= "load an LDT",
+		[MMUEXT_NEW_USER_BASEPTR]	= "load a user page table",
+	};
+
+	return cmd < ARRAY_SIZE(names) && names[cmd] ? names[cmd] : "another operation";
+}
+
+static long issue_array(unsigned long op, void *array)
+{
+	struct multicall_entry call = {
+		.op = op,
+		.args = { (unsigned long)array, 1, 0, DOMID_SELF },
+	};
+
+	return hc_issue(&call);
+}
+
+static void flush_all_tlbs(void)
+{
+	struct mmuext_op op = { .cmd = MMUEXT_TLB_FLUSH_ALL };
+
+	issue_array(__HYPERVISOR_mmuext_op, &op);
+}
+
+static const char *update_name(u64 ptr)
+{
+	switch (ptr & 3) {
+	case MMU_NORMAL_PT_UPDATE:		return "set";
+	case MMU_PT_UPDATE_PRESERVE_AD:		return "set, keeping A and D";
+	default:				return "another update";
+	}
+}
+
+/*
+ * Xen stops at the first update that it refuses. Which one that was is found
+ * by making them one at a time, which also carries out those behind it: in
+ * order and to the same end, as an update that is made twice changes nothing.
+ */
+static void redo_updates(struct mmu_update *updates, unsigned int nr)
+{
+	unsigned int i;
+	long err;
+
+	for (i = 0; i < nr; i++) {
+		err = issue_array(__HYPERVISOR_mmu_update, &updates[i]);
+		if (err)
+			report("Xen refused to write page-table entry %#llx (%s %#llx): error %ld",
+			       updates[i].ptr & ~3ULL,
+			       update_name(updates[i].ptr), updates[i].val,
+			       err);
+	}
+}
+
+/* The same; but a pin made twice is an error, so it goes on where Xen stopped. */
+static void redo_exts(struct mmuext_op *exts, unsigned int nr, int done)
+{
+	while (done < nr) {
+		struct mmuext_op *op = &exts[done];
+		long err = issue_array(__HYPERVISOR_mmuext_op, op);
+
+		if (err)
+			report("Xen refused to %s (%#lx): error %ld",
+			       ext_name(op->cmd),
+			       (unsigned long)op->arg1.mfn, err);
+		done++;
+	}
+}
+
+/*
+ * What was asked for and not done is said and, as far as it goes, made up for.
+ * The calls behind it were made already, a flush perhaps, that now comes too
+ * early: flush all there is.
+ */
+static noinline void make_up_for(struct hc_queue *q, unsigned int index, long err)
+{
+	struct multicall_entry *call = &q->calls[index];
+	unsigned int first = q->slice[index].first;
+	unsigned int nr = q->slice[index].nr;
+
+	switch (call->op) {
+	case __HYPERVISOR_mmu_update:
+		redo_updates(&q->updates[first], nr);
+		break;
+	case __HYPERVISOR_mmuext_op:
+		redo_exts(&q->exts[first], nr, q->done[index]);
+		break;
+	default:
+		report("Xen refused %s(%#lx, %#lx, %#lx): error %ld",
+		       op_name(call->op), call->args[0], call->args[1],
+		       call->args[2], err);
+		break;
+	}
+	flush_all_tlbs();
+}
+
+/**
+ * hc_flush() - issue everything that this CPU has queued
+ *
+ * A call that Xen refuses is reported, one line for each request in it that
+ * was refused, and the requests behind it are carried out all the same.
+ *
+ * Context: after hc_begin(), or otherwise with events off.
+ */
+void hc_flush(void)
+{
+	struct hc_queue *q = this_cpu_ptr(&hc_queue);
+	unsigned int i, nr = q->nr_calls;
+
+	if (nr == 1) {
+		long err = hc_issue(&q->calls[0]);
+
+		if (unlikely(err < 0))
+			make_up_for(q, 0, err);
+	} else if (nr) {
+		if (unlikely(hc_issue_multi(q->calls, nr)))
+			panic("Xen does not know multicalls");
+		for (i = 0; i < nr; i++)
+			if (unlikely((long)q->calls[i].result < 0))
+				make_up_for(q, i, q->calls[i].result);
+	}
+
+	q->nr_calls = 0;
+	q->nr_updates = 0;
+	q->nr_exts = 0;
+	q->table = 0;
+
+	/* They may queue, too: the counter is taken back first. */
+	nr = q->nr_after;
+	q->nr_after = 0;
+	for (i = 0; i < nr; i++)
+		q->after[i].fn(q->after[i].data);
+}
+
+/**
+ * hc_call() - queue a hypercall
+ * @op: its number
+ *
+ * Context: after hc_begin().
+ * Return: the entry, for the caller to fill in the arguments.
+ */
+struct multicall_entry *hc_call(unsigned long op)
+{
+	struct hc_queue *q = this_cpu_ptr(&hc_queue);
+	struct multicall_entry *call;
+
+	if (unlikely(q->nr_calls == HC_CALLS))
+		hc_flush();
+	call = &q->calls[q->nr_calls++];
+	call->op = op;
+	return call;
+}
+
+/*
+ * One more update or operation: of the last call, if that is of this kind, or of
+ * a new one. Not hc_call(), since a flush would lose what the caller has put
+ * into the array; the caller has seen to it that there is room.
+ */
+static void extend(struct hc_queue *q, unsigned long op, void *args,
+		   unsigned int first)
+{
+	unsigned int index = q->nr_calls - 1;
+	struct multicall_entry *call = &q->calls[index];
+
+	if (!q->nr_calls || call->op != op) {
+		index = q->nr_calls++;
+		call = &q->calls[index];
+		call->op = op;
+		call->args[0] = (unsigned long)args;
+		call->args[1] = 0;
+		call->args[2] = op == __HYPERVISOR_mmuext_op ?
+				(unsigned long)&q->done[index] : 0;
+		call->args[3] = DOMID_SELF;
+		q->done[index] = 0;
+		q->slice[index].first = first;
+		q->slice[index].nr = 0;
+	}
+	call->args[1]++;
+	q->slice[index].nr++;
+}
+
+/**
+ * hc_update() - queue the update of a page-table entry
+ * @entry: the entry, by its address in the linear map or the kernel image
+ * @val: the new value, with a machine frame
+ * @how: MMU_NORMAL_PT_UPDATE, or MMU_PT_UPDATE_PRESERVE_AD to have the bits
+ *	Accessed and Dirty that are set when Xen writes it set in it, too
+ *
+ * Context: after hc_begin(). The page table is one that Xen knows (pinned).
+ */
+void hc_update(void *entry, u64 val, unsigned int how)
+{
+	struct hc_queue *q = this_cpu_ptr(&hc_queue);
+	unsigned long table = (unsigned long)entry & PAGE_MASK;
+	struct mmu_update *u;
+
+	if (unlikely(q->nr_updates == HC_UPDATES || q->nr_calls == HC_CALLS))
+		hc_flush();
+
+	/* Entries come one after the other: a table is looked up once. */
+	if (q->table != table) {
+		q->table = table;
+		q->table_ma = arbitrary_virt_to_machine((void *)table).maddr;
+	}
+
+	u = &q->updates[q->nr_updates];
+	u->ptr = (q->table_ma + offset_in_page(entry)) | how;
+	u->val = val;
+	extend(q, __HYPERVISOR_mmu_update, u, q->nr_updates++);
+}
+
+/**
+ * hc_update_now() - update a page-table entry with a hypercall of its own
+ * @entry: as for hc_update()
+ * @val: the same
+ * @how: the same
+ *
+ * What is queued stays there: the caller knows that it is not about @entry.
+ *
+ * Context: any but NMI; no need for hc_begin().
+ */
+void hc_update_now(void *entry, u64 val, unsigned int how)
+{
+	struct mmu_update u = {
+		.ptr = arbitrary_virt_to_machine(entry).maddr | how,
+		.val = val,
+	};
+
+	if (unlikely(issue_array(__HYPERVISOR_mmu_update, &u)))
+		redo_updates(&u, 1);
+}
+
+/**
+ * hc_ext() - queue an extended MMU operation
+ * @cmd: MMUEXT_*
+ *
+ * Context: after hc_begin().
+ * Return: the operation, for the caller to fill in its arguments.
+ */
+struct mmuext_op *hc_ext(unsigned int cmd)
+{
+	struct hc_queue *q = this_cpu_ptr(&hc_queue);
+	struct mmuext_op *op;
+
+	if (unlikely(q->nr_exts == HC_EXTS || q->nr_calls == HC_CALLS))
+		hc_flush();
+	op = &q->exts[q->nr_exts];
+	op->cmd = cmd;
+	extend(q, __HYPERVISOR_mmuext_op, op, q->nr_exts++);
+	return op;
+}
+
+/**
+ * hc_after() - have a function called when what is queued has been done
+ * @fn: the function; events are off when it is called
+ * @data: its argument
+ *
+ * Context: after hc_begin().
+ */
+void hc_after(void (*fn)(void *data), void *data)
+{
+	struct hc_queue *q = this_cpu_ptr(&hc_queue);
+
+	if (unlikely(q->nr_after == HC_AFTER))
+		hc_flush();
+	q->after[q->nr_after].fn = fn;
+	q->after[q->nr_after].data = data;
+	q->nr_after++;
+}

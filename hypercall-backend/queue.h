@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The call layer: everything this backend asks of Xen goes through here.
+ *
+ * A hypercall costs its way into Xen and back, whatever it does. So requests
+ * are queued, one queue a CPU, and issued together: at the end of a lazy
+ * section, or at once outside of one. Requests of one queue are carried out in
+ * the order in which they were made.
+ */
+#ifndef HYPERCALL_QUEUE_H
+#define HYPERCALL_QUEUE_H
+
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/types.h>
+
+#include <asm/pgtable_types.h>
+#include <asm/xen/hypervisor.h>
+#include <asm/xen/interface.h>
+#include <asm/xen/page.h>
+
+#include "xen-ops.h"
+
+/*
+ * Long enough for what one lazy section brings: the entries of half a page
+ * table. One hypercall may take some hundred microseconds then; Xen breaks it
+ * off and goes on with it where an event is to be delivered.
+ */
+#define HC_UPDATES	256
+#define HC_CALLS	32
+#define HC_EXTS		32
+#define HC_AFTER	32
+
+/**
+ * struct hc_queue - what one CPU is about to ask of Xen
+ * @nr_calls: hypercalls queued
+ * @nr_updates: page-table updates queued, in one or more of the calls
+ * @nr_exts: extended MMU operations queued, the same
+ * @nr_after: functions to call when all is done
+ * @table: the page table that was updated last, by its address; 0 for none
+ * @table_ma: its machine address
+ * @calls: the hypercalls, as Xen takes them
+ * @updates: (address, value) pairs
+ * @exts: pins, unpins, base pointers, flushes
+ * @slice: for each call, which updates or operations are its own; Xen may have
+ *	changed the arguments of a call that it broke off and went on with
+ * @done: for each call of extended operations, how many Xen carried out
+ * @after: functions and their arguments
+ */
+struct hc_queue {
+	unsigned int nr_calls;
+	unsigned int nr_updates;
+	unsigned int nr_exts;
+	unsigned int nr_after;
+	unsigned long table;
+	u64 table_ma;
+	struct multicall_entry calls[HC_CALLS];
+	struct mmu_update updates[HC_UPDATES];
+	struct mmuext_op exts[HC_EXTS];
+	struct {
+		unsigned short first;
+		unsigned short nr;
+	} slice[HC_CALLS];
+	int done[HC_CALLS];
+	struct {
+		void (*fn)(void *data);
+		void *data;
+	} after[HC_AFTER];
+};
+
+DECLARE_PER_CPU(struct hc_queue, hc_queue);
+
+/**
+ * hc_begin() - the queue of this CPU is ours until hc_end()
+ *
+ * An interrupt queues requests of its own, so events are kept off. That is one
+ * byte in memory for a guest of Xen, written here and not through pv_ops: this
+ * is the hottest path there is.
+ *
+ * Context: any but NMI.
+ * Return: whether events were off before, for hc_end() or hc_release().
+ */
+static __always_inline u8 hc_begin(void)
+{
+	u8 masked = this_cpu_read(xen_vcpu_info.evtchn_upcall_mask);
+
+	this_cpu_write(xen_vcpu_info.evtchn_upcall_mask, 1);
+	barrier();
+	return masked;
+}
+
+/**
+ * hc_release() - the other half of hc_begin(): leave the queue as it is
+ * @masked: what hc_begin() returned
+ *
+ * Context: after hc_begin().
+ */
+static __always_inline void hc_release(u8 masked)
+{
+	barrier();
+	if (masked)
+		return;
+	this_cpu_write(xen_vcpu_info.evtchn_upcall_mask, 0);
+	barrier();
+	if (unlikely(this_cpu_read(xen_vcpu_info.evtchn_upcall_pending)))
+		xen_force_evtchn_callback();
+}
+
+/**
+ * hc_lazy() - may requests wait?
+ * @mode: the kind of lazy section in which they may
+ *
+ * An interrupt inside of a lazy section is not part of it.
+ *
+ * Context: any.
+ * Return: true inside of such a section.
+ */
+static __always_inline bool hc_lazy(enum xen_lazy_mode mode)
+{
+	return this_cpu_read(xen_lazy_mode) == mode && !in_interrupt();
+}
+
+void hc_flush(void);
+
+/**
+ * hc_end() - issue what is queued, unless it may wait
+ * @masked: what hc_begin() returned
+ * @mode: the kind of lazy section in which it may wait; XEN_LAZY_NONE for no
+ *	kind
+ *
+ * Context: after hc_begin().
+ */
+static __always_inline void hc_end(u8 masked, enum xen_lazy_mode mode)
+{
+	if (mode == XEN_LAZY_NONE || !hc_lazy(mode))
+		hc_flush();
+	hc_release(masked);
+}
+
+long hc_issue(struct multicall_entry *call);
+int hc_issue_multi(struct multicall_entry *calls, unsigned int nr);
+void hc_report(const char *line);
+void hc_update(void *entry, u64 val, unsigned int how);
+struct mmuext_op *hc_ext(unsigned int cmd);
+struct multicall_entry *hc_call(unsigned long op);
+void hc_after(void (*fn)(void *data), void *data);
+void hc_update_now(void *entry, u64 val, unsigned int how);
+
+#endif /* HYPERCALL_QUEUE_H */

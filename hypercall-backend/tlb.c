@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * TLB flushes, and the lazy sections in which page-table updates are collected.
+ *
+ * A flush goes into the same queue as the updates that make it necessary, so
+ * Xen does it after them. One operation flushes the TLBs of any set of CPUs;
+ * Xen sends interrupts only to those physical CPUs that need it.
+ */
+#include <linux/cpumask.h>
+#include <linux/mm.h>
+
+#include <asm/tlbflush.h>
+
+#include "ops.h"
+#include "queue.h"
+
+/* Where a queued flush finds its CPUs when Xen gets to it. */
+static DEFINE_PER_CPU(struct cpumask, flush_mask);
+
+/**
+ * hc_flush_tlb() - mmu.flush_tlb_user, mmu.flush_tlb_kernel: this CPU, all of it
+ *
+ * Context: any.
+ */
+void hc_flush_tlb(void)
+{
+	u8 masked = hc_begin();
+
+	hc_ext(MMUEXT_TLB_FLUSH_LOCAL);
+	hc_end(masked, XEN_LAZY_MMU);
+}
+
+/**
+ * hc_flush_tlb_one_user() - mmu.flush_tlb_one_user: one page, on this CPU
+ * @addr: an address in the page
+ *
+ * Context: any.
+ */
+void hc_flush_tlb_one_user(unsigned long addr)
+{
+	u8 masked = hc_begin();
+
+	hc_ext(MMUEXT_INVLPG_LOCAL)->arg1.linear_addr = addr & PAGE_MASK;
+	hc_end(masked, XEN_LAZY_MMU);
+}
+
+/**
+ * hc_flush_tlb_multi() - mmu.flush_tlb_multi: a page or all of it, on some CPUs
+ * @cpus: the CPUs
+ * @info: what to flush
+ *
+ * The set of CPUs is read by Xen from our memory when the queue is issued, so
+ * it is issued at once.
+ *
+ * Context: preemption off.
+ */
+void hc_flush_tlb_multi(const struct cpumask *cpus,
+			const struct flush_tlb_info *info)
+{
+	struct cpumask *mask;
+	struct mmuext_op *op;
+	u8 masked = hc_begin();
+
+	mask = this_cpu_ptr(&flush_mask);
+	if (cpumask_and(mask, cpus, cpu_online_mask)) {
+		if (info->end != TLB_FLUSH_ALL &&
+		    info->end - info->start <= PAGE_SIZE) {
+			op = hc_ext(MMUEXT_INVLPG_MULTI);
+			op->arg1.linear_addr = info->start;
+		} else {
+			op = hc_ext(MMUEXT_TLB_FLUSH_MULTI);
+		}
+		op->arg2.vcpumask = mask;
+	}
+	hc_end(masked, XEN_LAZY_NONE);
+}
+
+/**
+ * hc_enter_lazy_mmu() - mmu.lazy_mode.enter: updates may wait from here on
+ *
+ * Context: any but interrupt.
+ */
+void hc_enter_lazy_mmu(void)
+{
+	enter_lazy(XEN_LAZY_MMU);
+}
+
+/**
+ * hc_leave_lazy_mmu() - mmu.lazy_mode.leave: they have been made on return
+ *
+ * Context: as for hc_enter_lazy_mmu().
+ */
+void hc_leave_lazy_mmu(void)
+{
+	u8 masked = hc_begin();
+
+	hc_flush();
+	leave_lazy(XEN_LAZY_MMU);
+	hc_release(masked);
+}
+
+/**
+ * hc_flush_lazy_mmu() - mmu.lazy_mode.flush: the same, but it goes on
+ *
+ * Context: any.
+ */
+void hc_flush_lazy_mmu(void)
+{
+	u8 masked = hc_begin();
+
+	if (hc_lazy(XEN_LAZY_MMU))
+		hc_flush();
+	hc_release(masked);
+}

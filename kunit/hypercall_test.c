@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The hypercall backend: what is queued, when and in which order it is issued,
+ * what happens if Xen refuses it, and what the read-modify-write ops return.
+ *
+ * Xen is replaced by a stub that records, carries out page-table updates on a
+ * page of ours, and can refuse. So the cases run in every world; in a Xen PV
+ * guest the true queue goes on being used around them.
+ */
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/errno.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+
+#include <asm/paravirt.h>
+#include <asm/xen/hypercall.h>
+
+#include "ops.h"
+#include "queue.h"
+
+#define MAX_CALLS	300
+#define FLAGS	(_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_NX)
+#define AD	((u64)(_PAGE_ACCESSED | _PAGE_DIRTY))
+
+struct record {
+	unsigned long op;
+	unsigned long nr;
+	unsigned long first;	/* ptr of an update, cmd of an operation */
+};
+
+/* What the stub is to do and has seen; one case runs at a time. */
+static struct {
+	bool on;
+	u8 masked;
+	u64 sets;		/* bits that a CPU sets before an update */
+	u64 refuse;		/* ptr or cmd to refuse, as long as it is set */
+	unsigned int nr_hypercalls;
+	unsigned int nr_calls;
+	unsigned int nr_flushes;
+	unsigned int nr_lines;
+	char line[160];		/* the last one that was said */
+	struct record calls[MAX_CALLS];
+	u64 *table;
+} xen;
+
+static int carry_out(const struct mmu_update *u)
+{
+	u64 *entry = xen.table + offset_in_page(u->ptr & ~3ULL) / sizeof(u64);
+	u64 val = u->val;
+
+	if (xen.refuse && (u->ptr & ~3ULL) == xen.refuse)
+		return -EINVAL;
+	*entry |= xen.sets;
+	if ((u->ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD)
+		val |= *entry & AD;
+	*entry = val;
+	return 0;
+}
+
+static long stub(struct multicall_entry *call)
+{
+	struct record *r = &xen.calls[min(xen.nr_calls++, MAX_CALLS - 1)];
+	unsigned long i;
+
+	r->op = call->op;
+	r->nr = call->args[1];
+	r->first = 0;
+
+	if (call->op == __HYPERVISOR_mmu_update) {
+		const struct mmu_update *u = (void *)call->args[0];
+
+		r->first = u->ptr;
+		for (i = 0; i < call->args[1]; i++)
+			if (carry_out(&u[i]))
+				return -EINVAL;
+	} else if (call->op == __HYPERVISOR_mmuext_op) {
+		const struct mmuext_op *op = (void *)call->args[0];
+
+		r->first = op->cmd;
+		for (i = 0; i < call->args[1]; i++) {
+			if (xen.refuse && op[i].cmd == xen.refuse) {
+				if (call->args[2])
+					*(int *)call->args[2] = i;
+				return -EINVAL;
+			}
+			if (op[i].cmd == MMUEXT_TLB_FLUSH_ALL)
+				xen.nr_flushes++;
+		}
+	}
+	return 0;
+}
+
+static long stub_issue(struct multicall_entry *call)
+{
+	if (!xen.on)
+		return xen_single_call(call->op, call->args[0], call->args[1],
+				       call->args[2], call->args[3],
+				       call->args[4]);
+	xen.nr_hypercalls++;
+	return stub(call);
+}
+
+static int stub_issue_multi(struct multicall_entry *calls, unsigned int nr)
+{
+	unsigned int i;
+
+	if (!xen.on)
+		return HYPERVISOR_multicall(calls, nr);
+	xen.nr_hypercalls++;
+	for (i = 0; i < nr; i++)
+		calls[i].result = stub(&calls[i]);
+	return 0;
+}
+
+static void stub_report(const char *line)
+{
+	xen.nr_lines++;
+	strscpy(xen.line, line);
+}
+
+/* From here to end() what this CPU queues goes to the stub. */
+static void begin(void)
+{
+	preempt_disable();
+	xen.masked = hc_begin();
+	hc_flush();
+	xen.nr_hypercalls = 0;
+	xen.nr_calls = 0;
+	xen.nr_flushes = 0;
+	xen.nr_lines = 0;
+	xen.sets = 0;
+	xen.refuse = 0;
+	xen.on = true;
+}
+
+static void end(void)
+{
+	hc_flush();
+	xen.on = false;
+	hc_release(xen.masked);
+	preempt_enable();
+}
+
+static int hypercall_init(struct kunit *test)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	/* Ordinary memory all the time; only we say that it is a table. */
+	SetPagePinned(page);
+	xen.table = page_address(page);
+	kunit_activate_static_stub(test, hc_issue, stub_issue);
+	kunit_activate_static_stub(test, hc_issue_multi, stub_issue_multi);
+	kunit_activate_static_stub(test, hc_report, stub_report);
+	return 0;
+}
+
+static void hypercall_exit(struct kunit *test)
+{
+	struct page *page = virt_to_page(xen.table);
+
+	ClearPagePinned(page);
+	__free_page(page);
+}
+
+static u64 machine(unsigned int index)
+{
+	return arbitrary_virt_to_machine(&xen.table[index]).maddr;
+}
+
+static void updates_share_a_call(struct kunit *test)
+{
+	unsigned int i;
+
+	begin();
+	for (i = 0; i < 10; i++)
+		hc_update(&xen.table[i], FLAGS + ((u64)i << PAGE_SHIFT),
+			  MMU_NORMAL_PT_UPDATE);
+	KUNIT_EXPECT_EQ(test, 0, xen.nr_calls);
+	KUNIT_EXPECT_EQ(test, 0, xen.table[0]);
+	hc_flush();
+	end();
+
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_hypercalls);
+	KUNIT_ASSERT_EQ(test, 1, xen.nr_calls);
+	KUNIT_EXPECT_EQ(test, __HYPERVISOR_mmu_update, xen.calls[0].op);
+	KUNIT_EXPECT_EQ(test, 10, xen.calls[0].nr);
+	KUNIT_EXPECT_EQ(test, machine(0), xen.calls[0].first);
+	for (i = 0; i < 10; i++)
+		KUNIT_EXPECT_EQ(test, FLAGS + ((u64)i << PAGE_SHIFT),
+				xen.table[i]);
+}
+
+static void full_queue_is_issued(struct kunit *test)
+{
+	unsigned int i;
+
+	begin();
+	for (i = 0; i < HC_UPDATES; i++)
+		hc_update(&xen.table[i], FLAGS, MMU_NORMAL_PT_UPDATE);
+	KUNIT_EXPECT_EQ(test, 0, xen.nr_calls);
+	hc_update(&xen.table[i], FLAGS, MMU_NORMAL_PT_UPDATE);
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_calls);
+	KUNIT_EXPECT_EQ(test, HC_UPDATES, xen.calls[0].nr);
+	end();
+	KUNIT_ASSERT_EQ(test, 2, xen.nr_calls);
+	KUNIT_EXPECT_EQ(test, 1, xen.calls[1].nr);
+
+	begin();
+	for (i = 0; i <= HC_CALLS; i++)
+		hc_call(__HYPERVISOR_stack_switch);
+	KUNIT_EXPECT_EQ(test, HC_CALLS, xen.nr_calls);
+	end();
+	KUNIT_EXPECT_EQ(test, HC_CALLS + 1, xen.nr_calls);
+
+	begin();
+	for (i = 0; i <= HC_EXTS; i++)
+		hc_ext(MMUEXT_TLB_FLUSH_LOCAL);
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_calls);
+	end();
+	KUNIT_EXPECT_EQ(test, 2, xen.nr_calls);
+}
+
+/* Calls fill up while updates and operations alternate: none may be lost. */
+static void alternating_requests_are_all_issued(struct kunit *test)
+{
+	unsigned int i, updates = 0, exts = 0;
+
+	begin();
+	for (i = 0; i < 100; i++) {
+		hc_update(&xen.table[i], FLAGS + i, MMU_NORMAL_PT_UPDATE);
+		hc_ext(MMUEXT_INVLPG_LOCAL)->arg1.linear_addr = 0;
+	}
+	end();
+	for (i = 0; i < xen.nr_calls; i++) {
+		if (xen.calls[i].op == __HYPERVISOR_mmu_update)
+			updates += xen.calls[i].nr;
+		else
+			exts += xen.calls[i].nr;
+		if (i)
+			KUNIT_EXPECT_NE(test, xen.calls[i].op,
+					xen.calls[i - 1].op);
+	}
+	KUNIT_EXPECT_EQ(test, 100, updates);
+	KUNIT_EXPECT_EQ(test, 100, exts);
+	for (i = 0; i < 100; i++)
+		KUNIT_EXPECT_EQ(test, FLAGS + i, xen.table[i]);
+}
+
+static void order_is_kept(struct kunit *test)
+{
+	begin();
+	hc_update(&xen.table[1], FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_ext(MMUEXT_TLB_FLUSH_LOCAL);
+	hc_ext(MMUEXT_NEW_BASEPTR);
+	hc_update(&xen.table[2], FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_call(__HYPERVISOR_stack_switch);
+	end();
+
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_hypercalls);
+	KUNIT_ASSERT_EQ(test, 4, xen.nr_calls);
+	KUNIT_EXPECT_EQ(test, machine(1), xen.calls[0].first);
+	KUNIT_EXPECT_EQ(test, MMUEXT_TLB_FLUSH_LOCAL, xen.calls[1].first);
+	KUNIT_EXPECT_EQ(test, 2, xen.calls[1].nr);
+	KUNIT_EXPECT_EQ(test, machine(2), xen.calls[2].first);
+	KUNIT_EXPECT_EQ(test, __HYPERVISOR_stack_switch, xen.calls[3].op);
+}
+
+static void lazy_sections_wait(struct kunit *test)
+{
+	pte_t *pte = (pte_t *)xen.table;
+
+	begin();
+	hc_set_pte(&pte[0], __pte_ma(FLAGS));
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_hypercalls);
+
+	hc_enter_lazy_mmu();
+	hc_set_pte(&pte[1], __pte_ma(FLAGS));
+	hc_set_pte(&pte[2], __pte_ma(FLAGS));
+	hc_flush_tlb();
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_hypercalls);
+	hc_flush_lazy_mmu();
+	KUNIT_EXPECT_EQ(test, 2, xen.nr_hypercalls);
+	hc_set_pte(&pte[3], __pte_ma(FLAGS));
+	KUNIT_EXPECT_EQ(test, 2, xen.nr_hypercalls);
+	hc_leave_lazy_mmu();
+	KUNIT_EXPECT_EQ(test, 3, xen.nr_hypercalls);
+	end();
+	KUNIT_EXPECT_EQ(test, FLAGS, xen.table[3]);
+}
+
+/* An interrupt inside of a lazy section does not wait for its end. */
+static void interrupts_do_not_wait(struct kunit *test)
+{
+	pte_t *pte = (pte_t *)xen.table;
+
+	begin();
+	hc_enter_lazy_mmu();
+	hc_set_pte(&pte[1], __pte_ma(FLAGS));
+	preempt_count_add(HARDIRQ_OFFSET);
+	hc_set_pte(&pte[2], __pte_ma(FLAGS));
+	preempt_count_sub(HARDIRQ_OFFSET);
+	KUNIT_EXPECT_EQ(test, FLAGS, xen.table[2]);
+	hc_leave_lazy_mmu();
+	end();
+	KUNIT_EXPECT_EQ(test, FLAGS, xen.table[1]);
+}
+
+static void ordinary_memory_needs_no_hypercall(struct kunit *test)
+{
+	struct page *page = virt_to_page(xen.table);
+	pte_t *pte = (pte_t *)xen.table;
+	pteval_t old;
+
+	ClearPagePinned(page);
+	begin();
+	hc_set_pte(&pte[1], __pte_ma(FLAGS | AD));
+	hc_ptep_set_wrprotect(current->mm, 0, &pte[1]);
+	old = hc_ptep_get_and_clear(current->mm, 0, &pte[1], 0);
+	end();
+	SetPagePinned(page);
+	KUNIT_EXPECT_EQ(test, 0, xen.nr_hypercalls);
+	KUNIT_EXPECT_EQ(test, 0, old & _PAGE_RW);
+	KUNIT_EXPECT_EQ(test, 0, xen.table[1]);
+}
+
+static void refused_update_does_not_stop_others(struct kunit *test)
+{
+	char want[160];
+	unsigned int i;
+
+	begin();
+	xen.refuse = machine(4);
+	for (i = 0; i < 8; i++)
+		hc_update(&xen.table[i], FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_ext(MMUEXT_TLB_FLUSH_LOCAL);
+	end();
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_EQ(test, i == 4 ? 0 : FLAGS, xen.table[i]);
+	/* The flush that was queued behind them came too early. */
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_flushes);
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_lines);
+	snprintf(want, sizeof(want),
+		 "Xen refused to write page-table entry %#llx (set %#llx): error -22",
+		 machine(4), (u64)FLAGS);
+	KUNIT_EXPECT_STREQ(test, xen.line, want);
+}
+
+static void refused_operation_does_not_stop_others(struct kunit *test)
+{
+	begin();
+	xen.refuse = MMUEXT_PIN_L2_TABLE;
+	hc_ext(MMUEXT_PIN_L1_TABLE);
+	hc_ext(MMUEXT_PIN_L2_TABLE)->arg1.mfn = 0x1234;
+	hc_ext(MMUEXT_PIN_L3_TABLE);
+	end();
+	/* All in one; then from where Xen stopped, one by one; then a flush. */
+	KUNIT_ASSERT_EQ(test, 4, xen.nr_calls);
+	KUNIT_EXPECT_EQ(test, MMUEXT_PIN_L1_TABLE, xen.calls[0].first);
+	KUNIT_EXPECT_EQ(test, MMUEXT_PIN_L2_TABLE, xen.calls[1].first);
+	KUNIT_EXPECT_EQ(test, MMUEXT_PIN_L3_TABLE, xen.calls[2].first);
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_flushes);
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_lines);
+	KUNIT_EXPECT_STREQ(test, xen.line,
+			   "Xen refused to pin an L2 table (0x1234): error -22");
+}
+
+static unsigned int nr_after;
+
+static void count_after(void *data)
+{
+	nr_after += (unsigned long)data;
+}
+
+static void callbacks_come_after(struct kunit *test)
+{
+	nr_after = 0;
+	begin();
+	hc_ext(MMUEXT_NEW_BASEPTR);
+	hc_after(count_after, (void *)1);
+	KUNIT_EXPECT_EQ(test, 0, nr_after);
+	hc_flush();
+	KUNIT_EXPECT_EQ(test, 1, nr_after);
+	hc_flush();
+	end();
+	KUNIT_EXPECT_EQ(test, 1, nr_after);
+}
+
+/* Bits that another CPU sets before Xen gets to the entry are not lost. */
+static void bits_set_meanwhile_are_kept(struct kunit *test)
+{
+	pte_t *pte = (pte_t *)xen.table;
+	struct vm_area_struct vma = {};
+	struct mm_struct *mm;
+	pteval_t old;
+
+	/* Not the current one, so others may run in it. */
+	mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	vma.vm_mm = mm;
+
+	xen.table[1] = FLAGS;
+	xen.table[2] = FLAGS;
+	xen.table[3] = FLAGS;
+	xen.table[4] = FLAGS | _PAGE_ACCESSED;
+	begin();
+	xen.sets = AD;
+	old = hc_ptep_get_and_clear(mm, 0, &pte[1], 0);
+	KUNIT_EXPECT_EQ(test, FLAGS | AD, old);
+	KUNIT_EXPECT_TRUE(test, pte_none(pte[1]));
+
+	hc_ptep_set_wrprotect(mm, 0, &pte[2]);
+	KUNIT_EXPECT_EQ(test, (FLAGS & ~_PAGE_RW) | AD, xen.table[2]);
+
+	hc_ptep_modify_prot_commit(&vma, 0, &pte[3], __pte_ma(FLAGS & ~_PAGE_RW));
+	KUNIT_EXPECT_EQ(test, (FLAGS & ~_PAGE_RW) | AD, xen.table[3]);
+
+	/* The stub would set them again at the second update. */
+	xen.sets = _PAGE_DIRTY;
+	KUNIT_EXPECT_EQ(test, 1, hc_ptep_test_and_clear_young(&vma, 0, &pte[4]));
+	KUNIT_EXPECT_EQ(test, FLAGS | _PAGE_DIRTY, xen.table[4]);
+	end();
+}
+
+static void young_is_told_once(struct kunit *test)
+{
+	pte_t *pte = (pte_t *)xen.table;
+	struct vm_area_struct vma = { .vm_mm = &init_mm };
+
+	xen.table[1] = FLAGS | AD;
+	begin();
+	KUNIT_EXPECT_EQ(test, 1, hc_ptep_test_and_clear_young(&vma, 0, &pte[1]));
+	KUNIT_EXPECT_EQ(test, 0, hc_ptep_test_and_clear_young(&vma, 0, &pte[1]));
+	end();
+	KUNIT_EXPECT_EQ(test, FLAGS | _PAGE_DIRTY, xen.table[1]);
+}
+
+/* What an entry says survives the way to the CPU and back. */
+static void entries_translate_both_ways(struct kunit *test)
+{
+	static const u64 flags[] = { FLAGS, FLAGS | AD, _PAGE_PRESENT };
+	struct page *page = virt_to_page(xen.table);
+	u64 frame = (u64)page_to_pfn(page) << PAGE_SHIFT;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		u64 made = hc_make_entry(frame | flags[i]);
+
+		KUNIT_EXPECT_EQ(test, frame | flags[i], hc_entry_val(made));
+		KUNIT_EXPECT_EQ(test, flags[i], made & ~PTE_PFN_MASK);
+		KUNIT_EXPECT_EQ(test, made & PTE_PFN_MASK,
+				(u64)virt_to_mfn(xen.table) << PAGE_SHIFT);
+	}
+
+	/* Not present: whatever stands there is none of our business. */
+	KUNIT_EXPECT_EQ(test, 0, hc_make_entry(0));
+	KUNIT_EXPECT_EQ(test, 0xabcdef0123456ULL,
+			hc_make_entry(0xabcdef0123456ULL));
+	KUNIT_EXPECT_EQ(test, 0xabcdef0123456ULL,
+			hc_entry_val(0xabcdef0123456ULL));
+}
+
+static struct kunit_case hypercall_cases[] = {
+	KUNIT_CASE(updates_share_a_call),
+	KUNIT_CASE(full_queue_is_issued),
+	KUNIT_CASE(alternating_requests_are_all_issued),
+	KUNIT_CASE(order_is_kept),
+	KUNIT_CASE(lazy_sections_wait),
+	KUNIT_CASE(interrupts_do_not_wait),
+	KUNIT_CASE(ordinary_memory_needs_no_hypercall),
+	KUNIT_CASE(refused_update_does_not_stop_others),
+	KUNIT_CASE(refused_operation_does_not_stop_others),
+	KUNIT_CASE(callbacks_come_after),
+	KUNIT_CASE(bits_set_meanwhile_are_kept),
+	KUNIT_CASE(young_is_told_once),
+	KUNIT_CASE(entries_translate_both_ways),
+	{}
+};
+
+static struct kunit_suite hypercall_suite = {
+	.name = "pvops_hypercall",
+	.init = hypercall_init,
+	.exit = hypercall_exit,
+	.test_cases = hypercall_cases,
+};
+
+kunit_test_suite(hypercall_suite);
