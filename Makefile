@@ -26,6 +26,7 @@ help:
 	@echo '                               JOBS=1: the guest jobs are there, in /jobs)'
 	@echo '  make worlds                  which worlds there are'
 	@echo '  make kernel [FLAVOUR=debug]  only build: main, debug, vanilla, vanilla-debug'
+	@echo '  make rom                     the VMI-64 ROMs and vmi-romtool, which checks one'
 	@echo
 	@echo 'Other trees:'
 	@echo '  make integrate KDIR=...      put pvops into a Linux 6.12 tree (LINK=1: by links)'
