@@ -113,6 +113,7 @@ pvops_select_platform(const struct hypervisor_x86 *(*detect)(void))
 
 	/* Both are gone after boot. */
 	pvops_facts.hyper = NULL;
+	pvops_facts.rom.image = NULL;
 	pvops_socket.staging = NULL;
 
 	/* With no backend at all, go on as a kernel without the socket would. */

@@ -12,6 +12,9 @@
 #include <pvops/socket.h>
 
 const struct pvops_backend * const pvops_registry[] __refconst = {
+#ifdef CONFIG_PVOPS_VMI
+	&pvops_backend_vmi,
+#endif
 #ifdef CONFIG_XEN_PV
 	&pvops_backend_xen,
 #endif
