@@ -31,7 +31,7 @@ SOURCES = (".c", ".h", ".S")
 WITNESSES = ("mm/memory.c", "mm/mprotect.c", "mm/mremap.c", "mm/rmap.c", "mm/huge_memory.c",
              "mm/pgtable-generic.c", "mm/hugetlb.c", "arch/x86/mm/pgtable.c", "arch/x86/mm/tlb.c",
              "arch/x86/xen/mmu_pv.c", "arch/x86/kernel/kvm.c", "kernel/fork.c", "fs/proc/task_mmu.c")
-NOT_OURS = re.compile(r"^(build|\.git)/")
+NOT_OURS = re.compile(r"^(build|\.git|tests/fuzz/corpus)/")
 
 
 class Results:

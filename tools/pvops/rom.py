@@ -51,14 +51,22 @@ def names() -> list[str]:
     return [*GOOD, *(f"bad/{name}" for name in [*badrom.IMAGES, *badrom.RUNNING])]
 
 
-def tool() -> pathlib.Path:
-    """vmi-romtool."""
-    path = OUT / "vmi-romtool"
+def _with_tree(path: pathlib.Path) -> pathlib.Path:
     with common.lock("tree-linux"):
         tree = kernel.unpacked("linux")
     with common.lock("rom"):
         _make(path, tree=tree)
     return path
+
+
+def tool() -> pathlib.Path:
+    """vmi-romtool."""
+    return _with_tree(OUT / "vmi-romtool")
+
+
+def fuzzer() -> pathlib.Path:
+    """The check of images under libFuzzer."""
+    return _with_tree(OUT / "fuzz-image")
 
 
 def check(*paths: pathlib.Path, options: tuple[str, ...] = ("--quiet",)) -> tuple[int, str]:
