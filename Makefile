@@ -25,7 +25,7 @@ help:
 	@echo '  make run WORLD=bare          a shell in a world (KERNEL=, CMDLINE= as above;'
 	@echo '                               JOBS=1: the guest jobs are there, in /jobs)'
 	@echo '  make worlds                  which worlds there are'
-	@echo '  make kernel [FLAVOUR=debug]  only build: main, debug, vanilla, vanilla-debug'
+	@echo '  make kernel [FLAVOUR=debug]  only build: main, debug, nokvm, vanilla, vanilla-debug'
 	@echo '  make rom                     the VMI-64 ROMs and vmi-romtool, which checks one'
 	@echo
 	@echo 'Other trees:'

@@ -36,6 +36,7 @@ class Flavour:
 FLAVOURS = {
     "main": Flavour("linux", ("main", "pvops"), True),
     "debug": Flavour("linux", ("main", "pvops", "debug"), True),
+    "nokvm": Flavour("linux", ("main", "pvops", "nokvm"), True),
     "vanilla": Flavour("linux-vanilla", ("main",), False),
     "vanilla-debug": Flavour("linux-vanilla", ("main", "debug"), False),
 }
