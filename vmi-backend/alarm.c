@@ -24,6 +24,12 @@
 #include "calls.h"
 #include "vmi.h"
 
+/*
+ * Nothing is said of how far ahead an alarm may be set, and an APIC timer counts
+ * in 32 bits. A CPU that sleeps for longer is woken once in a while.
+ */
+#define MAX_SECONDS	4
+
 static DEFINE_PER_CPU(struct clock_event_device, alarm);
 
 static s32 start_alarm(void)
@@ -99,7 +105,7 @@ static void register_alarm(void)
 			.set_state_oneshot_stopped = set_shutdown,
 		};
 		clockevents_config_and_register(dev, hz, hz / USEC_PER_SEC + 1,
-						LONG_MAX);
+						hz * MAX_SECONDS);
 	}
 	local_irq_restore(flags);
 }

@@ -149,7 +149,8 @@ void __init vmi_time_early(void)
 void __init vmi_time_boot(void)
 {
 	ask();
-	if (vmi_offers(&vmi_rom, VMI64_CALL_GET_WALLCLOCK_TIME)) {
+	if (vmi_offers(&vmi_rom, VMI64_CALL_GET_WALLCLOCK_TIME) &&
+	    !native_get_wallclock) {
 		native_get_wallclock = x86_platform.get_wallclock;
 		x86_platform.get_wallclock = vmi_get_wallclock;
 	}
