@@ -52,8 +52,11 @@ def names() -> list[str]:
 
 
 def _with_tree(path: pathlib.Path) -> pathlib.Path:
-    with common.lock("tree-linux"):
-        tree = kernel.unpacked("linux")
+    tree = common.BUILD / "linux"
+    # It appears as a whole; who builds a kernel in it holds the lock for long.
+    if not (tree / "Makefile").exists():
+        with common.lock("tree-linux"):
+            tree = kernel.unpacked("linux")
     with common.lock("rom"):
         _make(path, tree=tree)
     return path
