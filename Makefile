@@ -25,7 +25,8 @@ help:
 	@echo '  make run WORLD=bare          a shell in a world (KERNEL=, CMDLINE= as above;'
 	@echo '                               JOBS=1: the guest jobs are there, in /jobs)'
 	@echo '  make worlds                  which worlds there are'
-	@echo '  make kernel [FLAVOUR=debug]  only build: main, debug, debug-pv, vanilla, vanilla-debug'
+	@echo '  make kernel [FLAVOUR=debug]  only build: main, debug, debug-pv, nokvm, vanilla, ...'
+	@echo '  make rom                     the VMI-64 ROMs and vmi-romtool, which checks one'
 	@echo
 	@echo 'Other trees:'
 	@echo '  make integrate KDIR=...      put pvops into a Linux 6.12 tree (LINK=1: by links)'

@@ -96,6 +96,10 @@ void __init pvops_gather_facts(struct pvops_facts *facts)
 			pvops_scan_signatures(facts->signatures,
 					      ARRAY_SIZE(facts->signatures),
 					      read_cpuid);
+
+	/* In ring 3 there is no firmware that could have left one. */
+	if (facts->entry == PVOPS_ENTRY_NATIVE && !nopv)
+		vmi_search(&facts->rom);
 }
 
 /**

@@ -113,6 +113,7 @@ pvops_select_platform(const struct hypervisor_x86 *(*detect)(void))
 
 	/* Gone after boot. */
 	pvops_facts.hyper = NULL;
+	pvops_facts.rom.image = NULL;
 
 	/* With no backend at all, go on as a kernel without the socket would. */
 	chosen = pvops_socket.chosen;

@@ -15,6 +15,9 @@ const struct pvops_backend * const pvops_registry[] __refconst = {
 #ifdef CONFIG_PVOPS_HYPERCALL
 	&pvops_backend_hypercall,
 #endif
+#ifdef CONFIG_PVOPS_VMI
+	&pvops_backend_vmi,
+#endif
 #ifdef CONFIG_XEN_PV
 	&pvops_backend_xen,
 #endif

@@ -35,6 +35,26 @@ struct pvops_signature {
 };
 
 /**
+ * struct pvops_rom - a VMI-64 ROM that was found, see vmi-backend/
+ * @image: a copy of it that passed all checks, or NULL; init data
+ * @size: bytes of @image
+ * @where: physical address it was found at
+ * @api_major: version it was made for
+ * @api_minor: the same
+ * @product: what it calls itself
+ * @refused: half a sentence about one that was found and refused, or empty
+ */
+struct pvops_rom {
+	const void *image;
+	u32 size;
+	u64 where;
+	u8 api_major;
+	u8 api_minor;
+	char product[64];
+	char refused[96];
+};
+
+/**
  * struct pvops_facts - what is known about the machine before a choice is made
  * @entry: the way in by which the kernel was started
  * @hypervisor_bit: CPUID.1:ECX[31], set by a hypervisor that admits to be one
@@ -44,6 +64,7 @@ struct pvops_signature {
  * @hyper: what the kernel's own detection found, or NULL; init data, not to be
  *	kept
  * @hyper_name: its name, which stays, or NULL
+ * @rom: the ROM that the machine offers
  *
  * Gathered once and constant from then on, so that probing has no side effects.
  */
@@ -55,6 +76,7 @@ struct pvops_facts {
 	struct pvops_signature signatures[PVOPS_MAX_SIGNATURES];
 	const struct hypervisor_x86 *hyper;
 	const char *hyper_name;
+	struct pvops_rom rom;
 };
 
 /**
@@ -131,6 +153,13 @@ extern const struct pvops_backend pvops_backend_native;
 
 /* hypercall-backend/ */
 extern const struct pvops_backend pvops_backend_hypercall;
+/* vmi-backend/ */
+#ifdef CONFIG_PVOPS_VMI
+extern const struct pvops_backend pvops_backend_vmi;
+void vmi_search(struct pvops_rom *rom);
+#else
+static inline void vmi_search(struct pvops_rom *rom) { }
+#endif
 
 /* arch-x86-paravirt/intree.c */
 extern const struct pvops_backend pvops_backend_xen;

@@ -162,7 +162,8 @@ class Descriptions(unittest.TestCase):
     def test_default_set(self):
         self.assertEqual({w.name for w in boot.chosen(["default"])},
                          {"bare", "tcg", "uefi", "kvm-npt", "kvm-shadow", "xen-dom0",
-                          "xen-dom0-intree", "xen-domU"})
+                          "xen-dom0-intree", "xen-domU", "vmi", "vmi-allcall",
+                          "vmi-kvm-npt"})
 
     def test_bad_descriptions_are_one_line(self):
         for text in ("cpus = 'two'", "nosuch = 1", "kind = 'moon'", "like = 'it'",

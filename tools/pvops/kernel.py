@@ -37,6 +37,7 @@ FLAVOURS = {
     "main": Flavour("linux", ("main", "pvops"), True),
     "debug": Flavour("linux", ("main", "pvops", "debug"), True),
     "debug-pv": Flavour("linux", ("main", "pvops", "debug", "debug-pv"), True),
+    "nokvm": Flavour("linux", ("main", "pvops", "nokvm"), True),
     "vanilla": Flavour("linux-vanilla", ("main",), False),
     "vanilla-debug": Flavour("linux-vanilla", ("main", "debug"), False),
 }

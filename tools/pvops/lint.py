@@ -31,7 +31,7 @@ SOURCES = (".c", ".h", ".S")
 WITNESSES = ("mm/memory.c", "mm/mprotect.c", "mm/mremap.c", "mm/rmap.c", "mm/huge_memory.c",
              "mm/pgtable-generic.c", "mm/hugetlb.c", "arch/x86/mm/pgtable.c", "arch/x86/mm/tlb.c",
              "arch/x86/xen/mmu_pv.c", "arch/x86/kernel/kvm.c", "kernel/fork.c", "fs/proc/task_mmu.c")
-NOT_OURS = re.compile(r"^(build|\.git)/")
+NOT_OURS = re.compile(r"^(build|\.git|tests/fuzz/corpus)/")
 
 
 class Results:
@@ -182,7 +182,8 @@ def check_checkpatch(results: Results, tree: pathlib.Path) -> None:
     # Where a file will be decides what checkpatch has to say about it.
     names = {path: source.relative_to(ROOT).as_posix() for path, source in hooks.payload().items()
              if source.suffix in SOURCES or source.name == "Kconfig"}
-    names |= {name: name for name in tracked() if name.startswith("tests/guest/") and name.endswith(SOURCES)}
+    names |= {name: name for name in tracked()
+              if name.startswith(("tests/guest/", "vmi-rom/")) and name.endswith(SOURCES)}
     problems = []
     with tempfile.TemporaryDirectory(prefix="pvops-lint.") as scratch:
         top = pathlib.Path(scratch)

@@ -32,7 +32,7 @@ import time
 import tomllib
 from typing import BinaryIO, Iterable
 
-from . import common, initramfs, packages, report
+from . import common, initramfs, packages, report, rom
 from . import kernel as kernel_builder
 from .common import Failure
 from .cpio import Archive
@@ -91,6 +91,10 @@ class World:
     domu_type: str = "pv"               # xl's: pv or pvh
     domu_config: list[str] = dataclasses.field(default_factory=list)
     uefi: bool = False                  # OVMF instead of SeaBIOS
+    # VMI-64 ROMs (tools.pvops.rom --list) of the machine under test, in the
+    # BIOS's window; or, with rom_device, as expansion ROMs of such PCI devices
+    roms: list[str] = dataclasses.field(default_factory=list)
+    rom_device: str = ""
     jobs: list[str] = dataclasses.field(default_factory=list)
     host: Host = dataclasses.field(default_factory=Host)
     expect: Expect = dataclasses.field(default_factory=Expect)
@@ -186,6 +190,11 @@ def _build(name: str, data: dict) -> World:
     if world.kind not in KINDS:
         raise Failure(f"worlds/{name}.toml: kind: {world.kind!r} is not one of "
                       f"{' '.join(KINDS)}")
+    if strange := set(world.roms) - set(rom.names()):
+        raise Failure(f"worlds/{name}.toml: roms: no ROM {' '.join(sorted(strange))}; "
+                      "python3 -m tools.pvops.rom --list")
+    if world.roms and world.kind not in ("direct", "kvm"):
+        raise Failure(f"worlds/{name}.toml: roms: only for the kinds direct and kvm")
     return world
 
 
@@ -223,23 +232,44 @@ class _Machine:
                                   "file=/usr/share/OVMF/OVMF_CODE_4M.fd",
                         "-drive", f"if=pflash,format=raw,file={store}"]
         return self.qemu("-smp", self.world.cpus, "-m", self.world.memory, *firmware,
+                         *self._roms([rom.image(name) for name in self.world.roms],
+                                     self.scratch / "zero"),
                          "-kernel", self.kernel, "-initrd", self.initrd,
                          "-append", self.cmdline)
+
+    def _roms(self, paths: list[pathlib.Path], zero: pathlib.Path) -> list[object]:
+        """QEMU's arguments for the ROMs; ZERO is a file of zeroes, if it is needed."""
+        if self.world.rom_device:
+            return [word for path in paths
+                    for word in ("-device", f"{self.world.rom_device},romfile={path}")]
+        args: list[object] = [word for path in paths for word in ("-option-rom", path)]
+        if any(name.startswith("bad/") for name in self.world.roms):
+            # SeaBIOS would not leave one with a wrong checksum in its place
+            if zero.is_relative_to(self.scratch):
+                zero.write_bytes(bytes(8))
+            args += ["-fw_cfg", f"name=etc/optionroms-checksum,file={zero}"]
+        return args
 
     def kvm(self) -> list[str]:
         """A host kernel whose initramfs starts QEMU on the kernel under test."""
         host = self.world.host
+        guest = Archive()
+        roms = []
+        for number, name in enumerate(self.world.roms):
+            roms.append(pathlib.Path(f"/guest/{number}.rom"))
+            guest.copy(f"guest/{number}.rom", rom.image(name))
         inner = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host",
                  "-smp", self.world.cpus, "-m", self.world.memory,
                  "-nographic", "-no-reboot", "-nodefaults", "-serial", "stdio",
                  "-kernel", "/guest/kernel", "-initrd", "/guest/initrd",
-                 "-append", self.cmdline, *self.world.guest_qemu_args]
+                 "-append", self.cmdline, *self._roms(roms, pathlib.Path("/guest/zero")),
+                 *self.world.guest_qemu_args]
         load_modules = "\n".join([
             "insmod /modules/irqbypass.ko", "insmod /modules/kvm.ko",
             f"insmod /modules/kvm-amd.ko {host.module_args}"]) + "\n"
-        guest = Archive()
         guest.copy("guest/kernel", self.kernel)
         guest.copy("guest/initrd", self.initrd)
+        guest.file("guest/zero", bytes(8))
         guest.file("guest/load", load_modules.encode())
         guest.file("guest/run", f"exec {shlex.join(map(str, inner))}\n".encode())
         return self.qemu("-smp", 1 if self.icount else host.cpus, "-m", host.memory,

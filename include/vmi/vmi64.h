@@ -1,0 +1,634 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * VMI-64, API major 4: the interface between a hypervisor's ROM and a kernel.
+ *
+ * This header is the normative form of Documentation/vmi64-abi.rst, which says
+ * what each part means. It is read by kernels, by ROMs (C and assembler) and by
+ * tools on a host, and needs nothing but integer types. All numbers are little
+ * endian, all structures are packed by their own alignment.
+ *
+ * Three kinds of offsets are kept apart by their names:
+ *	..._off		bytes from the start of the ROM image, as found
+ *	load_off, entry, place
+ *			bytes from the start of the load area, into which the
+ *			kernel copies what is to run or to be written
+ *	percpu		bytes from the start of a CPU's per-CPU area
+ */
+#ifndef _VMI_VMI64_H
+#define _VMI_VMI64_H
+
+#if !defined(__ASSEMBLY__) && !defined(__ASSEMBLER__)
+#define VMI64_C_SOURCE	1
+#ifdef __KERNEL__
+#include <linux/types.h>
+typedef __u8 vmi64_u8;
+typedef __u16 vmi64_u16;
+typedef __u32 vmi64_u32;
+typedef __u64 vmi64_u64;
+typedef __s32 vmi64_s32;
+typedef __s64 vmi64_s64;
+#else
+#include <stdint.h>
+typedef uint8_t vmi64_u8;
+typedef uint16_t vmi64_u16;
+typedef uint32_t vmi64_u32;
+typedef uint64_t vmi64_u64;
+typedef int32_t vmi64_s32;
+typedef int64_t vmi64_s64;
+#endif
+#endif
+
+/* Version of this header. */
+#define VMI64_API_MAJOR		4
+#define VMI64_API_MINOR		0
+
+/* Where a ROM may stand: the option-ROM window, in steps. */
+#define VMI64_WINDOW_START	0xc0000
+#define VMI64_WINDOW_END	0xf0000
+#define VMI64_WINDOW_STEP	0x800
+
+/* Limits. */
+#define VMI64_BLOCK		512
+#define VMI64_PAGE		4096
+#define VMI64_MAX_IMAGE		(255 * VMI64_BLOCK)
+#define VMI64_MAX_HEADER	4096
+#define VMI64_MAX_LOAD		0x40000
+#define VMI64_MAX_PERCPU	VMI64_PAGE
+#define VMI64_MAX_SECTIONS	16
+#define VMI64_MAX_CALLS		1024
+#define VMI64_MAX_FIXUPS	4096
+#define VMI64_MAX_STRING	64
+#define VMI64_MAX_INLINE	16
+#define VMI64_ENTRY_ALIGN	16
+#define VMI64_STACK_CALL	512
+#define VMI64_STACK_INIT	4096
+
+/* Sizes of the structures below, as of minor 0. */
+#define VMI64_ROM_SIZE		32
+#define VMI64_HEADER_SIZE	96
+#define VMI64_SECTION_SIZE	32
+#define VMI64_CALL_SIZE		16
+#define VMI64_FIXUP_SIZE	16
+#define VMI64_INIT_SIZE		176
+#define VMI64_CPU_SIZE		40
+#define VMI64_TIME_SIZE		32
+#define VMI64_FLUSH_SIZE	32
+#define VMI64_VCPU_SIZE		64
+
+/* Bytes as they stand in memory: 55 AA; "cVmi"; "VM64"; ENDBR64. */
+#define VMI64_ROM_SIGNATURE	0xaa55
+#define VMI64_SIGNATURE		0x696d5663
+#define VMI64_MAGIC		0x34364d56
+#define VMI64_ENDBR64		0xfa1e0ff3
+
+/* vmi64_header.flags */
+#define VMI64_ROM_RING0		0x1	/* for a kernel in ring 0 */
+#define VMI64_ROM_RING3		0x2	/* for a kernel in ring 3 */
+#define VMI64_ROM_INDIRECT	0x4	/* has indirect calls or jumps */
+#define VMI64_ROM_FLAGS		0x7
+
+/* vmi64_section.type */
+#define VMI64_SEC_TEXT		1	/* read, execute */
+#define VMI64_SEC_RODATA	2	/* read */
+#define VMI64_SEC_DATA		3	/* read, write */
+#define VMI64_SEC_SHARED	4	/* read, write; user space may read it */
+#define VMI64_SEC_PERCPU	5	/* read, write; one copy for each CPU */
+
+/* vmi64_fixup.kind */
+#define VMI64_FIX_PC32		1	/* *(s32 *)P = S + A - P */
+#define VMI64_FIX_ABS32S	2	/* *(s32 *)P = S + A */
+#define VMI64_FIX_ABS64		3	/* *(u64 *)P = S + A */
+#define VMI64_FIX_PERCPU32	4	/* *(s32 *)P = S + A, used with %gs: */
+
+/* vmi64_fixup.symbol: what S is */
+#define VMI64_SYM_LOAD		1	/* start of the load area */
+#define VMI64_SYM_PERCPU	2	/* the per-CPU area relative to %gs */
+#define VMI64_SYM_PERCPU_OFFSET	3	/* u64 [nr_cpus]: %gs base of each CPU */
+#define VMI64_SYM_RETURN_THUNK	4	/* code: how this kernel returns */
+#define VMI64_SYM_LOG		5	/* void log(const char *line) */
+#define VMI64_SYM_RDMSR		6	/* s32 rdmsr(u32 msr, u64 *value) */
+#define VMI64_SYM_WRMSR		7	/* s32 wrmsr(u32 msr, u64 value) */
+#define VMI64_SYM_LOAD_GS_INDEX	8	/* void load_gs_index(u32 selector) */
+#define VMI64_SYM_MAX		8
+
+/* vmi64_call.type, and bits 31..28 of what VMI_GetRelocationInfo returns */
+#define VMI64_RELOC_NONE	0	/* the kernel's own code is right */
+#define VMI64_RELOC_NOP		1	/* nothing is to be done */
+#define VMI64_RELOC_CALL	2	/* an entry of the call table */
+#define VMI64_RELOC_INLINE	3	/* the same; its body may stand at a site */
+
+#define VMI64_RELOC(type, index)	(((type) << 28) | (index))
+#define VMI64_RELOC_TYPE(answer)	(((answer) >> 28) & 0xf)
+#define VMI64_RELOC_INDEX(answer)	((answer) & 0xffff)
+#define VMI64_RELOC_ZERO		0x0fff0000	/* these bits are 0 */
+
+/* Call classes. */
+#define VMI64_CLASS_SYSV	0	/* System V AMD64 */
+#define VMI64_CLASS_PRESERVE	1	/* preserves all registers but RAX */
+
+/* Flags of a call. */
+#define VMI64_F_MAND0	0x01	/* mandatory for a kernel in ring 0 */
+#define VMI64_F_MAND3	0x02	/* mandatory for a kernel in ring 3 */
+#define VMI64_F_RING3	0x04	/* for a kernel in ring 3 only */
+#define VMI64_F_NMI	0x08	/* made in noinstr code, NMI and MCE too */
+#define VMI64_F_IRQOFF	0x10	/* made with interrupts off only */
+#define VMI64_F_READY	0x20	/* only while INIT_CPU holds on this CPU */
+#define VMI64_F_NOP	0x40	/* VMI64_RELOC_NOP is a possible answer */
+#define VMI64_F_INLINE	0x80	/* VMI64_RELOC_INLINE is a possible answer */
+
+/*
+ * Every call: X(number, NAME, CLASS, flags), CLASS without VMI64_CLASS_, in the
+ * order of numbers. Numbers below 80 are VMI 3.0's, for the same operation;
+ * those missing are not used by VMI-64 and not given to anything else.
+ */
+#define VMI64_CALLS(X)							\
+	X(0, CPUID, SYSV, VMI64_F_NMI)					\
+	X(1, WRMSR, SYSV, VMI64_F_NMI | VMI64_F_MAND3)			\
+	X(2, RDMSR, SYSV, VMI64_F_NMI | VMI64_F_MAND3)			\
+	X(3, SET_GDT, SYSV, VMI64_F_NMI | VMI64_F_MAND3)		\
+	X(4, SET_IDT, SYSV, VMI64_F_NMI | VMI64_F_MAND3)		\
+	X(5, SET_LDT, SYSV, VMI64_F_IRQOFF | VMI64_F_MAND3)		\
+	X(6, SET_TR, SYSV, VMI64_F_IRQOFF | VMI64_F_MAND3)		\
+	X(10, GET_TR, SYSV, VMI64_F_NMI)				\
+	X(11, WRITE_GDT_ENTRY, SYSV, VMI64_F_MAND3)			\
+	X(12, WRITE_IDT_ENTRY, SYSV, VMI64_F_MAND3)			\
+	X(13, WRITE_LDT_ENTRY, SYSV, VMI64_F_MAND3)			\
+	X(14, SET_KERNEL_STACK, SYSV, VMI64_F_IRQOFF | VMI64_F_MAND3)	\
+	X(15, SET_CR0, SYSV, VMI64_F_NMI | VMI64_F_MAND3)		\
+	X(16, SET_CR2, SYSV, VMI64_F_NMI | VMI64_F_MAND3)		\
+	X(17, SET_CR3, SYSV, VMI64_F_NMI | VMI64_F_MAND3)		\
+	X(18, SET_CR4, SYSV, VMI64_F_NMI | VMI64_F_MAND3)		\
+	X(19, GET_CR0, SYSV, VMI64_F_NMI | VMI64_F_MAND3 | VMI64_F_INLINE) \
+	X(20, GET_CR2, PRESERVE, VMI64_F_NMI | VMI64_F_MAND3 | VMI64_F_INLINE) \
+	X(21, GET_CR3, SYSV, VMI64_F_NMI | VMI64_F_MAND3 | VMI64_F_INLINE) \
+	X(23, WBINVD, SYSV, VMI64_F_NMI | VMI64_F_MAND3 | VMI64_F_NOP | VMI64_F_INLINE) \
+	X(24, SET_DR, SYSV, VMI64_F_NMI | VMI64_F_MAND3)		\
+	X(25, GET_DR, SYSV, VMI64_F_NMI | VMI64_F_MAND3)		\
+	X(26, RDPMC, SYSV, VMI64_F_NMI)					\
+	X(29, ENABLE_INTERRUPTS, PRESERVE, VMI64_F_NMI | VMI64_F_MAND3 | VMI64_F_INLINE) \
+	X(30, DISABLE_INTERRUPTS, PRESERVE, VMI64_F_NMI | VMI64_F_MAND3 | VMI64_F_INLINE) \
+	X(31, GET_INTERRUPT_MASK, PRESERVE, VMI64_F_NMI | VMI64_F_MAND3 | VMI64_F_INLINE) \
+	X(33, IRET, SYSV, VMI64_F_RING3 | VMI64_F_NMI | VMI64_F_MAND3)	\
+	X(34, SYSRET, SYSV, VMI64_F_RING3 | VMI64_F_MAND3)		\
+	X(35, HALT, SYSV, VMI64_F_NMI | VMI64_F_MAND3 | VMI64_F_INLINE)	\
+	X(36, REBOOT, SYSV, VMI64_F_NMI)				\
+	X(37, SHUTDOWN, SYSV, VMI64_F_NMI)				\
+	X(39, SET_PTE, SYSV, VMI64_F_MAND3 | VMI64_F_INLINE)		\
+	X(44, ALLOCATE_PAGE, SYSV, VMI64_F_MAND3 | VMI64_F_NOP)		\
+	X(45, RELEASE_PAGE, SYSV, VMI64_F_MAND3 | VMI64_F_NOP)		\
+	X(46, INVAL_PAGE, SYSV, VMI64_F_NMI | VMI64_F_MAND3 | VMI64_F_INLINE) \
+	X(47, FLUSH_TLB, SYSV, VMI64_F_NMI | VMI64_F_MAND3)		\
+	X(48, SET_LINEAR_MAPPING, SYSV, VMI64_F_MAND3 | VMI64_F_NOP)	\
+	X(62, SET_INITIAL_AP_STATE, SYSV, VMI64_F_RING3 | VMI64_F_MAND3) \
+	X(63, APIC_WRITE, SYSV, VMI64_F_NMI)				\
+	X(64, APIC_READ, SYSV, VMI64_F_NMI)				\
+	X(65, IO_DELAY, SYSV, VMI64_F_NMI | VMI64_F_NOP | VMI64_F_INLINE) \
+	X(66, GET_CYCLE_FREQUENCY, SYSV, 0)				\
+	X(67, GET_CYCLE_COUNTER, SYSV, VMI64_F_NMI)			\
+	X(68, SET_ALARM, SYSV, VMI64_F_IRQOFF | VMI64_F_READY)		\
+	X(69, CANCEL_ALARM, SYSV, VMI64_F_IRQOFF | VMI64_F_READY)	\
+	X(70, GET_WALLCLOCK_TIME, SYSV, VMI64_F_READY)			\
+	X(73, SET_LAZY_MODE, SYSV, VMI64_F_NOP)				\
+	X(80, INIT_CPU, SYSV, VMI64_F_IRQOFF | VMI64_F_MAND0 | VMI64_F_MAND3) \
+	X(81, EXIT_CPU, SYSV, VMI64_F_IRQOFF | VMI64_F_NMI | VMI64_F_MAND0 | VMI64_F_MAND3) \
+	X(82, LOAD_TLS, SYSV, VMI64_F_IRQOFF | VMI64_F_MAND3)		\
+	X(83, LOAD_GS_INDEX, SYSV, VMI64_F_IRQOFF | VMI64_F_MAND3)	\
+	X(84, ALLOCATE_LDT, SYSV, VMI64_F_NOP)				\
+	X(85, RELEASE_LDT, SYSV, VMI64_F_NOP)				\
+	X(86, UPDATE_IO_BITMAP, SYSV, VMI64_F_IRQOFF | VMI64_F_NOP)	\
+	X(87, HALT_MASKED, SYSV, VMI64_F_NMI | VMI64_F_INLINE)		\
+	X(88, EOI, SYSV, VMI64_F_IRQOFF)				\
+	X(89, SEND_IPI, SYSV, VMI64_F_NMI)				\
+	X(90, FLUSH_REMOTE, SYSV, VMI64_F_READY)			\
+	X(91, SET_PMD, SYSV, VMI64_F_MAND3 | VMI64_F_INLINE)		\
+	X(92, SET_PUD, SYSV, VMI64_F_MAND3 | VMI64_F_INLINE)		\
+	X(93, SET_P4D, SYSV, VMI64_F_MAND3 | VMI64_F_INLINE)		\
+	X(94, SET_PGD, SYSV, VMI64_F_MAND3 | VMI64_F_INLINE)		\
+	X(95, MODIFY_PROT_START, SYSV, 0)				\
+	X(96, MODIFY_PROT_COMMIT, SYSV, 0)				\
+	X(97, PTE_DECODE, PRESERVE, VMI64_F_NMI | VMI64_F_MAND3 | VMI64_F_INLINE) \
+	X(98, PTE_ENCODE, PRESERVE, VMI64_F_NMI | VMI64_F_MAND3 | VMI64_F_INLINE) \
+	X(99, PTE_GET_AND_CLEAR, PRESERVE, VMI64_F_MAND3)		\
+	X(100, PTE_SET_WRPROTECT, PRESERVE, VMI64_F_MAND3)		\
+	X(101, PTE_TEST_AND_CLEAR_YOUNG, PRESERVE, VMI64_F_MAND3)	\
+	X(102, PMD_GET_AND_CLEAR, PRESERVE, VMI64_F_MAND3)		\
+	X(103, PMD_SET_WRPROTECT, PRESERVE, VMI64_F_MAND3)		\
+	X(104, PMD_TEST_AND_CLEAR_YOUNG, PRESERVE, VMI64_F_MAND3)	\
+	X(105, PMD_ESTABLISH, PRESERVE, VMI64_F_MAND3)			\
+	X(106, PUD_GET_AND_CLEAR, PRESERVE, VMI64_F_MAND3)		\
+	X(107, PUD_TEST_AND_CLEAR_YOUNG, PRESERVE, VMI64_F_MAND3)	\
+	X(108, ENTER_AS, SYSV, VMI64_F_NOP)				\
+	X(109, EXIT_AS, SYSV, VMI64_F_NOP)				\
+	X(110, LOCK_WAIT, SYSV, VMI64_F_READY)				\
+	X(111, LOCK_KICK, SYSV, VMI64_F_READY)				\
+	X(112, VCPU_IS_PREEMPTED, PRESERVE, VMI64_F_NMI)		\
+	X(113, GET_TIME_INFO, SYSV, 0)					\
+	X(114, START_ALARM, SYSV, VMI64_F_IRQOFF | VMI64_F_READY)
+
+/* All numbers are below this; numbers below it that are not listed are holes. */
+#define VMI64_CALL_END		115
+
+/* Calls that are offered together or not at all: X(NAME, NAME of its partner) */
+#define VMI64_PAIRS(X)							\
+	X(PTE_ENCODE, PTE_DECODE)					\
+	X(MODIFY_PROT_START, MODIFY_PROT_COMMIT)			\
+	X(APIC_READ, APIC_WRITE)					\
+	X(LOCK_WAIT, LOCK_KICK)						\
+	X(GET_CYCLE_COUNTER, GET_CYCLE_FREQUENCY)			\
+	X(GET_CYCLE_COUNTER, GET_TIME_INFO)				\
+	X(START_ALARM, SET_ALARM)					\
+	X(START_ALARM, CANCEL_ALARM)
+
+/*
+ * Why a ROM is refused: X(number, NAME, message). Checked in the order of
+ * numbers, and the first that fails is the one that is reported.
+ * Documentation/vmi64-abi.rst has the exact condition of each.
+ */
+#define VMI64_RULES(X)							\
+	X(1, SIGNATURES, "no VMI ROM signature")			\
+	X(2, LENGTH, "length 0, or beyond the place it was found in")		\
+	X(3, CHECKSUM, "wrong checksum")				\
+	X(4, MAJOR, "made for another major version of VMI")		\
+	X(5, HEADER_PLACE, "header outside of the image")		\
+	X(6, MAGIC, "header without its magic number")			\
+	X(7, HEADER_SIZE, "wrong header size")				\
+	X(8, VERSION, "two different versions in one image")		\
+	X(9, IMAGE_SIZE, "header and length byte give different lengths") \
+	X(10, HEADER_FLAGS, "unknown flags or reserved fields set in the header") \
+	X(11, RING, "not for a kernel in this ring")			\
+	X(12, INDIRECT, "has indirect branches, which this kernel mitigates") \
+	X(13, STRING, "bad licence, vendor or product string")		\
+	X(14, LICENCE, "licence not compatible with the GPL")		\
+	X(15, SECTION_TABLE, "section table out of bounds")		\
+	X(16, SECTION_TYPE, "wrong types of sections")			\
+	X(17, SECTION_IMAGE, "section contents out of bounds")		\
+	X(18, LOAD_SIZE, "wrong load size")				\
+	X(19, SECTION_LOAD, "sections out of bounds in the load area")	\
+	X(20, CALL_TABLE, "call table out of bounds")			\
+	X(21, FIXUP_TABLE, "fixup table out of bounds")			\
+	X(22, OVERLAP, "parts of the image overlap")			\
+	X(23, INIT, "bad entry of VMI_Init or VMI_GetRelocationInfo")	\
+	X(24, CALL_NUMBER, "unknown call number")			\
+	X(25, CALL_ORDER, "call table not in order")			\
+	X(26, CALL_ENTRY, "bad entry of a call")			\
+	X(27, CALL_INLINE, "bad inline body of a call")			\
+	X(28, MANDATORY, "mandatory call missing")			\
+	X(29, FIXUP_KIND, "unknown or wrong kind of fixup")		\
+	X(30, FIXUP_PLACE, "fixup out of bounds, out of order or overlapping") \
+	X(31, FIXUP_ADDEND, "addend of a fixup out of bounds")		\
+	X(32, UNIQUE, "two different VMI ROMs")				\
+	X(33, CONFIDENTIAL, "memory is encrypted, and the ROM is the host's") \
+	X(34, FIXUP_RANGE, "value of a fixup does not fit")		\
+	X(35, INIT_FAILED, "VMI_Init failed")				\
+	X(36, ANSWER, "malformed answer for a call")			\
+	X(37, ANSWER_ENTRY, "answer for a call names an entry of another") \
+	X(38, ANSWER_TYPE, "answer of a type that the call cannot have") \
+	X(39, ANSWER_PAIR, "one call of a pair offered without the other")
+
+/* Negative values of these are returned; they are Linux's numbers. */
+#define VMI64_EIO		5	/* the CPU or hypervisor refused */
+#define VMI64_ENOMEM		12	/* no room for more */
+#define VMI64_ENODEV		19	/* the hypervisor lacks it */
+#define VMI64_EINVAL		22	/* an argument makes no sense */
+#define VMI64_ENOSYS		38	/* not done: the kernel shall do it */
+
+/* vmi64_init.flags */
+#define VMI64_INIT_SMP		0x1	/* nr_cpus may be more than 1 */
+#define VMI64_INIT_RETHUNK	0x2	/* a plain RET is not safe here */
+
+/* vmi64_cpu.flags: INIT_CPU */
+#define VMI64_CPU_EARLY		0x1	/* the per-CPU area is not final yet */
+#define VMI64_CPU_BOOT		0x2	/* no other CPU is up: system-wide too */
+#define VMI64_CPU_RESUME	0x4	/* after suspend */
+
+/* EXIT_CPU */
+#define VMI64_EXIT_LAST		0x1	/* system-wide facilities too */
+#define VMI64_EXIT_OFFLINE	0x2	/* this CPU goes offline */
+#define VMI64_EXIT_SUSPEND	0x4	/* the machine suspends */
+#define VMI64_EXIT_KEXEC	0x8	/* another kernel follows */
+#define VMI64_EXIT_CRASH	0x10	/* the same, after a crash */
+
+/* GET_CYCLE_COUNTER */
+#define VMI64_CYCLES_REAL	0
+#define VMI64_CYCLES_AVAILABLE	1
+#define VMI64_CYCLES_STOLEN	2
+
+/* vmi64_time.flags */
+#define VMI64_TIME_REAL		0x1	/* this counter is there */
+#define VMI64_TIME_AVAILABLE	0x2	/* this counter is there */
+#define VMI64_TIME_STOLEN	0x4	/* this counter is there */
+#define VMI64_TIME_SYNC		0x8	/* real: never backwards across CPUs */
+#define VMI64_TIME_TSC_RELIABLE	0x10	/* TSC: constant, synchronous */
+#define VMI64_TIME_PREFER	0x20	/* real is better than an unreliable TSC */
+
+/* ALLOCATE_PAGE, RELEASE_PAGE: exactly one level, and more */
+#define VMI64_PAGE_PT		0x01
+#define VMI64_PAGE_PD		0x02
+#define VMI64_PAGE_PDP		0x04
+#define VMI64_PAGE_PML4		0x08
+#define VMI64_PAGE_PML5		0x80
+#define VMI64_PAGE_TOP		0x100	/* will be loaded into CR3 */
+
+/* FLUSH_TLB */
+#define VMI64_FLUSH_USER	0x1	/* all but global entries */
+#define VMI64_FLUSH_GLOBAL	0x2	/* all entries */
+
+/* vmi64_flush.flags */
+#define VMI64_FLUSH_TABLES	0x1	/* page-table pages are freed too */
+
+/* SET_LAZY_MODE */
+#define VMI64_LAZY_NONE		0
+#define VMI64_LAZY_MMU		1
+#define VMI64_LAZY_CPU		2
+#define VMI64_LAZY_FLUSH	3	/* carry out what waits, keep the mode */
+
+/* REBOOT */
+#define VMI64_REBOOT_SOFT	0
+#define VMI64_REBOOT_HARD	1
+
+#ifdef VMI64_C_SOURCE
+
+enum vmi64_call_number {
+#define VMI64_X(number, name, class, flags)	VMI64_CALL_##name = (number),
+	VMI64_CALLS(VMI64_X)
+#undef VMI64_X
+};
+
+enum vmi64_rule {
+	VMI64_V_OK = 0,
+#define VMI64_X(number, name, message)	VMI64_V_##name = (number),
+	VMI64_RULES(VMI64_X)
+#undef VMI64_X
+};
+
+/**
+ * struct vmi64_rom - the first bytes of the image, an option ROM's
+ * @signature: VMI64_ROM_SIGNATURE
+ * @blocks: length of the image in units of VMI64_BLOCK
+ * @entry: called by the BIOS in real mode; a far return (CB) will do
+ * @vmi_signature: VMI64_SIGNATURE, as since VMI 1.0
+ * @api_minor: minor version the ROM was made for
+ * @api_major: VMI64_API_MAJOR; 3 is a 32-bit ROM
+ * @reserved0: 0
+ * @header_off: where struct vmi64_header is, a multiple of 8
+ * @reserved1: 0
+ * @pcir_off: PCI data structure ("PCIR"), or 0
+ * @pnp_off: plug and play header ("$PnP"), or 0
+ * @reserved2: 0
+ */
+struct vmi64_rom {
+	vmi64_u16 signature;
+	vmi64_u8 blocks;
+	vmi64_u8 entry[5];
+	vmi64_u32 vmi_signature;
+	vmi64_u8 api_minor;
+	vmi64_u8 api_major;
+	vmi64_u16 reserved0;
+	vmi64_u32 header_off;
+	vmi64_u32 reserved1;
+	vmi64_u16 pcir_off;
+	vmi64_u16 pnp_off;
+	vmi64_u32 reserved2;
+};
+
+/**
+ * struct vmi64_header - what is in the image
+ * @magic: VMI64_MAGIC
+ * @header_size: bytes of this structure as the ROM was made, at least
+ *	VMI64_HEADER_SIZE
+ * @api_minor: as in struct vmi64_rom
+ * @api_major: as in struct vmi64_rom
+ * @image_size: bytes of the image, blocks times VMI64_BLOCK
+ * @flags: VMI64_ROM_*
+ * @load_size: bytes of the load area, a multiple of VMI64_PAGE
+ * @rom_version: the vendor's, for messages
+ * @licence_off: NUL-terminated, at most VMI64_MAX_STRING with the NUL
+ * @vendor_off: the same
+ * @product_off: the same
+ * @init_entry: VMI_Init, in the load area
+ * @reloc_entry: VMI_GetRelocationInfo, in the load area
+ * @section_off: struct vmi64_section[nr_sections]
+ * @nr_sections: how many
+ * @call_off: struct vmi64_call[nr_calls]
+ * @nr_calls: how many
+ * @fixup_off: struct vmi64_fixup[nr_fixups]
+ * @nr_fixups: how many; may be 0
+ * @reserved: 0
+ */
+struct vmi64_header {
+	vmi64_u32 magic;
+	vmi64_u16 header_size;
+	vmi64_u8 api_minor;
+	vmi64_u8 api_major;
+	vmi64_u32 image_size;
+	vmi64_u32 flags;
+	vmi64_u32 load_size;
+	vmi64_u32 rom_version;
+	vmi64_u32 licence_off;
+	vmi64_u32 vendor_off;
+	vmi64_u32 product_off;
+	vmi64_u32 init_entry;
+	vmi64_u32 reloc_entry;
+	vmi64_u32 section_off;
+	vmi64_u32 nr_sections;
+	vmi64_u32 call_off;
+	vmi64_u32 nr_calls;
+	vmi64_u32 fixup_off;
+	vmi64_u32 nr_fixups;
+	vmi64_u32 reserved[7];
+};
+
+/**
+ * struct vmi64_section - a part of the load area, or of the per-CPU area
+ * @type: VMI64_SEC_*
+ * @flags: 0
+ * @image_off: its contents in the image; the rest up to @load_size is zeroed
+ * @image_size: bytes of contents; 0 for what is all zero
+ * @load_off: its place in the load area, a multiple of VMI64_PAGE; 0 for
+ *	VMI64_SEC_PERCPU
+ * @load_size: its bytes there
+ * @reserved: 0
+ */
+struct vmi64_section {
+	vmi64_u32 type;
+	vmi64_u32 flags;
+	vmi64_u32 image_off;
+	vmi64_u32 image_size;
+	vmi64_u32 load_off;
+	vmi64_u32 load_size;
+	vmi64_u32 reserved[2];
+};
+
+/**
+ * struct vmi64_call - one implementation of one call
+ * @call: number, see VMI64_CALLS
+ * @type: VMI64_RELOC_CALL or VMI64_RELOC_INLINE
+ * @variant: tells the implementations of one call apart
+ * @entry: where it is called, in the load area
+ * @length: CALL: bytes from @entry to its end. INLINE: bytes of the body, which
+ *	begins 4 bytes behind @entry and is followed by a return
+ * @reserved: 0
+ */
+struct vmi64_call {
+	vmi64_u16 call;
+	vmi64_u8 type;
+	vmi64_u8 variant;
+	vmi64_u32 entry;
+	vmi64_u32 length;
+	vmi64_u32 reserved;
+};
+
+/**
+ * struct vmi64_fixup - a number that only the kernel knows
+ * @place: where it is stored, in the load area
+ * @kind: VMI64_FIX_*
+ * @symbol: VMI64_SYM_*
+ * @reserved0: 0
+ * @addend: added to it
+ * @reserved1: 0
+ */
+struct vmi64_fixup {
+	vmi64_u32 place;
+	vmi64_u8 kind;
+	vmi64_u8 symbol;
+	vmi64_u16 reserved0;
+	vmi64_s32 addend;
+	vmi64_u32 reserved1;
+};
+
+/**
+ * struct vmi64_init - what VMI_Init is told, and what it says
+ * @size: bytes of this structure as the kernel knows it
+ * @api_minor: minor version of the kernel
+ * @api_major: VMI64_API_MAJOR
+ * @ring: 0 or 3, in which the kernel runs
+ * @levels: of page tables, 4 or 5
+ * @flags: VMI64_INIT_*
+ * @nr_cpus: CPUs are numbered from 0 to less than this
+ * @load_virt: address of the load area
+ * @load_phys: its physical address; it is contiguous
+ * @percpu: VMI64_SYM_PERCPU; a CPU's area is at its %gs base plus this
+ * @percpu_offset: VMI64_SYM_PERCPU_OFFSET: address of the array
+ * @apic_virt: where the local APIC's registers are mapped while it is in xAPIC
+ *	mode; may be used by calls that concern the local APIC
+ * @options: address of a NUL-terminated string that the user has for the ROM,
+ *	possibly empty; valid during the call
+ * @saved_dirty_bit: bit number of a page-table entry into which Dirty goes when
+ *	Write is cleared, or 0 where Dirty stays
+ * @reserved: 0
+ * @variant: (out) which of its variants the ROM chose, NUL-terminated, for the
+ *	log
+ * @why: (out) half a sentence that says why VMI_Init failed, NUL-terminated
+ */
+struct vmi64_init {
+	vmi64_u32 size;
+	vmi64_u8 api_minor;
+	vmi64_u8 api_major;
+	vmi64_u8 ring;
+	vmi64_u8 levels;
+	vmi64_u32 flags;
+	vmi64_u32 nr_cpus;
+	vmi64_u64 load_virt;
+	vmi64_u64 load_phys;
+	vmi64_s64 percpu;
+	vmi64_u64 percpu_offset;
+	vmi64_u64 apic_virt;
+	vmi64_u64 options;
+	vmi64_u32 saved_dirty_bit;
+	vmi64_u32 reserved[3];
+	char variant[32];
+	char why[64];
+};
+
+/**
+ * struct vmi64_cpu - what INIT_CPU is told
+ * @size: bytes of this structure as the kernel knows it
+ * @cpu: number of the calling CPU
+ * @apic_id: its local APIC ID, 32 bits wide in x2APIC mode
+ * @flags: VMI64_CPU_*
+ * @percpu_virt: address of its per-CPU area, page aligned; 0 with EARLY
+ * @percpu_phys: physical address of that page; 0 with EARLY
+ * @tsc_khz: TSC frequency as far as the kernel knows, or 0
+ * @reserved: 0
+ */
+struct vmi64_cpu {
+	vmi64_u32 size;
+	vmi64_u32 cpu;
+	vmi64_u32 apic_id;
+	vmi64_u32 flags;
+	vmi64_u64 percpu_virt;
+	vmi64_u64 percpu_phys;
+	vmi64_u32 tsc_khz;
+	vmi64_u32 reserved;
+};
+
+/**
+ * struct vmi64_time - what GET_TIME_INFO says
+ * @size: (in) bytes of this structure as the kernel knows it
+ * @flags: VMI64_TIME_*
+ * @tsc_khz: TSC frequency, or 0 where the hypervisor does not say
+ * @apic_khz: frequency of the local APIC timer before its divider, or 0
+ * @user_clock: where a struct pvclock_vcpu_time_info of CPU 0 is, in a
+ *	VMI64_SEC_SHARED section of the load area, or 0; user space may read the
+ *	real counter from it
+ * @reserved: 0
+ */
+struct vmi64_time {
+	vmi64_u32 size;
+	vmi64_u32 flags;
+	vmi64_u32 tsc_khz;
+	vmi64_u32 apic_khz;
+	vmi64_u32 user_clock;
+	vmi64_u32 reserved[3];
+};
+
+/**
+ * struct vmi64_flush - what FLUSH_REMOTE shall flush
+ * @start: first address
+ * @end: behind the last address; all ones: everything but global entries
+ * @top_pfn: frame of the address space's top-level page table, or 0: whichever
+ *	is in use
+ * @stride_shift: distance of entries, as a power of 2
+ * @flags: VMI64_FLUSH_TABLES
+ */
+struct vmi64_flush {
+	vmi64_u64 start;
+	vmi64_u64 end;
+	vmi64_u64 top_pfn;
+	vmi64_u32 stride_shift;
+	vmi64_u32 flags;
+};
+
+/**
+ * struct vmi64_vcpu - ring 3 only: virtual state, first in the per-CPU area
+ * @irq_masked: virtual IF, inverted: 1 while interrupts are off
+ * @irq_pending: an interrupt waits; set by the hypervisor
+ * @nmi_masked: in a virtual NMI, up to VMI_IRET
+ * @reserved0: 0
+ * @cr2: virtual CR2
+ * @reserved1: 0
+ */
+struct vmi64_vcpu {
+	vmi64_u8 irq_masked;
+	vmi64_u8 irq_pending;
+	vmi64_u8 nmi_masked;
+	vmi64_u8 reserved0[5];
+	vmi64_u64 cr2;
+	vmi64_u64 reserved1[6];
+};
+
+/* VMI_Init: 0, or a negative error with why set. */
+typedef vmi64_s32 (*vmi64_init_fn)(struct vmi64_init *init);
+
+/* VMI_GetRelocationInfo: VMI64_RELOC() for the call's number. */
+typedef vmi64_u32 (*vmi64_reloc_fn)(vmi64_u32 call);
+
+#else /* assembler */
+
+#define VMI64_X(number, name, class, flags)	.set VMI64_CALL_##name, number;
+VMI64_CALLS(VMI64_X)
+#undef VMI64_X
+
+#endif /* VMI64_C_SOURCE */
+
+#endif /* _VMI_VMI64_H */

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The VMI-64 ROMs: they build, are what the ABI says, and bad ones are refused for the right reason."""
+
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+from tests.host import test_vmi_abi
+from tools.pvops import badrom, common, elf, rom, rompack
+
+RULES = {int(number): message for number, message in
+         re.findall(r'X\((\d+), \w+, "([^"]+)"\)', test_vmi_abi.HEADER.read_text(encoding="utf-8"))}
+RING0 = {name: number for name, (number, _, flags) in test_vmi_abi.calls().items() if "RING3" not in flags}
+
+
+def linked(name: str) -> elf.Elf:
+    """The ELF file of a ROM."""
+    path = rom.image(name)
+    return elf.Elf(path.with_suffix(".elf"))
+
+
+def disassembled(name: str) -> list[tuple[int, str]]:
+    """(address, instruction) of a ROM's code."""
+    path = rom.image(name).with_suffix(".elf")
+    said = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path], capture_output=True, text=True,
+                          check=True).stdout
+    return [(int(at, 16), text) for at, text in re.findall(r"^ +([0-9a-f]+):\t(.*?)\s*$", said, re.M)]
+
+
+class Good(unittest.TestCase):
+    """What is built from vmi-rom."""
+
+    def test_romtool_finds_them_good(self):
+        for name in rom.GOOD:
+            with self.subTest(rom=name):
+                status, said = rom.check(rom.image(name), options=())
+                self.assertEqual(0, status, said)
+                product = {"hw": "hw", "allcall": "all-call"}[name]
+                self.assertIn(f': good: "VMI-64 ROM ({product})", API 4.0\n', said)
+
+    def test_is_an_option_rom(self):
+        for name in rom.GOOD:
+            content = rom.image(name).read_bytes()
+            self.assertEqual(b"\x55\xaa", content[:2])
+            self.assertEqual(len(content), content[2] * 512)
+            self.assertEqual(0xcb, content[3])
+            self.assertEqual(0, sum(content) % 256)
+            pcir = int.from_bytes(content[24:26], "little")
+            self.assertEqual(b"PCIR", content[pcir:pcir + 4])
+            self.assertEqual(content[2], int.from_bytes(content[pcir + 16:pcir + 18], "little"))
+            self.assertEqual(0x80, content[pcir + 21])
+
+    def test_is_the_same_whenever_it_is_built(self):
+        with tempfile.TemporaryDirectory(prefix="pvops-rom.") as scratch:
+            path = pathlib.Path(scratch) / "vmi-hw.rom"
+            subprocess.run(["make", "-s", "-C", common.ROOT / "vmi-rom", f"O={scratch}", path], check=True)
+            self.assertEqual(rom.image("hw").read_bytes(), path.read_bytes())
+
+    def test_all_call_has_every_call_of_ring_0(self):
+        image = badrom.Image(rom.image("allcall").read_bytes())
+        called = {one["call"] for one in image.calls if one["type"] == rompack.C["RELOC_CALL"]}
+        self.assertEqual(set(RING0.values()), called)
+
+    def test_all_call_has_every_inline_body_that_there_can_be(self):
+        image = badrom.Image(rom.image("allcall").read_bytes())
+        inline = {one["call"] for one in image.calls if one["type"] == rompack.C["RELOC_INLINE"]}
+        wanted = {number for number, _, flags in test_vmi_abi.calls().values() if "INLINE" in flags}
+        self.assertEqual(wanted, inline)
+
+    def test_inline_bodies_are_the_cpus_own(self):
+        image = badrom.Image(rom.image("allcall").read_bytes())
+        names = {number: name for name, number in RING0.items()}
+        found = {}
+        for one in image.calls:
+            if one["type"] == rompack.C["RELOC_INLINE"]:
+                at = image.code(one["entry"]) + 4
+                found[names[one["call"]]] = bytes(image.bytes[at:at + one["length"]]).hex(" ")
+        store = dict.fromkeys(("SET_PTE", "SET_PMD", "SET_PUD", "SET_P4D", "SET_PGD"), "48 89 37")
+        move = dict.fromkeys(("PTE_DECODE", "PTE_ENCODE"), "48 89 f8")
+        self.assertEqual({"GET_CR0": "0f 20 c0", "GET_CR2": "0f 20 d0", "GET_CR3": "0f 20 d8", "WBINVD": "0f 09",
+                          "ENABLE_INTERRUPTS": "fb", "DISABLE_INTERRUPTS": "fa", "GET_INTERRUPT_MASK": "9c 58",
+                          "HALT": "fb f4", "HALT_MASKED": "f4", "INVAL_PAGE": "0f 01 3f", "IO_DELAY": "e6 80",
+                          **store, **move}, found)
+
+    def test_hw_has_no_code_that_the_cpu_is_as_good_at(self):
+        image = badrom.Image(rom.image("hw").read_bytes())
+        names = {number: name for name, number in RING0.items()}
+        self.assertEqual({"INIT_CPU", "EXIT_CPU", "GET_TIME_INFO", "GET_CYCLE_FREQUENCY", "GET_CYCLE_COUNTER",
+                          "GET_WALLCLOCK_TIME", "EOI", "SEND_IPI", "FLUSH_REMOTE", "LOCK_WAIT", "LOCK_KICK",
+                          "VCPU_IS_PREEMPTED"}, {names[one["call"]] for one in image.calls})
+
+
+class Code(unittest.TestCase):
+    """What the ABI asks of all code of a ROM."""
+
+    def test_no_indirect_branch_and_no_plain_return(self):
+        for name in rom.GOOD:
+            found = disassembled(name)
+            self.assertGreater(len(found), 500)
+            self.assertEqual([], [text for _, text in found
+                                  if re.match(r"(?:notrack |bnd )*(?:(?:call|jmp)\S*\s+\*|ret|iret)", text)])
+
+    def test_no_vector_register(self):
+        for name in rom.GOOD:
+            self.assertEqual([], [text for _, text in disassembled(name) if re.search(r"%([xyz]mm|mm|st|k)\d?\b", text)])
+
+    def test_stack_stays_within_the_limit(self):
+        for name in rom.GOOD:
+            for _, text in disassembled(name):
+                taken = re.match(r"sub\s+\$0x([0-9a-f]+),%rsp", text)
+                if taken:
+                    self.assertLess(int(taken[1], 16), 400)
+
+    def test_preserving_calls_preserve(self):
+        """Each register they write is RAX or was pushed before."""
+        preserve = {number for number, kind, _ in test_vmi_abi.calls().values() if kind == "PRESERVE"}
+        file = linked("allcall")
+        image = badrom.Image(rom.image("allcall").read_bytes())
+        code = disassembled("allcall")
+        sizes = {symbol.value: symbol.size for symbol in file.symbols if symbol.kind == elf.STT_FUNC}
+        wide = {f"%{'e' if len(word) == 2 else ''}{word}": f"%r{word}" for word in
+                ("bx", "cx", "dx", "si", "di", "bp")} | {f"%r{n}d": f"%r{n}" for n in range(8, 16)}
+        seen = 0
+        for call in image.calls:
+            if call["call"] not in preserve:
+                continue
+            seen += 1
+            saved: set[str] = set()
+            for at, text in code:
+                if not call["entry"] <= at < call["entry"] + sizes[call["entry"]]:
+                    continue
+                if push := re.match(r"push\s+(%\w+)", text):
+                    saved.add(push[1])
+                    continue
+                if re.match(r"pop\s+(%\w+)", text) or re.match(r"(cmp|test|jmp|j\w+|endbr|nop)", text):
+                    continue
+                target = re.search(r"(%\w+)$", text)
+                if target and not re.search(r"\)$", text):
+                    register = wide.get(target[1], target[1])
+                    if register not in ("%rax", "%eax", "%ax", "%al", "%rsp", "%cr2"):
+                        self.assertIn(register, saved, f"call {call['call']}: {text}")
+        self.assertGreater(seen, 20)
+
+
+class Packer(unittest.TestCase):
+    """What rompack refuses to put into an image."""
+
+    def link(self, text: str) -> pathlib.Path:
+        """A linked ROM with TEXT in it."""
+        scratch = tempfile.TemporaryDirectory(prefix="pvops-rom.")
+        self.addCleanup(scratch.cleanup)
+        top = pathlib.Path(scratch.name)
+        start = ('.text\n.globl vmi_init\nvmi_init: endbr64\nret\n.type vmi_init, @function\n.size vmi_init, 5\n'
+                 '.globl vmi_get_relocation_info\n.balign 16\nvmi_get_relocation_info: endbr64\nret\n'
+                 '.section .percpu,"aw",@nobits\n.globl vmi_cpu\nvmi_cpu: .skip 64\n'
+                 '.section .rodata\n.globl vmi_licence, vmi_vendor, vmi_product\n'
+                 'vmi_licence: .asciz "GPL"\nvmi_vendor: .asciz "test"\nvmi_product: .asciz "test"\n.text\n')
+        subprocess.run(["gcc", "-c", "-x", "assembler", "-o", top / "a.o", "-"], input=start + text, text=True,
+                       check=True)
+        subprocess.run(["ld", "-static", "--emit-relocs", "--no-relax", "--no-warn-rwx-segments", "-T",
+                        common.ROOT / "vmi-rom/rom.lds", "-o", top / "a.elf", top / "a.o"], check=True)
+        return top / "a.elf"
+
+    def test_fixups(self):
+        path = self.link("call vmi_log\nmov %gs:vmi_cpu+8, %rax\nlea vmi_vendor(%rip), %rax\njmp __x86_return_thunk\n"
+                         ".data\n.quad vmi_product\n")
+        found = rompack.Packer(path).fixups
+        C = rompack.C
+        self.assertEqual([("FIX_PC32", "SYM_LOG", -4), ("FIX_PERCPU32", "SYM_PERCPU", 8),
+                          ("FIX_PC32", "SYM_RETURN_THUNK", -4), ("FIX_ABS64", "SYM_LOAD", None)],
+                         [({C[k]: k for k in C if k.startswith("FIX_")}[kind],
+                           {C[k]: k for k in C if k.startswith("SYM_") and k != "SYM_MAX"}[symbol],
+                           addend if symbol != C["SYM_LOAD"] else None) for _, kind, symbol, addend in found])
+
+    def refused(self, text: str, why: str) -> None:
+        """TEXT cannot be packed, because of WHY."""
+        with self.assertRaisesRegex(common.Failure, why):
+            rompack.pack(self.link(text))
+
+    def test_absolute_address_in_code(self):
+        self.refused("mov $vmi_vendor, %eax\n", "relocation of type 10 for")
+        self.refused("movabs $vmi_vendor, %rax\n", "relocation of type 1 for")
+
+    def test_percpu_data_relative_to_rip(self):
+        self.refused("mov %gs:vmi_cpu(%rip), %rax\n", "relocation of type 2 for")
+
+    def test_service_by_pointer(self):
+        self.refused(".data\n.quad vmi_log\n", "relocation of type 1 for vmi_log")
+
+    def test_section_without_a_place(self):
+        self.refused('.section .surprise,"a"\n.long 1\n', "no place in a ROM for .surprise")
+
+    def test_call_that_is_no_function(self):
+        self.refused('.section .vmi.calls,"a"\n.quad vmi_licence\n.short 80\n.byte 2, 0\n.long 0\n',
+                     "call 80 variant 0: no function of known size")
+
+    def test_call_twice(self):
+        self.refused('.section .vmi.calls,"a"\n.rept 2\n.quad vmi_init\n.short 80\n.byte 2, 0\n.long 0\n.endr\n',
+                     "call 80 variant 0 is there twice")
+
+
+class Bad(unittest.TestCase):
+    """Each bad image is refused by its rule, and by no other."""
+
+    def test_each_is_refused_by_its_rule(self):
+        for name, (rule, _, _) in badrom.IMAGES.items():
+            with self.subTest(rom=name):
+                status, said = rom.check(rom.image(f"bad/{name}"))
+                self.assertEqual(1, status)
+                self.assertIn(f": refused: V{rule}: {RULES[rule]}", said)
+                self.assertEqual(1, said.count("\n"), said)
+
+    def test_every_rule_about_an_image_has_one(self):
+        self.assertEqual(set(range(1, 32)), {rule for rule, _, _ in badrom.IMAGES.values()})
+
+    def test_every_rule_about_a_running_rom_has_one(self):
+        """V34 is about addresses that only a kernel knows: KUnit has it."""
+        self.assertEqual(set(range(35, 40)), set(badrom.RUNNING.values()))
+        for name in badrom.RUNNING:
+            status, said = rom.check(rom.image(f"bad/{name}"))
+            self.assertEqual(0, status, said)
+
+    def test_each_prefix_of_a_good_one_is_refused(self):
+        content = rom.image("hw").read_bytes()
+        with tempfile.TemporaryDirectory(prefix="pvops-rom.") as scratch:
+            paths = []
+            for size in (0, 1, 2, 3, 31, 32, 100, 511, 512, 1024, len(content) - 1):
+                paths.append(pathlib.Path(scratch) / f"{size}.rom")
+                paths[-1].write_bytes(content[:size])
+            status, said = rom.check(*paths)
+            self.assertEqual(1, status)
+            self.assertEqual(len(paths), said.count(": refused: V"), said)
+
+    def test_file_that_is_not_there(self):
+        status, said = rom.check(pathlib.Path("/nonexistent/x.rom"))
+        self.assertEqual(2, status)
+        self.assertIn("No such file", said)
+
+    def test_unknown_name(self):
+        with self.assertRaisesRegex(common.Failure, "no ROM nosuch; there are: hw allcall bad/"):
+            rom.image("nosuch")
+
+
+class Options(unittest.TestCase):
+    """For whom vmi-romtool checks."""
+
+    def test_ring_3(self):
+        status, said = rom.check(rom.image("hw"), options=("-q", "--ring", "3"))
+        self.assertEqual(1, status)
+        self.assertIn("V11", said)
+
+    def test_without_retpolines(self):
+        status, _ = rom.check(rom.image("bad/indirect"), options=("-q", "--indirect"))
+        self.assertEqual(0, status)
+
+    def test_wrong_ones(self):
+        for options in (("--ring", "1"), ("--nosuch",)):
+            self.assertEqual(2, rom.check(rom.image("hw"), options=options)[0])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ROM's alarm as each CPU's clock event device.
+ *
+ * The vector is the one for platforms with a timer of their own, which no machine
+ * with a ROM is. The kernel's APIC timer is calibrated and registered first: it is
+ * there if the ROM cannot do it on some CPU, and put to rest by a better one.
+ */
+#define pr_fmt(fmt) "pvops: vmi: " fmt
+
+#include <linux/clockchips.h>
+#include <linux/init.h>
+#include <linux/irqflags.h>
+#include <linux/kernel.h>
+#include <linux/percpu.h>
+#include <linux/printk.h>
+
+#include <asm/apic.h>
+#include <asm/cpufeature.h>
+#include <asm/irq.h>
+#include <asm/irq_vectors.h>
+#include <asm/x86_init.h>
+
+#include "calls.h"
+#include "vmi.h"
+
+/*
+ * Nothing is said of how far ahead an alarm may be set, and an APIC timer counts
+ * in 32 bits. A CPU that sleeps for longer is woken once in a while.
+ */
+#define MAX_SECONDS	4
+
+static DEFINE_PER_CPU(struct clock_event_device, alarm);
+
+static s32 start_alarm(void)
+{
+	/* Per jiffy, as the kernel keeps it; 0 if it has not calibrated. */
+	u64 hz = (u64)lapic_timer_period * HZ;
+
+	return vmi_call(START_ALARM)(X86_PLATFORM_IPI_VECTOR, hz);
+}
+
+/* Between EXIT_CPU and the end of a CPU nobody waits for an alarm any more. */
+static int set_next_event(unsigned long delta, struct clock_event_device *dev)
+{
+	int cpu = smp_processor_id();
+
+	if (!this_cpu_read(vmi_ready))
+		return 0;
+	return vmi_call(SET_ALARM)(vmi_call(GET_CYCLE_COUNTER)(VMI64_CYCLES_REAL,
+							       cpu) + delta);
+}
+
+/*
+ * Started anew each time: whoever had the APIC timer before, on boot or on the
+ * way back from suspend, has left it masked.
+ */
+static int set_oneshot(struct clock_event_device *dev)
+{
+	return this_cpu_read(vmi_ready) ? start_alarm() : 0;
+}
+
+static int set_shutdown(struct clock_event_device *dev)
+{
+	if (this_cpu_read(vmi_ready))
+		vmi_call(CANCEL_ALARM)();
+	return 0;
+}
+
+static void alarm_interrupt(void)
+{
+	struct clock_event_device *dev = this_cpu_ptr(&alarm);
+
+	if (dev->event_handler)
+		dev->event_handler(dev);
+}
+
+static void register_alarm(void)
+{
+	struct clock_event_device *dev = this_cpu_ptr(&alarm);
+	unsigned long flags;
+	u64 hz;
+	s32 err;
+
+	if (!this_cpu_read(vmi_ready) || !vmi_real_clock(&hz))
+		return;
+
+	local_irq_save(flags);
+	err = start_alarm();
+	if (err) {
+		pr_info("no alarm on CPU %d (%d); the kernel keeps its own timer\n",
+			smp_processor_id(), err);
+	} else {
+		*dev = (struct clock_event_device){
+			.name = "vmi-alarm",
+			.features = CLOCK_EVT_FEAT_ONESHOT |
+				    (this_cpu_has(X86_FEATURE_ARAT) ?
+				     0 : CLOCK_EVT_FEAT_C3STOP),
+			.rating = 200,
+			.irq = -1,
+			.cpumask = cpumask_of(smp_processor_id()),
+			.set_next_event = set_next_event,
+			.set_state_oneshot = set_oneshot,
+			.set_state_shutdown = set_shutdown,
+			.set_state_oneshot_stopped = set_shutdown,
+		};
+		clockevents_config_and_register(dev, hz, hz / USEC_PER_SEC + 1,
+						hz * MAX_SECONDS);
+	}
+	local_irq_restore(flags);
+}
+
+static void __init setup_boot_clock(void)
+{
+	setup_boot_APIC_clock();
+	register_alarm();
+}
+
+static void setup_secondary_clock(void)
+{
+	setup_secondary_APIC_clock();
+	register_alarm();
+}
+
+/**
+ * vmi_alarm_setup() - let the ROM's alarm be registered beside the APIC timer
+ *
+ * Context: boot CPU, at the end of setup_arch().
+ */
+void __init vmi_alarm_setup(void)
+{
+	if (!vmi_offers(&vmi_rom, VMI64_CALL_START_ALARM))
+		return;
+	x86_platform_ipi_callback = alarm_interrupt;
+	x86_init.timers.setup_percpu_clockev = setup_boot_clock;
+	x86_cpuinit.setup_percpu_clockev = setup_secondary_clock;
+}

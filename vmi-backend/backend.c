@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The VMI-64 backend: a ROM of the hypervisor's carries out the ops.
+ *
+ * Documentation/vmi64-abi.rst is what both sides go by; this file is its section
+ * "Sequence". Up to the commit nothing but the backend's own memory changes, so
+ * a ROM that turns out to be bad leaves no trace.
+ */
+#define pr_fmt(fmt) "pvops: vmi: " fmt
+
+#include <linux/cpumask.h>
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/memblock.h>
+#include <linux/printk.h>
+#include <linux/string.h>
+
+#include <asm/cpufeature.h>
+#include <asm/fixmap.h>
+#include <asm/pgtable.h>
+#include <asm/x86_init.h>
+
+#include <pvops/backend.h>
+
+#include "calls.h"
+#include "vmi.h"
+
+struct vmi_rom vmi_rom __ro_after_init;
+
+static char options[256] __initdata;
+
+static int __init parse_vmi_rom(char *arg)
+{
+	if (strscpy(options, arg ?: "") < 0)
+		pr_warn("vmi_rom= is longer than %zu characters and was cut\n",
+			sizeof(options) - 1);
+	return 0;
+}
+early_param("vmi_rom", parse_vmi_rom);
+
+static enum pvops_confidence __init
+probe_vmi(const struct pvops_backend *self, const struct pvops_facts *facts,
+	  struct pvops_why *why)
+{
+	if (facts->entry == PVOPS_ENTRY_XEN_PV) {
+		pvops_because(why, "started by Xen as a PV guest, in ring 3");
+		return PVOPS_ABSENT;
+	}
+	if (facts->nopv) {
+		pvops_because(why, "nopv hides it");
+		return PVOPS_ABSENT;
+	}
+	if (!facts->rom.image) {
+		pvops_because(why, "%s", facts->rom.refused[0] ?
+			      facts->rom.refused : "no ROM found");
+		return PVOPS_ABSENT;
+	}
+	pvops_because(why, "ROM \"%s\" at 0x%llx, API %u.%u",
+		      facts->rom.product, facts->rom.where,
+		      facts->rom.api_major, facts->rom.api_minor);
+	return PVOPS_OFFERED;
+}
+
+static bool __init returns_are_bad(void)
+{
+	return IS_ENABLED(CONFIG_MITIGATION_RETHUNK) &&
+	       (boot_cpu_has_bug(X86_BUG_RETBLEED) ||
+		boot_cpu_has_bug(X86_BUG_SRSO));
+}
+
+/* VMI_Init, once; called through a pointer, so nothing for kCFI. */
+static unsigned int __init __nocfi init_rom(struct vmi_rom *rom,
+					    struct vmi_refusal *refusal)
+{
+	vmi64_init_fn entry = (void *)rom->virt + rom->image.header->init_entry;
+	struct vmi64_init init = {
+		.size = sizeof(init),
+		.api_minor = VMI64_API_MINOR,
+		.api_major = VMI64_API_MAJOR,
+		.ring = 0,
+		.levels = pgtable_l5_enabled() ? 5 : 4,
+		.flags = (nr_cpu_ids > 1 ? VMI64_INIT_SMP : 0) |
+			 (returns_are_bad() ? VMI64_INIT_RETHUNK : 0),
+		.nr_cpus = nr_cpu_ids,
+		.load_virt = rom->virt,
+		.load_phys = __pa(rom->mem),
+		.percpu = (unsigned long)&vmi_percpu,
+		.percpu_offset = (unsigned long)__per_cpu_offset,
+		.apic_virt = APIC_BASE,
+		.options = (unsigned long)options,
+		.saved_dirty_bit = _PAGE_BIT_SAVED_DIRTY,
+	};
+	s32 err = entry(&init);
+
+	init.variant[sizeof(init.variant) - 1] = '\0';
+	init.why[sizeof(init.why) - 1] = '\0';
+	if (err)
+		return vmi_refuse(refusal, VMI64_V_INIT_FAILED, "%s (%d)",
+				  init.why[0] ? init.why : "no reason given",
+				  err);
+	strscpy(rom->variant, init.variant);
+	return 0;
+}
+
+static const u16 known_calls[] __initconst = {
+#define VMI64_X(number, name, class, flags)	(number),
+	VMI64_CALLS(VMI64_X)
+#undef VMI64_X
+};
+
+/* VMI_GetRelocationInfo, for each call that this kernel knows. */
+static unsigned int __init __nocfi ask_rom(struct vmi_rom *rom,
+					   const struct vmi_reader *reader,
+					   struct vmi_refusal *refusal)
+{
+	vmi64_reloc_fn entry = (void *)rom->virt + rom->image.header->reloc_entry;
+	unsigned int rule, i;
+
+	for (i = 0; i < ARRAY_SIZE(known_calls); i++) {
+		u32 call = known_calls[i];
+
+		rom->answers[call] = entry(call);
+		rule = vmi_image_answer(&rom->image, reader, call,
+					rom->answers[call], refusal);
+		if (rule)
+			return rule;
+	}
+	return vmi_image_pairs(rom->answers, refusal);
+}
+
+static void __init bind_calls(const struct vmi_rom *rom)
+{
+	u32 call;
+
+	for (call = 0; call < VMI64_CALL_END; call++)
+		if (vmi_offers(rom, call))
+			vmi_bind(call, vmi_entry(rom, call));
+}
+
+static int __init refuse(const struct vmi_rom *rom, unsigned int rule,
+			 const struct vmi_refusal *refusal,
+			 struct pvops_why *why)
+{
+	pr_warn("ROM at 0x%llx refused: V%u: %s%s%s\n", rom->where, rule,
+		vmi_rule_message(rule), refusal->detail[0] ? ": " : "",
+		refusal->detail);
+	pvops_because(why, "ROM at 0x%llx refused: V%u", rom->where, rule);
+	return -ENODEV;
+}
+
+static int __init
+setup_vmi(const struct pvops_backend *self, const struct pvops_facts *facts,
+	  struct paravirt_patch_template *ops, struct pvops_why *why)
+{
+	struct vmi_refusal refusal = {};
+	struct vmi_rom *rom = &vmi_rom;
+	struct vmi_reader reader;
+	unsigned int rule;
+
+	vmi_reader_here(&reader);
+	memset(rom, 0, sizeof(*rom));
+	rom->where = facts->rom.where;
+	rule = vmi_image_check(&rom->image, facts->rom.image, facts->rom.size,
+			       &reader, &refusal);
+	if (rule)
+		return refuse(rom, rule, &refusal, why);
+
+	rule = vmi_load(rom, &refusal);
+	if (rule)
+		return refuse(rom, rule, &refusal, why);
+
+	rule = init_rom(rom, &refusal);
+	if (!rule)
+		rule = ask_rom(rom, &reader, &refusal);
+	if (rule) {
+		vmi_unload(rom);
+		memset(rom->answers, 0, sizeof(rom->answers));
+		return refuse(rom, rule, &refusal, why);
+	}
+
+	bind_calls(rom);
+	vmi_wire(rom, ops);
+	return 0;
+}
+
+/* The ops are committed; what goes by other hooks follows. */
+static void __init init_platform(void)
+{
+	vmi_rom.committed = true;
+	vmi_claim_area(&vmi_rom);
+	pr_info("ROM \"%s\" of %s runs as \"%s\"\n", vmi_rom.image.product,
+		vmi_rom.image.vendor, vmi_rom.variant);
+
+	x86_platform.apic_post_init = vmi_apic_setup;
+	vmi_smp_early();
+}
+
+static void __init guest_late_init(void)
+{
+	if (vmi_offers(&vmi_rom, VMI64_CALL_SET_LINEAR_MAPPING))
+		vmi_call(SET_LINEAR_MAPPING)(PAGE_OFFSET, 0,
+					     (u64)max_pfn << PAGE_SHIFT);
+	vmi_smp_setup();
+	vmi_alarm_setup();
+}
+
+/*
+ * x2APIC mode needs interrupt remapping on a real machine, for devices that
+ * address more than 255 CPUs; a hypervisor that shows x2APIC without it takes
+ * the addresses there are.
+ */
+static bool __init x2apic_available(void)
+{
+	return boot_cpu_has(X86_FEATURE_HYPERVISOR);
+}
+
+static const struct hypervisor_x86 vmi_hyper __initconst = {
+	.name = "VMI-64",
+	.init = {
+		.init_platform = init_platform,
+		.guest_late_init = guest_late_init,
+		.x2apic_available = x2apic_available,
+	},
+};
+
+const struct pvops_backend pvops_backend_vmi __refconst = {
+	.name = "vmi",
+	.desc = "a hypervisor's VMI-64 ROM",
+	.probe = probe_vmi,
+	.setup = setup_vmi,
+	.hyper = &vmi_hyper,
+};

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The image of a VMI-64 ROM: is it sound, what is in it, how is it loaded?
+ *
+ * Works on a private copy in memory and on nothing else: no allocation, no
+ * global state, no other part of the kernel but its instruction decoder. The
+ * same source is compiled for the host, in vmi-rom and under a fuzzer.
+ */
+#ifndef _VMI_BACKEND_IMAGE_H
+#define _VMI_BACKEND_IMAGE_H
+
+#include <linux/compiler.h>
+#include <linux/types.h>
+
+#include <vmi/vmi64.h>
+
+#define VMI_DETAIL_LEN	96
+
+/**
+ * struct vmi_refusal - why an image was refused
+ * @rule: number of the first rule that failed, enum vmi64_rule
+ * @detail: what exactly, half a sentence; may be empty
+ */
+struct vmi_refusal {
+	unsigned int rule;
+	char detail[VMI_DETAIL_LEN];
+};
+
+/**
+ * struct vmi_reader - for whom an image is checked
+ * @ring: 0 or 3, in which this kernel runs (V11, V28, V38)
+ * @retpoline: this kernel mitigates indirect branches (V12)
+ */
+struct vmi_reader {
+	unsigned int ring;
+	bool retpoline;
+};
+
+/**
+ * struct vmi_image - an image that passed V1 to V31
+ * @data: the copy; everything below points into it
+ * @size: its bytes
+ * @newer: made for a later minor version than this kernel knows
+ * @rom: its first bytes
+ * @header: the header
+ * @licence: licence string
+ * @vendor: vendor string
+ * @product: product string
+ * @sections: section table, @header->nr_sections of them
+ * @calls: call table, @header->nr_calls of them
+ * @fixups: fixup table, @header->nr_fixups of them
+ * @text: the TEXT section
+ * @shared: the SHARED section, or NULL
+ * @percpu: the PERCPU section, or NULL
+ */
+struct vmi_image {
+	const u8 *data;
+	u32 size;
+	bool newer;
+	const struct vmi64_rom *rom;
+	const struct vmi64_header *header;
+	const char *licence;
+	const char *vendor;
+	const char *product;
+	const struct vmi64_section *sections;
+	const struct vmi64_call *calls;
+	const struct vmi64_fixup *fixups;
+	const struct vmi64_section *text;
+	const struct vmi64_section *shared;
+	const struct vmi64_section *percpu;
+};
+
+/**
+ * struct vmi_symbols - values for fixups
+ * @value: S of each VMI64_SYM_*; value[VMI64_SYM_LOAD] is the address at which
+ *	the load area will run, value[VMI64_SYM_PERCPU] may be negative
+ * @plain_ret: write RET and INT3 where RETURN_THUNK is wanted
+ */
+struct vmi_symbols {
+	u64 value[VMI64_SYM_MAX + 1];
+	bool plain_ret;
+};
+
+__printf(3, 4)
+unsigned int vmi_refuse(struct vmi_refusal *refusal, unsigned int rule,
+			const char *fmt, ...);
+
+bool vmi_image_signed(const void *start);
+unsigned int vmi_image_check(struct vmi_image *image, const void *data, u32 room,
+			     const struct vmi_reader *reader,
+			     struct vmi_refusal *refusal);
+void vmi_image_load(const struct vmi_image *image, void *area);
+void vmi_image_load_percpu(const struct vmi_image *image, void *area);
+unsigned int vmi_image_fix(const struct vmi_image *image, void *area,
+			   const struct vmi_symbols *symbols,
+			   struct vmi_refusal *refusal);
+unsigned int vmi_image_answer(const struct vmi_image *image,
+			      const struct vmi_reader *reader, u32 call,
+			      u32 answer, struct vmi_refusal *refusal);
+unsigned int vmi_image_pairs(const u32 answers[VMI64_CALL_END],
+			     struct vmi_refusal *refusal);
+
+const struct vmi64_section *
+vmi_image_section(const struct vmi_image *image, u32 type,
+		  const struct vmi64_section *after);
+const struct vmi64_call *
+vmi_image_call(const struct vmi_image *image, u32 call, u32 *nr_variants);
+
+const char *vmi_call_name(u32 call);
+u32 vmi_call_flags(u32 call);
+u32 vmi_call_class(u32 call);
+const char *vmi_rule_message(unsigned int rule);
+
+#endif /* _VMI_BACKEND_IMAGE_H */

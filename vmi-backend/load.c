@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The load area: where the ROM's code runs.
+ *
+ * The choice is made before there is an allocator, so memory comes from the
+ * kernel's early heap (brk), of which the rest is given back by itself. That is
+ * as contiguous as the kernel image. It is mapped a second time at the end of the
+ * module space, in the topmost 2 GiB like all kernel text, each page with its
+ * final rights from the first moment on: TEXT is never writable there, and
+ * nothing else executable. The kernel itself writes through the first mapping,
+ * which is made read-only for TEXT and RODATA when the last fixup has been done.
+ */
+#define pr_fmt(fmt) "pvops: vmi: " fmt
+
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/pgtable.h>
+#include <linux/printk.h>
+#include <linux/set_memory.h>
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#include <asm/cpufeature.h>
+#include <asm/nospec-branch.h>
+#include <asm/pgtable.h>
+#include <asm/setup.h>
+#include <asm/text-patching.h>
+
+#include "vmi.h"
+
+#define AREA_VIRT	(MODULES_END - VMI64_MAX_LOAD)
+
+static_assert((AREA_VIRT & PMD_MASK) == ((MODULES_END - 1) & PMD_MASK),
+	      "the load area needs more than one page table");
+
+/* The area and its page table, each aligned to a page. */
+RESERVE_BRK(vmi_area, VMI64_MAX_LOAD + 2 * PAGE_SIZE);
+
+static unsigned long brk_before __initdata;
+static unsigned long brk_after __initdata;
+
+static pgprot_t __init rights_of(const struct vmi_image *image, u32 off)
+{
+	u32 i;
+
+	for (i = 0; i < image->header->nr_sections; i++) {
+		const struct vmi64_section *s = &image->sections[i];
+
+		if (s->type == VMI64_SEC_PERCPU || off < s->load_off ||
+		    off - s->load_off >= s->load_size)
+			continue;
+		switch (s->type) {
+		case VMI64_SEC_TEXT:
+			return PAGE_KERNEL_ROX;
+		case VMI64_SEC_DATA:
+		case VMI64_SEC_SHARED:
+			return PAGE_KERNEL;
+		}
+		break;
+	}
+	return PAGE_KERNEL_RO;
+}
+
+/*
+ * Not global: with page-table isolation a global entry would stay in the TLB
+ * while user space runs.
+ */
+static void __init map_area(const struct vmi_rom *rom, pmd_t *pmd, pte_t *table)
+{
+	unsigned long pfn = __pa(rom->mem) >> PAGE_SHIFT;
+	u32 off;
+
+	for (off = 0; off < rom->size; off += PAGE_SIZE) {
+		pgprot_t prot = rights_of(&rom->image, off);
+
+		pgprot_val(prot) &= ~_PAGE_GLOBAL;
+		native_set_pte(&table[pte_index(rom->virt + off)],
+			       pfn_pte(pfn + (off >> PAGE_SHIFT), prot));
+	}
+	native_set_pmd(pmd, __pmd(__pa(table) | _KERNPG_TABLE));
+}
+
+/* This kernel is entered at a CPU's own address, whatever is linked there. */
+static void __init fill_symbols(const struct vmi_rom *rom,
+				struct vmi_symbols *symbols)
+{
+	u64 *value = symbols->value;
+
+	memset(symbols, 0, sizeof(*symbols));
+	value[VMI64_SYM_LOAD] = rom->virt;
+	value[VMI64_SYM_PERCPU] = (unsigned long)&vmi_percpu;
+	value[VMI64_SYM_PERCPU_OFFSET] = (unsigned long)__per_cpu_offset;
+	value[VMI64_SYM_LOG] = (unsigned long)vmi_service_log;
+	value[VMI64_SYM_RDMSR] = (unsigned long)vmi_service_rdmsr;
+	value[VMI64_SYM_WRMSR] = (unsigned long)vmi_service_wrmsr;
+	value[VMI64_SYM_LOAD_GS_INDEX] =
+		(unsigned long)vmi_service_load_gs_index;
+	/* Mitigations are chosen later, see vmi_set_return_thunks(). */
+	symbols->plain_ret = true;
+}
+
+/**
+ * vmi_load() - copy a ROM to where it runs
+ * @rom: (in/out) its image is set; gets the rest that is about memory
+ * @refusal: (out) why it could not be
+ *
+ * Context: boot CPU, before reserve_brk().
+ * Return: 0, or the rule that failed, with everything as it was before.
+ */
+int __init vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal)
+{
+	pmd_t *pmd = pmd_off_k(AREA_VIRT);
+	struct vmi_symbols symbols;
+	unsigned int rule;
+	pte_t *table;
+
+	if (!pmd_none(*pmd))
+		return vmi_refuse(refusal, VMI64_V_LOAD_SIZE,
+				  "no address space left for it");
+
+	brk_before = _brk_end;
+	rom->size = rom->image.header->load_size;
+	rom->virt = AREA_VIRT;
+	table = extend_brk(PAGE_SIZE, PAGE_SIZE);
+	rom->mem = extend_brk(rom->size, PAGE_SIZE);
+	brk_after = _brk_end;
+
+	vmi_image_load(&rom->image, rom->mem);
+	vmi_image_load_percpu(&rom->image, this_cpu_ptr(&vmi_percpu));
+	fill_symbols(rom, &symbols);
+	rule = vmi_image_fix(&rom->image, rom->mem, &symbols, refusal);
+	map_area(rom, pmd, table);
+	if (rule)
+		vmi_unload(rom);
+	return rule;
+}
+
+/**
+ * vmi_unload() - give back what vmi_load() took
+ * @rom: the ROM; none of its code runs or will run
+ *
+ * Context: as vmi_load(), in the same setup.
+ */
+void __init vmi_unload(struct vmi_rom *rom)
+{
+	native_pmd_clear(pmd_off_k(AREA_VIRT));
+	__flush_tlb_all();
+	memset(this_cpu_ptr(&vmi_percpu), 0, sizeof(vmi_percpu));
+	/* Unless somebody took more in the meantime: then it is lost. */
+	if (_brk_end == brk_after)
+		_brk_end = brk_before;
+	rom->mem = NULL;
+	rom->virt = 0;
+}
+
+static struct vm_struct area_vm;
+
+/**
+ * vmi_claim_area() - keep modules and others out of the load area's addresses
+ * @rom: the ROM that is loaded
+ *
+ * Context: boot CPU, before vmalloc is there.
+ */
+void __init vmi_claim_area(const struct vmi_rom *rom)
+{
+	area_vm.addr = (void *)rom->virt;
+	area_vm.size = VMI64_MAX_LOAD;
+	area_vm.flags = VM_MAP;
+	area_vm.caller = vmi_claim_area;
+	vm_area_add_early(&area_vm);
+}
+
+#ifdef CONFIG_MITIGATION_RETHUNK
+/*
+ * The displacement goes first: behind the RET that stands there it is never
+ * executed, not even by an NMI, so there is no half-written moment.
+ */
+static int __init vmi_set_return_thunks(void)
+{
+	const struct vmi_image *image = &vmi_rom.image;
+	u32 i;
+
+	if (!vmi_rom.committed || !cpu_feature_enabled(X86_FEATURE_RETHUNK))
+		return 0;
+
+	for (i = 0; i < image->header->nr_fixups; i++) {
+		const struct vmi64_fixup *fix = &image->fixups[i];
+		u8 *place = vmi_rom.mem + fix->place;
+		s32 disp;
+
+		if (fix->symbol != VMI64_SYM_RETURN_THUNK)
+			continue;
+		disp = (unsigned long)x86_return_thunk + fix->addend -
+		       (vmi_rom.virt + fix->place);
+		memcpy(place, &disp, sizeof(disp));
+		barrier();
+		WRITE_ONCE(place[-1], JMP32_INSN_OPCODE);
+	}
+	sync_core();
+	return 0;
+}
+early_initcall(vmi_set_return_thunks);
+#endif
+
+/*
+ * The rights are those of the area's own mapping; what is changed here are the
+ * kernel's other two of the same pages, in the direct map and behind the image.
+ */
+static int __init vmi_protect(void)
+{
+	const struct vmi_image *image = &vmi_rom.image;
+	u32 i;
+
+	if (!vmi_rom.committed)
+		return 0;
+
+	for (i = 0; i < image->header->nr_sections; i++) {
+		const struct vmi64_section *s = &image->sections[i];
+		int err;
+
+		if (s->type != VMI64_SEC_TEXT && s->type != VMI64_SEC_RODATA)
+			continue;
+		err = set_memory_ro((unsigned long)__va(__pa(vmi_rom.mem)) +
+				    s->load_off,
+				    PAGE_ALIGN(s->load_size) >> PAGE_SHIFT);
+		if (err)
+			pr_warn("second mapping of the ROM stays writable (%d)\n",
+				err);
+	}
+	return 0;
+}
+late_initcall(vmi_protect);

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Waiting for a lock, and waking who waits.
+ *
+ * The queue is the kernel's own; the ROM gives the CPU away in the meantime.
+ */
+#define pr_fmt(fmt) "pvops: vmi: " fmt
+
+#include <linux/cpumask.h>
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/spinlock.h>
+
+#include <asm/paravirt.h>
+#include <asm/qspinlock.h>
+#include <asm/smp.h>
+
+#include "calls.h"
+#include "vmi.h"
+
+/* Waiting is never needed, so without the ROM the CPU spins. */
+static void vmi_lock_wait(u8 *byte, u8 value)
+{
+	if (!in_nmi() && this_cpu_read(vmi_ready))
+		vmi_call(LOCK_WAIT)(byte, value);
+}
+
+static void vmi_lock_kick(int cpu)
+{
+	if (this_cpu_read(vmi_ready))
+		vmi_call(LOCK_KICK)(per_cpu(x86_cpu_to_apicid, cpu));
+}
+
+/**
+ * vmi_lock_setup() - use what the ROM has for locks
+ *
+ * After native_pv_lock_init(), which makes a guest's locks unfair as long as
+ * nothing better is known. nopvspin and a single CPU keep the kernel's locks.
+ *
+ * Context: boot CPU, from smp_prepare_boot_cpu(); call sites are not patched
+ * yet.
+ */
+void __init vmi_lock_setup(void)
+{
+	if (vmi_offers(&vmi_rom, VMI64_CALL_VCPU_IS_PREEMPTED))
+		pv_ops.lock.vcpu_is_preempted.func =
+			vmi_entry(&vmi_rom, VMI64_CALL_VCPU_IS_PREEMPTED);
+
+	if (!vmi_offers(&vmi_rom, VMI64_CALL_LOCK_WAIT))
+		return;
+	if (num_possible_cpus() > 1 && !nopvspin) {
+		__pv_init_lock_hash();
+		pv_ops.lock.queued_spin_lock_slowpath =
+			__pv_queued_spin_lock_slowpath;
+		pv_ops.lock.queued_spin_unlock =
+			PV_CALLEE_SAVE(__pv_queued_spin_unlock);
+		pv_ops.lock.wait = vmi_lock_wait;
+		pv_ops.lock.kick = vmi_lock_kick;
+	}
+	static_branch_disable(&virt_spin_lock_key);
+}

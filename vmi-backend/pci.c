@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Looking for a ROM in the expansion ROMs of PCI devices.
+ *
+ * Long before the PCI subsystem, by configuration mechanism #1. The firmware has
+ * given each expansion ROM an address, and switched it off again when it had
+ * read it; here it is switched on, read as data, and everything is put back. A
+ * device to which the firmware gave no address is left alone: there is nobody yet
+ * who could say which addresses are free.
+ */
+#define pr_fmt(fmt) "pvops: vmi: " fmt
+
+#include <linux/init.h>
+#include <linux/io.h>
+#include <linux/kernel.h>
+#include <linux/pci_regs.h>
+#include <linux/printk.h>
+#include <linux/unaligned.h>
+
+#include <asm/e820/api.h>
+#include <asm/pci-direct.h>
+
+#include "vmi.h"
+
+/* PCI Firmware Specification 3.3, 5.1: header and data structure of an image. */
+#define IMAGE_PCIR		0x18
+#define PCIR_SIGNATURE		0x52494350	/* "PCIR" */
+#define PCIR_BLOCKS		0x10
+#define PCIR_INDICATOR		0x15
+#define PCIR_LAST		0x80
+#define PCIR_SIZE		0x18
+
+struct device {
+	u8 bus;
+	u8 slot;
+	u8 func;
+};
+
+#ifdef CONFIG_PCI
+
+/* A piece of an expansion ROM, mapped; at most VMI64_MAX_IMAGE bytes. */
+static void *__init map_piece(u64 addr, u32 *size)
+{
+	*size = min_t(u32, *size, VMI64_MAX_IMAGE);
+	return (__force void *)early_ioremap(addr, *size);
+}
+
+static void __init unmap_piece(void *piece, u32 size)
+{
+	early_iounmap((__force void __iomem *)piece, size);
+}
+
+/* Each image of an expansion ROM, from one to the next by its PCIR. */
+static void __init search_images(struct vmi_search *search, u64 addr, u32 size)
+{
+	u32 off = 0;
+
+	while (off + VMI64_BLOCK <= size) {
+		u32 room = size - off, length = 0;
+		u8 *image = map_piece(addr + off, &room);
+		bool last = true;
+		u16 pcir;
+
+		if (!image)
+			return;
+		if (get_unaligned_le16(image) == VMI64_ROM_SIGNATURE) {
+			pcir = get_unaligned_le16(image + IMAGE_PCIR);
+			if (pcir + PCIR_SIZE <= room &&
+			    get_unaligned_le32(image + pcir) == PCIR_SIGNATURE) {
+				length = VMI64_BLOCK *
+					 get_unaligned_le16(image + pcir +
+							    PCIR_BLOCKS);
+				last = image[pcir + PCIR_INDICATOR] & PCIR_LAST;
+			}
+			if (length && length <= room &&
+			    vmi_image_signed(image) && vmi_search_copies(search))
+				vmi_search_at(search, image, addr + off, length);
+		}
+		unmap_piece(image, room);
+		if (last || !length)
+			return;
+		off += length;
+	}
+}
+
+/* PCI Local Bus Specification 3.0, 6.2.5.2: expansion ROM base address. */
+static void __init search_device(struct vmi_search *search,
+				 const struct device *d)
+{
+	u32 bar = read_pci_config(d->bus, d->slot, d->func, PCI_ROM_ADDRESS);
+	u64 addr = bar & PCI_ROM_ADDRESS_MASK;
+	u16 command;
+	u32 size;
+
+	if (!addr || addr == PCI_ROM_ADDRESS_MASK)
+		return;
+
+	write_pci_config(d->bus, d->slot, d->func, PCI_ROM_ADDRESS,
+			 (u32)PCI_ROM_ADDRESS_MASK);
+	size = ~(read_pci_config(d->bus, d->slot, d->func, PCI_ROM_ADDRESS) &
+		 (u32)PCI_ROM_ADDRESS_MASK) + 1;
+	write_pci_config(d->bus, d->slot, d->func, PCI_ROM_ADDRESS, bar);
+
+	if (!size || e820__mapped_any(addr, addr + size, E820_TYPE_RAM))
+		return;
+
+	command = read_pci_config_16(d->bus, d->slot, d->func, PCI_COMMAND);
+	write_pci_config(d->bus, d->slot, d->func, PCI_ROM_ADDRESS,
+			 (u32)addr | PCI_ROM_ADDRESS_ENABLE);
+	write_pci_config_16(d->bus, d->slot, d->func, PCI_COMMAND,
+			    command | PCI_COMMAND_MEMORY);
+
+	search_images(search, addr, size);
+
+	write_pci_config_16(d->bus, d->slot, d->func, PCI_COMMAND, command);
+	write_pci_config(d->bus, d->slot, d->func, PCI_ROM_ADDRESS, bar);
+}
+
+static void __init search_bus(struct vmi_search *search, u8 bus)
+{
+	struct device d = { .bus = bus };
+
+	for (d.slot = 0; d.slot < 32; d.slot++) {
+		for (d.func = 0; d.func < 8; d.func++) {
+			u8 type, next;
+
+			if (read_pci_config_16(bus, d.slot, d.func,
+					       PCI_VENDOR_ID) == 0xffff) {
+				if (!d.func)
+					break;
+				continue;
+			}
+			type = read_pci_config_byte(bus, d.slot, d.func,
+						    PCI_HEADER_TYPE);
+			switch (type & PCI_HEADER_TYPE_MASK) {
+			case PCI_HEADER_TYPE_NORMAL:
+				search_device(search, &d);
+				break;
+			case PCI_HEADER_TYPE_BRIDGE:
+				next = read_pci_config_byte(bus, d.slot, d.func,
+							    PCI_SECONDARY_BUS);
+				/* Buses grow downwards: no way round in circles. */
+				if (next > bus)
+					search_bus(search, next);
+				break;
+			}
+			if (!d.func && !(type & PCI_HEADER_TYPE_MFD))
+				break;
+		}
+	}
+}
+
+/**
+ * vmi_search_pci() - look at the expansion ROMs of all PCI devices
+ * @search: (in/out) what was found so far
+ *
+ * Context: boot CPU, interrupts off, early_ioremap() works.
+ */
+void __init vmi_search_pci(struct vmi_search *search)
+{
+	if (early_pci_allowed())
+		search_bus(search, 0);
+}
+
+#else
+
+void __init vmi_search_pci(struct vmi_search *search)
+{
+}
+
+#endif /* CONFIG_PCI */

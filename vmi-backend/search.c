@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Looking for a ROM: in the option-ROM window, then in PCI devices.
+ *
+ * Places are read as data. An image is checked in a copy, which nobody else can
+ * change between the check and the use; the copies lie in the early heap, and
+ * what is not kept of them is given back at once.
+ */
+#define pr_fmt(fmt) "pvops: vmi: " fmt
+
+#include <linux/cc_platform.h>
+#include <linux/init.h>
+#include <linux/io.h>
+#include <linux/kernel.h>
+#include <linux/printk.h>
+#include <linux/string.h>
+
+#include <asm/setup.h>
+
+#include <pvops/backend.h>
+
+#include "vmi.h"
+
+#define ROOM	ALIGN(VMI64_MAX_IMAGE, 4096)
+
+RESERVE_BRK(vmi_copies, 2 * ROOM + 16);
+
+/**
+ * vmi_reader_here() - for whom ROMs are checked: this kernel
+ * @reader: (out) what it is
+ *
+ * Context: any.
+ * Return: false if a ROM of the host's must not be used at all (V33).
+ */
+bool vmi_reader_here(struct vmi_reader *reader)
+{
+	reader->ring = 0;
+	reader->retpoline = IS_ENABLED(CONFIG_MITIGATION_RETPOLINE);
+	return !cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT);
+}
+
+static void refused(struct vmi_search *search, u64 where, unsigned int rule,
+		    const char *detail)
+{
+	pr_warn("ROM at 0x%llx refused: V%u: %s%s%s\n", where, rule,
+		vmi_rule_message(rule), detail[0] ? ": " : "", detail);
+	scnprintf(search->refused, sizeof(search->refused),
+		  "ROM at 0x%llx refused: V%u", where, rule);
+}
+
+/**
+ * vmi_search_at() - look at one place
+ * @search: (in/out) what was found so far
+ * @place: the place, as it can be read now; not aligned to anything
+ * @where: its physical address, for messages
+ * @room: bytes up to the end of what the place is in
+ *
+ * Context: boot CPU, or a KUnit case with its own @search.
+ * Return: bytes of the good image that is there, 0 if there is none.
+ */
+u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
+		  u32 room)
+{
+	u8 *copy = search->found ? search->other : search->copy;
+	struct vmi_refusal refusal = {};
+	struct vmi_image image;
+	unsigned int rule;
+
+	if (room < VMI64_ROM_SIZE || !vmi_image_signed(place))
+		return 0;
+
+	room = min_t(u32, room, VMI64_MAX_IMAGE);
+	memcpy(copy, place, room);
+	rule = vmi_image_check(&image, copy, room, &search->reader, &refusal);
+	if (rule) {
+		if (rule != VMI64_V_SIGNATURES)
+			refused(search, where, rule, refusal.detail);
+		return 0;
+	}
+
+	if (!search->found) {
+		search->found = 1;
+		search->image = image;
+		search->where = where;
+	} else if (search->image.size != image.size ||
+		   memcmp(search->image.data, image.data, image.size)) {
+		char other[48];
+
+		scnprintf(other, sizeof(other), "the other one is at 0x%llx",
+			  search->where);
+		search->found = 2;
+		refused(search, where, VMI64_V_UNIQUE, other);
+	}
+	return image.size;
+}
+
+/**
+ * vmi_search_window() - look at each step of a window
+ * @search: (in/out) what was found so far
+ * @window: the window, as it can be read now
+ * @where: its physical address
+ * @size: its bytes
+ *
+ * Behind a good image the search goes on at the next step; a bad one may have
+ * lied about its length.
+ *
+ * Context: as vmi_search_at().
+ */
+void vmi_search_window(struct vmi_search *search, const void *window, u64 where,
+		       u32 size)
+{
+	u32 off = 0, length;
+
+	while (off + VMI64_ROM_SIZE <= size) {
+		length = vmi_search_at(search, window + off, where + off,
+				       size - off);
+		off += length ? ALIGN(length, VMI64_WINDOW_STEP)
+			      : VMI64_WINDOW_STEP;
+	}
+}
+
+static bool __init anything_there(const void *window)
+{
+	u32 off;
+
+	for (off = 0; off < VMI64_WINDOW_END - VMI64_WINDOW_START;
+	     off += VMI64_WINDOW_STEP)
+		if (vmi_image_signed(window + off))
+			return true;
+	return false;
+}
+
+/* Most machines have no ROM: then nothing is copied and nothing is allocated. */
+static void __init search_window(struct vmi_search *search)
+{
+	u32 size = VMI64_WINDOW_END - VMI64_WINDOW_START;
+	void *window = early_memremap(VMI64_WINDOW_START, size);
+
+	if (!window) {
+		pr_warn("the option-ROM window cannot be mapped; not looked at\n");
+		return;
+	}
+	if (anything_there(window) && vmi_search_copies(search))
+		vmi_search_window(search, window, VMI64_WINDOW_START, size);
+	early_memunmap(window, size);
+}
+
+static unsigned long brk_before __initdata;
+
+/**
+ * vmi_search_copies() - get room for copies of images
+ * @search: (out) gets it, if it has none yet
+ *
+ * Context: boot CPU, before reserve_brk().
+ * Return: true if there is room.
+ */
+bool __init vmi_search_copies(struct vmi_search *search)
+{
+	if (!search->copy) {
+		brk_before = _brk_end;
+		search->copy = extend_brk(2 * ROOM, 16);
+		search->other = search->copy + ROOM;
+	}
+	return true;
+}
+
+/**
+ * vmi_search() - look for a ROM, everywhere
+ * @fact: (out) what was found
+ *
+ * Context: boot CPU, from pvops_gather_facts(), before reserve_brk().
+ */
+void __init vmi_search(struct pvops_rom *fact)
+{
+	struct vmi_search search = {};
+
+	if (!vmi_reader_here(&search.reader)) {
+		strscpy(fact->refused, "memory is encrypted against the host");
+		return;
+	}
+
+	search_window(&search);
+	if (!search.found)
+		vmi_search_pci(&search);
+
+	if (search.found == 1) {
+		const struct vmi_image *image = &search.image;
+
+		fact->image = image->data;
+		fact->size = image->size;
+		fact->where = search.where;
+		fact->api_minor = image->header->api_minor;
+		fact->api_major = image->header->api_major;
+		strscpy(fact->product, image->product);
+		_brk_end = (unsigned long)search.copy + image->size;
+	} else {
+		strscpy(fact->refused, search.refused);
+		if (search.copy)
+			_brk_end = brk_before;
+	}
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * CPUs come and go: INIT_CPU and EXIT_CPU at each turn.
+ *
+ *	boot			EARLY|BOOT with the ops, BOOT when per-CPU areas
+ *				have their final place
+ *	CPU up, CPU down	0, OFFLINE
+ *	suspend, hibernate	SUSPEND|LAST, BOOT|RESUME, with the CPU's state
+ *	reboot, kexec, off	KEXEC on each, LAST on the last
+ *	crash			CRASH on each, from NMIs, LAST on the one that
+ *				crashed
+ */
+#define pr_fmt(fmt) "pvops: vmi: " fmt
+
+#include <linux/cpumask.h>
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/kexec.h>
+#include <linux/percpu.h>
+#include <linux/printk.h>
+#include <linux/reboot.h>
+#include <linux/smp.h>
+
+#include <asm/apic.h>
+#include <asm/io.h>
+#include <asm/intel_pt.h>
+#include <asm/reboot.h>
+#include <asm/smp.h>
+#include <asm/tsc.h>
+#include <asm/x86_init.h>
+
+#include "calls.h"
+#include "vmi.h"
+
+DEFINE_PER_CPU(bool, vmi_ready);
+DEFINE_PER_CPU_PAGE_ALIGNED(u8[VMI64_PAGE], vmi_percpu);
+
+static void (*native_save_state)(void) __ro_after_init;
+static void (*native_restore_state)(void) __ro_after_init;
+static void (*native_shutdown)(void) __ro_after_init;
+static void (*native_emergency_restart)(void) __ro_after_init;
+#ifdef CONFIG_CRASH_DUMP
+static void (*native_crash_shutdown)(struct pt_regs *regs) __ro_after_init;
+#endif
+
+/* Interrupts off. */
+static s32 init_cpu(u32 flags)
+{
+	int cpu = raw_smp_processor_id();
+	struct vmi64_cpu info = {
+		.size = sizeof(info),
+		.cpu = cpu,
+		.apic_id = per_cpu(x86_cpu_to_apicid, cpu),
+		.flags = flags,
+		.tsc_khz = tsc_khz,
+	};
+	s32 err;
+
+	if (flags & VMI64_CPU_BOOT && !(flags & VMI64_CPU_RESUME))
+		info.apic_id = boot_cpu_data.topo.initial_apicid;
+	if (!(flags & VMI64_CPU_EARLY)) {
+		void *area = this_cpu_ptr(&vmi_percpu);
+
+		info.percpu_virt = (unsigned long)area;
+		info.percpu_phys = slow_virt_to_phys(area);
+	}
+
+	err = vmi_call(INIT_CPU)(&info);
+	if (err)
+		pr_warn("INIT_CPU failed on CPU %d (%d); it goes on without the ROM's facilities\n",
+			cpu, err);
+	else if (!(flags & VMI64_CPU_EARLY))
+		this_cpu_write(vmi_ready, true);
+	return err;
+}
+
+/* Interrupts off, or an NMI. */
+static void exit_cpu(u32 flags)
+{
+	this_cpu_write(vmi_ready, false);
+	vmi_call(EXIT_CPU)(flags);
+}
+
+static void init_secondary(void)
+{
+	init_cpu(0);
+}
+
+static void __init prepare_boot_cpu(void)
+{
+	native_smp_prepare_boot_cpu();
+	init_cpu(VMI64_CPU_BOOT);
+	vmi_lock_setup();
+	vmi_time_boot();
+}
+
+#ifdef CONFIG_HOTPLUG_CPU
+/* The last step before the CPU's interrupts are off for good. */
+static int disable_cpu(void)
+{
+	int err = native_cpu_disable();
+
+	if (!err)
+		exit_cpu(VMI64_EXIT_OFFLINE);
+	return err;
+}
+#endif
+
+/*
+ * At the end of save_processor_state() and of restore_processor_state(): as late
+ * and as early as there is a hook for suspend and for hibernation alike.
+ */
+static void save_state(void)
+{
+	if (native_save_state)
+		native_save_state();
+	exit_cpu(VMI64_EXIT_SUSPEND | VMI64_EXIT_LAST);
+}
+
+static void restore_state(void)
+{
+	init_cpu(VMI64_CPU_BOOT | VMI64_CPU_RESUME);
+	if (native_restore_state)
+		native_restore_state();
+}
+
+static void exit_for_kexec(void *unused)
+{
+	exit_cpu(VMI64_EXIT_KEXEC);
+}
+
+static void vmi_machine_shutdown(void)
+{
+	unsigned long flags;
+
+	/* Who is stopped can make no calls, so this comes first. */
+	smp_call_function(exit_for_kexec, NULL, 1);
+	native_shutdown();
+	local_irq_save(flags);
+	exit_cpu(VMI64_EXIT_KEXEC | VMI64_EXIT_LAST);
+	local_irq_restore(flags);
+}
+
+static void vmi_emergency_restart(void)
+{
+	u32 how = reboot_mode == REBOOT_SOFT || reboot_mode == REBOOT_WARM ?
+		  VMI64_REBOOT_SOFT : VMI64_REBOOT_HARD;
+	s32 err;
+
+	/* In an emergency other CPUs still run; they go down with the machine. */
+	if (num_online_cpus() == 1) {
+		err = vmi_call(REBOOT)(how);
+		pr_info("the ROM cannot reboot (%d); doing it without\n", err);
+	}
+	native_emergency_restart();
+}
+
+static int vmi_power_off(struct sys_off_data *data)
+{
+	s32 err = vmi_call(SHUTDOWN)();
+
+	pr_info("the ROM cannot power off (%d); doing it without\n", err);
+	return NOTIFY_DONE;
+}
+
+#ifdef CONFIG_CRASH_DUMP
+#ifdef CONFIG_SMP
+static void crash_nmi(int cpu, struct pt_regs *regs)
+{
+	exit_cpu(VMI64_EXIT_CRASH);
+	crash_save_cpu(regs, cpu);
+	cpu_emergency_stop_pt();
+	disable_local_APIC();
+}
+
+/* In place of kdump_nmi_shootdown_cpus(), whose callback cannot be added to. */
+static void vmi_crash_stop_other_cpus(void)
+{
+	nmi_shootdown_cpus(crash_nmi);
+	disable_local_APIC();
+}
+#endif
+
+static void vmi_crash_shutdown(struct pt_regs *regs)
+{
+	native_crash_shutdown(regs);
+	exit_cpu(VMI64_EXIT_CRASH | VMI64_EXIT_LAST);
+}
+#endif
+
+/**
+ * vmi_smp_early() - INIT_CPU for the load area, and what must be hooked early
+ *
+ * Context: boot CPU, interrupts off, the ops are committed; per-CPU areas are
+ * not final.
+ */
+void __init vmi_smp_early(void)
+{
+	s32 err = init_cpu(VMI64_CPU_EARLY | VMI64_CPU_BOOT);
+
+	if (!err)
+		vmi_time_early();
+
+	smp_ops.smp_prepare_boot_cpu = prepare_boot_cpu;
+	x86_cpuinit.early_percpu_clock_init = init_secondary;
+}
+
+/**
+ * vmi_smp_setup() - hook the ways by which CPUs and the machine go down
+ *
+ * Context: boot CPU, at the end of setup_arch().
+ */
+void __init vmi_smp_setup(void)
+{
+#ifdef CONFIG_HOTPLUG_CPU
+	smp_ops.cpu_disable = disable_cpu;
+#endif
+	native_save_state = x86_platform.save_sched_clock_state;
+	native_restore_state = x86_platform.restore_sched_clock_state;
+	x86_platform.save_sched_clock_state = save_state;
+	x86_platform.restore_sched_clock_state = restore_state;
+
+	native_shutdown = machine_ops.shutdown;
+	machine_ops.shutdown = vmi_machine_shutdown;
+	if (vmi_offers(&vmi_rom, VMI64_CALL_REBOOT)) {
+		native_emergency_restart = machine_ops.emergency_restart;
+		machine_ops.emergency_restart = vmi_emergency_restart;
+	}
+#ifdef CONFIG_CRASH_DUMP
+	native_crash_shutdown = machine_ops.crash_shutdown;
+	machine_ops.crash_shutdown = vmi_crash_shutdown;
+#ifdef CONFIG_SMP
+	smp_ops.crash_stop_other_cpus = vmi_crash_stop_other_cpus;
+#endif
+#endif
+}
+
+static int __init vmi_register_power_off(void)
+{
+	struct sys_off_handler *handler;
+
+	if (!vmi_rom.committed || !vmi_offers(&vmi_rom, VMI64_CALL_SHUTDOWN))
+		return 0;
+	handler = register_sys_off_handler(SYS_OFF_MODE_POWER_OFF,
+					   SYS_OFF_PRIO_FIRMWARE + 1,
+					   vmi_power_off, NULL);
+	if (IS_ERR(handler)) {
+		pr_warn("power off goes without the ROM (%ld)\n", PTR_ERR(handler));
+		return PTR_ERR(handler);
+	}
+	return 0;
+}
+device_initcall(vmi_register_power_off);

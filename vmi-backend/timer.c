@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Time: sched_clock, steal time, wall clock, clock source, and what the ROM says
+ * of frequencies.
+ *
+ * The ROM is asked twice, early and when the boot CPU's per-CPU area is final;
+ * what it shows the second time only is taken then. All three of its counters
+ * count in one unit, which is nanoseconds under most hypervisors and costs no
+ * multiplication then.
+ */
+#define pr_fmt(fmt) "pvops: vmi: " fmt
+
+#include <linux/clocksource.h>
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/math64.h>
+#include <linux/printk.h>
+#include <linux/sched/clock.h>
+#include <linux/static_call.h>
+#include <linux/time64.h>
+
+#include <asm/apic.h>
+#include <asm/cpufeature.h>
+#include <asm/paravirt.h>
+#include <asm/pvclock.h>
+#include <asm/timer.h>
+#include <asm/tsc.h>
+#include <asm/vdso/clocksource.h>
+#include <asm/x86_init.h>
+
+#include "calls.h"
+#include "vmi.h"
+
+static struct vmi64_time info __ro_after_init;
+static u64 counter_hz __ro_after_init;
+static u32 counter_mult __ro_after_init;
+static u32 counter_shift __ro_after_init;
+static bool sched_clock_used __ro_after_init;
+static u64 sched_clock_offset __ro_after_init;
+
+static void (*native_get_wallclock)(struct timespec64 *now) __ro_after_init;
+
+static __always_inline u64 to_ns(u64 cycles)
+{
+	if (likely(counter_hz == NSEC_PER_SEC))
+		return cycles;
+	return mul_u64_u32_shr(cycles, counter_mult, counter_shift);
+}
+
+static __always_inline u64 read_real(void)
+{
+	return vmi_call(GET_CYCLE_COUNTER)(VMI64_CYCLES_REAL,
+					   raw_smp_processor_id());
+}
+
+static noinstr u64 vmi_sched_clock(void)
+{
+	return to_ns(read_real()) - sched_clock_offset;
+}
+
+static u64 vmi_steal_clock(int cpu)
+{
+	return to_ns(vmi_call(GET_CYCLE_COUNTER)(VMI64_CYCLES_STOLEN, cpu));
+}
+
+static unsigned long vmi_tsc_khz(void)
+{
+	setup_force_cpu_cap(X86_FEATURE_TSC_KNOWN_FREQ);
+	return info.tsc_khz;
+}
+
+/* 0 means that the ROM does not know: then the machine's own clock does. */
+static void vmi_get_wallclock(struct timespec64 *now)
+{
+	u64 ns = 0;
+
+	preempt_disable();
+	if (this_cpu_read(vmi_ready))
+		ns = vmi_call(GET_WALLCLOCK_TIME)();
+	preempt_enable();
+
+	if (ns)
+		*now = ns_to_timespec64(ns);
+	else
+		native_get_wallclock(now);
+}
+
+/* What one answer of GET_TIME_INFO adds to the one before. */
+static void __init take_info(void)
+{
+	if (info.tsc_khz) {
+		x86_platform.calibrate_tsc = vmi_tsc_khz;
+		x86_platform.calibrate_cpu = vmi_tsc_khz;
+	}
+	if (info.apic_khz && !lapic_timer_period)
+		lapic_timer_period = div_u64(info.apic_khz * 1000ULL, HZ);
+	if (info.flags & VMI64_TIME_TSC_RELIABLE)
+		setup_force_cpu_cap(X86_FEATURE_TSC_RELIABLE);
+
+	if (!(info.flags & (VMI64_TIME_REAL | VMI64_TIME_STOLEN)))
+		return;
+	counter_hz = vmi_call(GET_CYCLE_FREQUENCY)();
+	if (!counter_hz) {
+		pr_warn("the ROM shows counters, and no frequency; they are not used\n");
+		info.flags = 0;
+		return;
+	}
+	clocks_calc_mult_shift(&counter_mult, &counter_shift, counter_hz,
+			       NSEC_PER_SEC, 0);
+
+	if (info.flags & VMI64_TIME_REAL && info.flags & VMI64_TIME_PREFER &&
+	    !sched_clock_used) {
+		sched_clock_used = true;
+		if (!(info.flags & VMI64_TIME_SYNC))
+			clear_sched_clock_stable();
+		sched_clock_offset = to_ns(read_real()) - native_sched_clock();
+		paravirt_set_sched_clock(vmi_sched_clock);
+	}
+	if (info.flags & VMI64_TIME_STOLEN)
+		static_call_update(pv_steal_clock, vmi_steal_clock);
+}
+
+static void __init ask(void)
+{
+	if (!vmi_offers(&vmi_rom, VMI64_CALL_GET_TIME_INFO))
+		return;
+	memset(&info, 0, sizeof(info));
+	info.size = sizeof(info);
+	if (vmi_call(GET_TIME_INFO)(&info))
+		memset(&info, 0, sizeof(info));
+	take_info();
+}
+
+/**
+ * vmi_time_early() - take what the ROM knows of time right away
+ *
+ * Context: boot CPU, interrupts off, after INIT_CPU with EARLY.
+ */
+void __init vmi_time_early(void)
+{
+	ask();
+}
+
+/**
+ * vmi_time_boot() - take what the ROM knows of time by now
+ *
+ * Context: boot CPU, interrupts off, after INIT_CPU with BOOT.
+ */
+void __init vmi_time_boot(void)
+{
+	ask();
+	if (vmi_offers(&vmi_rom, VMI64_CALL_GET_WALLCLOCK_TIME) &&
+	    !native_get_wallclock) {
+		native_get_wallclock = x86_platform.get_wallclock;
+		x86_platform.get_wallclock = vmi_get_wallclock;
+	}
+}
+
+/**
+ * vmi_real_clock() - is there a counter for alarms?
+ * @hz: (out) its frequency
+ *
+ * Context: after vmi_time_boot().
+ * Return: true if the real counter runs.
+ */
+bool vmi_real_clock(u64 *hz)
+{
+	*hz = counter_hz;
+	return info.flags & VMI64_TIME_REAL;
+}
+
+static u64 read_clocksource(struct clocksource *cs)
+{
+	u64 now;
+
+	preempt_disable_notrace();
+	now = read_real();
+	preempt_enable_notrace();
+	return now;
+}
+
+static int enable_clocksource(struct clocksource *cs)
+{
+	if (cs->vdso_clock_mode != VDSO_CLOCKMODE_NONE)
+		vclocks_set_used(cs->vdso_clock_mode);
+	return 0;
+}
+
+static struct clocksource vmi_clocksource = {
+	.name = "vmi",
+	.read = read_clocksource,
+	.enable = enable_clocksource,
+	.rating = 299,
+	.mask = CLOCKSOURCE_MASK(64),
+	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
+};
+
+/*
+ * User space can read the clock by itself if the ROM keeps it where the vDSO
+ * looks: a pvclock page that begins with CPU 0's clock, in nanoseconds, good for
+ * all CPUs. Everything else would make the vDSO slower than the kernel.
+ */
+static bool __init user_clock_usable(void)
+{
+	const struct vmi64_section *shared = vmi_rom.image.shared;
+	const struct pvclock_vcpu_time_info *clock;
+	u32 at = info.user_clock;
+
+	if (!at || !shared || counter_hz != NSEC_PER_SEC)
+		return false;
+	if (at < shared->load_off || at - shared->load_off >= shared->load_size ||
+	    shared->load_size - (at - shared->load_off) < sizeof(*clock)) {
+		pr_warn("user clock at 0x%x is not in the SHARED section; it is not used\n",
+			at);
+		return false;
+	}
+	if (at % PAGE_SIZE)
+		return false;
+
+	clock = vmi_rom.mem + at;
+	return READ_ONCE(clock->flags) & PVCLOCK_TSC_STABLE_BIT;
+}
+
+static bool __init tsc_good(void)
+{
+	return boot_cpu_has(X86_FEATURE_CONSTANT_TSC) &&
+	       boot_cpu_has(X86_FEATURE_NONSTOP_TSC) && !check_tsc_unstable();
+}
+
+static int __init vmi_register_clocksource(void)
+{
+	if (!vmi_rom.committed || !(info.flags & VMI64_TIME_REAL))
+		return 0;
+	if (info.flags & VMI64_TIME_PREFER && !tsc_good())
+		vmi_clocksource.rating = 400;
+	if (user_clock_usable()) {
+		pvclock_set_pvti_cpu0_va(vmi_rom.mem + info.user_clock);
+		vmi_clocksource.vdso_clock_mode = VDSO_CLOCKMODE_PVCLOCK;
+	}
+	return clocksource_register_hz(&vmi_clocksource, counter_hz);
+}
+early_initcall(vmi_register_clocksource);
+
+static int __init vmi_enable_steal_time(void)
+{
+	if (!vmi_rom.committed || !(info.flags & VMI64_TIME_STOLEN))
+		return 0;
+	static_key_slow_inc(&paravirt_steal_enabled);
+	static_key_slow_inc(&paravirt_steal_rq_enabled);
+	return 0;
+}
+arch_initcall(vmi_enable_steal_time);

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the parts of the kernel's side of VMI-64 know of each other.
+ */
+#ifndef _VMI_BACKEND_VMI_H
+#define _VMI_BACKEND_VMI_H
+
+#include <linux/percpu.h>
+#include <linux/types.h>
+
+#include <asm/paravirt_types.h>
+
+#include <vmi/vmi64.h>
+
+#include "image.h"
+
+struct pvops_facts;
+
+/**
+ * struct vmi_rom - the ROM that is loaded
+ * @image: what it was loaded from; its copy stays for the report and for fixups
+ * @where: physical address at which it was found
+ * @mem: the load area by an ordinary mapping, through which the kernel writes
+ * @virt: the load area as it runs
+ * @size: bytes of the load area
+ * @answers: what the ROM answered for each call, VMI64_RELOC()
+ * @variant: which of its variants it chose
+ * @committed: the kernel may make calls
+ */
+struct vmi_rom {
+	struct vmi_image image;
+	u64 where;
+	void *mem;
+	unsigned long virt;
+	u32 size;
+	u32 answers[VMI64_CALL_END];
+	char variant[32];
+	bool committed;
+};
+
+extern struct vmi_rom vmi_rom;
+
+/* INIT_CPU has succeeded on this CPU, and EXIT_CPU was not made since. */
+DECLARE_PER_CPU(bool, vmi_ready);
+DECLARE_PER_CPU_PAGE_ALIGNED(u8[VMI64_PAGE], vmi_percpu);
+
+/**
+ * vmi_offers() - is there ROM code for a call?
+ * @rom: the ROM
+ * @call: VMI64_CALL_*
+ *
+ * Context: any.
+ * Return: true if it is to be called, false for NONE and NOP.
+ */
+static inline bool vmi_offers(const struct vmi_rom *rom, u32 call)
+{
+	return VMI64_RELOC_TYPE(rom->answers[call]) >= VMI64_RELOC_CALL;
+}
+
+/**
+ * vmi_entry() - where a call goes
+ * @rom: the ROM
+ * @call: a call that vmi_offers()
+ *
+ * Context: any.
+ * Return: the entry, as it runs.
+ */
+static inline void *vmi_entry(const struct vmi_rom *rom, u32 call)
+{
+	u32 index = VMI64_RELOC_INDEX(rom->answers[call]);
+
+	return (void *)(rom->virt + rom->image.calls[index].entry);
+}
+
+/* search.c, pci.c */
+
+/**
+ * struct vmi_search - looking for a ROM in several places
+ * @reader: for whom images are checked
+ * @copy: room for VMI64_MAX_IMAGE bytes: the image that was found
+ * @other: the same: one that is looked at
+ * @image: the one that was found, in @copy
+ * @where: where it was found
+ * @found: how many different good images there are, 0 to 2
+ * @refused: half a sentence about the last one that was refused, or empty
+ */
+struct vmi_search {
+	struct vmi_reader reader;
+	u8 *copy;
+	u8 *other;
+	struct vmi_image image;
+	u64 where;
+	unsigned int found;
+	char refused[96];
+};
+
+u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
+		  u32 room);
+void vmi_search_window(struct vmi_search *search, const void *window, u64 where,
+		       u32 size);
+bool vmi_search_copies(struct vmi_search *search);
+void vmi_search_pci(struct vmi_search *search);
+bool vmi_reader_here(struct vmi_reader *reader);
+
+/* load.c */
+int vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal);
+void vmi_unload(struct vmi_rom *rom);
+void vmi_claim_area(const struct vmi_rom *rom);
+
+/* services.c */
+void vmi_service_log(const char *line);
+s32 vmi_service_rdmsr(u32 msr, u64 *value);
+s32 vmi_service_wrmsr(u32 msr, u64 value);
+void vmi_service_load_gs_index(u32 selector);
+
+/* wire.c */
+void vmi_wire(const struct vmi_rom *rom, struct paravirt_patch_template *ops);
+
+/* irq.c */
+void vmi_apic_setup(void);
+
+/* timer.c, alarm.c */
+void vmi_time_early(void);
+void vmi_time_boot(void);
+bool vmi_real_clock(u64 *hz);
+void vmi_alarm_setup(void);
+
+/* smp.c */
+void vmi_smp_early(void);
+void vmi_smp_setup(void);
+
+/* lock.c */
+#ifdef CONFIG_PARAVIRT_SPINLOCKS
+void vmi_lock_setup(void);
+#else
+static inline void vmi_lock_setup(void) { }
+#endif
+
+/* cpu.c, mmu.c: the adapters, in the order of the table */
+void vmi_op_write_cr0(unsigned long val);
+void vmi_op_write_cr4(unsigned long val);
+void vmi_op_load_tr_desc(void);
+void vmi_op_set_ldt(const void *addr, unsigned int entries);
+unsigned long vmi_op_store_tr(void);
+void vmi_op_load_tls(struct thread_struct *t, unsigned int cpu);
+void vmi_op_load_gs_index(unsigned int selector);
+void vmi_op_write_gdt_entry(struct desc_struct *gdt, int entry, const void *desc,
+			    int type);
+void vmi_op_load_sp0(unsigned long sp0);
+void vmi_op_invalidate_io_bitmap(void);
+void vmi_op_update_io_bitmap(void);
+void vmi_op_cpuid(unsigned int *eax, unsigned int *ebx, unsigned int *ecx,
+		  unsigned int *edx);
+u64 vmi_op_read_msr(unsigned int msr);
+void vmi_op_write_msr(unsigned int msr, unsigned int low, unsigned int high);
+u64 vmi_op_read_msr_safe(unsigned int msr, int *err);
+int vmi_op_write_msr_safe(unsigned int msr, unsigned int low, unsigned int high);
+void vmi_op_start_context_switch(struct task_struct *prev);
+void vmi_op_end_context_switch(struct task_struct *next);
+void vmi_op_flush_tlb_user(void);
+void vmi_op_flush_tlb_kernel(void);
+void vmi_op_flush_tlb_one_user(unsigned long addr);
+void vmi_op_flush_tlb_multi(const struct cpumask *cpus,
+			    const struct flush_tlb_info *info);
+void vmi_op_exit_mmap(struct mm_struct *mm);
+void vmi_op_enter_mmap(struct mm_struct *mm);
+int vmi_op_pgd_alloc(struct mm_struct *mm);
+void vmi_op_pgd_free(struct mm_struct *mm, pgd_t *pgd);
+void vmi_op_alloc_pte(struct mm_struct *mm, unsigned long pfn);
+void vmi_op_alloc_pmd(struct mm_struct *mm, unsigned long pfn);
+void vmi_op_alloc_pud(struct mm_struct *mm, unsigned long pfn);
+void vmi_op_alloc_p4d(struct mm_struct *mm, unsigned long pfn);
+void vmi_op_release_pte(unsigned long pfn);
+void vmi_op_release_pmd(unsigned long pfn);
+void vmi_op_release_pud(unsigned long pfn);
+void vmi_op_release_p4d(unsigned long pfn);
+void vmi_op_set_p4d(p4d_t *entry, p4d_t value);
+void vmi_op_set_pgd(pgd_t *entry, pgd_t value);
+void vmi_op_lazy_enter(void);
+void vmi_op_lazy_leave(void);
+void vmi_op_lazy_flush(void);
+#ifdef CONFIG_PVOPS_RMW
+pteval_t vmi_op_ptep_clear_flush(struct vm_area_struct *vma, unsigned long addr,
+				 pte_t *ptep);
+extern typeof(vmi_op_ptep_clear_flush)
+__raw_callee_save_vmi_op_ptep_clear_flush;
+#endif
+
+#endif /* _VMI_BACKEND_VMI_H */

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * From the ROM's answers to pv_ops.
+ *
+ * NONE leaves an op native, so that its instruction stays inline; NOP makes it
+ * vanish; CALL and INLINE lead straight into the ROM where the op's arguments are
+ * the call's, and into an adapter where they are not. An op that needs two calls
+ * is wired if the ROM offers the one it is listed with, and makes the other
+ * through the op that it belongs to.
+ */
+#include <linux/init.h>
+#include <linux/kernel.h>
+
+#include <asm/paravirt.h>
+#include <asm/tlb.h>
+
+#include <pvops/ops.h>
+
+#include "calls.h"
+#include "vmi.h"
+
+/**
+ * struct vmi_wire - where an op goes
+ * @call: the call that serves it
+ * @slot: its slot in pv_ops
+ * @adapter: what stands between, or NULL if the arguments are the call's own
+ */
+struct vmi_wire {
+	u16 call;
+	u16 slot;
+	void *adapter;
+};
+
+#define DIRECT(op, name)						\
+	{ VMI64_CALL_##name, PVOPS_SLOT(op), NULL }
+#define ADAPTED(op, name, func)						\
+	{ VMI64_CALL_##name, PVOPS_SLOT(op), func }
+
+static const struct vmi_wire wires[] __initconst = {
+	DIRECT(cpu.io_delay, IO_DELAY),
+	DIRECT(cpu.get_debugreg, GET_DR),
+	DIRECT(cpu.set_debugreg, SET_DR),
+	DIRECT(cpu.read_cr0, GET_CR0),
+	ADAPTED(cpu.write_cr0, SET_CR0, vmi_op_write_cr0),
+	ADAPTED(cpu.write_cr4, SET_CR4, vmi_op_write_cr4),
+	ADAPTED(cpu.load_tr_desc, SET_TR, vmi_op_load_tr_desc),
+	DIRECT(cpu.load_gdt, SET_GDT),
+	DIRECT(cpu.load_idt, SET_IDT),
+	ADAPTED(cpu.set_ldt, SET_LDT, vmi_op_set_ldt),
+	ADAPTED(cpu.store_tr, GET_TR, vmi_op_store_tr),
+	ADAPTED(cpu.load_tls, LOAD_TLS, vmi_op_load_tls),
+	ADAPTED(cpu.load_gs_index, LOAD_GS_INDEX, vmi_op_load_gs_index),
+	DIRECT(cpu.write_ldt_entry, WRITE_LDT_ENTRY),
+	ADAPTED(cpu.write_gdt_entry, WRITE_GDT_ENTRY, vmi_op_write_gdt_entry),
+	DIRECT(cpu.write_idt_entry, WRITE_IDT_ENTRY),
+	DIRECT(cpu.alloc_ldt, ALLOCATE_LDT),
+	DIRECT(cpu.free_ldt, RELEASE_LDT),
+	ADAPTED(cpu.load_sp0, SET_KERNEL_STACK, vmi_op_load_sp0),
+#ifdef CONFIG_X86_IOPL_IOPERM
+	ADAPTED(cpu.invalidate_io_bitmap, UPDATE_IO_BITMAP,
+		vmi_op_invalidate_io_bitmap),
+	ADAPTED(cpu.update_io_bitmap, UPDATE_IO_BITMAP, vmi_op_update_io_bitmap),
+#endif
+	DIRECT(cpu.wbinvd, WBINVD),
+	ADAPTED(cpu.cpuid, CPUID, vmi_op_cpuid),
+	ADAPTED(cpu.read_msr, RDMSR, vmi_op_read_msr),
+	ADAPTED(cpu.write_msr, WRMSR, vmi_op_write_msr),
+	ADAPTED(cpu.read_msr_safe, RDMSR, vmi_op_read_msr_safe),
+	ADAPTED(cpu.write_msr_safe, WRMSR, vmi_op_write_msr_safe),
+	DIRECT(cpu.read_pmc, RDPMC),
+	ADAPTED(cpu.start_context_switch, SET_LAZY_MODE,
+		vmi_op_start_context_switch),
+	ADAPTED(cpu.end_context_switch, SET_LAZY_MODE, vmi_op_end_context_switch),
+
+	DIRECT(irq.save_fl, GET_INTERRUPT_MASK),
+	DIRECT(irq.irq_disable, DISABLE_INTERRUPTS),
+	DIRECT(irq.irq_enable, ENABLE_INTERRUPTS),
+	DIRECT(irq.safe_halt, HALT),
+	DIRECT(irq.halt, HALT_MASKED),
+
+	ADAPTED(mmu.flush_tlb_user, FLUSH_TLB, vmi_op_flush_tlb_user),
+	ADAPTED(mmu.flush_tlb_kernel, FLUSH_TLB, vmi_op_flush_tlb_kernel),
+	ADAPTED(mmu.flush_tlb_one_user, INVAL_PAGE, vmi_op_flush_tlb_one_user),
+	ADAPTED(mmu.flush_tlb_multi, FLUSH_REMOTE, vmi_op_flush_tlb_multi),
+	/* A CPU that is not interrupted may be walking what is to be freed. */
+	ADAPTED(mmu.tlb_remove_table, FLUSH_REMOTE, tlb_remove_table),
+	ADAPTED(mmu.exit_mmap, EXIT_AS, vmi_op_exit_mmap),
+	DIRECT(mmu.read_cr2, GET_CR2),
+	DIRECT(mmu.write_cr2, SET_CR2),
+	DIRECT(mmu.read_cr3, GET_CR3),
+	DIRECT(mmu.write_cr3, SET_CR3),
+	ADAPTED(mmu.enter_mmap, ENTER_AS, vmi_op_enter_mmap),
+	ADAPTED(mmu.pgd_alloc, ALLOCATE_PAGE, vmi_op_pgd_alloc),
+	ADAPTED(mmu.pgd_free, RELEASE_PAGE, vmi_op_pgd_free),
+	ADAPTED(mmu.alloc_pte, ALLOCATE_PAGE, vmi_op_alloc_pte),
+	ADAPTED(mmu.alloc_pmd, ALLOCATE_PAGE, vmi_op_alloc_pmd),
+	ADAPTED(mmu.alloc_pud, ALLOCATE_PAGE, vmi_op_alloc_pud),
+	ADAPTED(mmu.alloc_p4d, ALLOCATE_PAGE, vmi_op_alloc_p4d),
+	ADAPTED(mmu.release_pte, RELEASE_PAGE, vmi_op_release_pte),
+	ADAPTED(mmu.release_pmd, RELEASE_PAGE, vmi_op_release_pmd),
+	ADAPTED(mmu.release_pud, RELEASE_PAGE, vmi_op_release_pud),
+	ADAPTED(mmu.release_p4d, RELEASE_PAGE, vmi_op_release_p4d),
+	DIRECT(mmu.set_pte, SET_PTE),
+	DIRECT(mmu.set_pmd, SET_PMD),
+	DIRECT(mmu.ptep_modify_prot_start, MODIFY_PROT_START),
+	DIRECT(mmu.ptep_modify_prot_commit, MODIFY_PROT_COMMIT),
+	DIRECT(mmu.pte_val, PTE_DECODE),
+	DIRECT(mmu.make_pte, PTE_ENCODE),
+	DIRECT(mmu.pgd_val, PTE_DECODE),
+	DIRECT(mmu.make_pgd, PTE_ENCODE),
+	DIRECT(mmu.set_pud, SET_PUD),
+	DIRECT(mmu.pmd_val, PTE_DECODE),
+	DIRECT(mmu.make_pmd, PTE_ENCODE),
+	DIRECT(mmu.pud_val, PTE_DECODE),
+	DIRECT(mmu.make_pud, PTE_ENCODE),
+	ADAPTED(mmu.set_p4d, SET_P4D, vmi_op_set_p4d),
+#if CONFIG_PGTABLE_LEVELS >= 5
+	DIRECT(mmu.p4d_val, PTE_DECODE),
+	DIRECT(mmu.make_p4d, PTE_ENCODE),
+	ADAPTED(mmu.set_pgd, SET_PGD, vmi_op_set_pgd),
+#endif
+	ADAPTED(mmu.lazy_mode.enter, SET_LAZY_MODE, vmi_op_lazy_enter),
+	ADAPTED(mmu.lazy_mode.leave, SET_LAZY_MODE, vmi_op_lazy_leave),
+	ADAPTED(mmu.lazy_mode.flush, SET_LAZY_MODE, vmi_op_lazy_flush),
+
+#ifdef CONFIG_PVOPS_RMW
+	DIRECT(rmw.ptep_get_and_clear, PTE_GET_AND_CLEAR),
+	DIRECT(rmw.ptep_set_wrprotect, PTE_SET_WRPROTECT),
+	DIRECT(rmw.ptep_test_and_clear_young, PTE_TEST_AND_CLEAR_YOUNG),
+	ADAPTED(rmw.ptep_clear_flush, PTE_GET_AND_CLEAR,
+		__raw_callee_save_vmi_op_ptep_clear_flush),
+	DIRECT(rmw.pmdp_get_and_clear, PMD_GET_AND_CLEAR),
+	DIRECT(rmw.pmdp_set_wrprotect, PMD_SET_WRPROTECT),
+	DIRECT(rmw.pmdp_test_and_clear_young, PMD_TEST_AND_CLEAR_YOUNG),
+	DIRECT(rmw.pmdp_establish, PMD_ESTABLISH),
+	DIRECT(rmw.pudp_get_and_clear, PUD_GET_AND_CLEAR),
+	DIRECT(rmw.pudp_test_and_clear_young, PUD_TEST_AND_CLEAR_YOUNG),
+#endif
+};
+
+/* pv_ops.lock is wired when it is known how many CPUs there are, see lock.c. */
+
+/**
+ * vmi_wire() - put the ROM's code into a table
+ * @rom: a ROM that was asked for all its answers
+ * @ops: (in/out) the table; native where the ROM has nothing to offer
+ *
+ * Context: boot CPU, or a KUnit case with its own table.
+ */
+void __init vmi_wire(const struct vmi_rom *rom,
+		     struct paravirt_patch_template *ops)
+{
+	union pvops_table *table = (union pvops_table *)ops;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(wires); i++) {
+		const struct vmi_wire *wire = &wires[i];
+		void **slot = &table->slot[wire->slot];
+
+		switch (VMI64_RELOC_TYPE(rom->answers[wire->call])) {
+		case VMI64_RELOC_NOP:
+			/* The one op with a result, which has to be 0: native. */
+			if (wire->slot != PVOPS_SLOT(mmu.pgd_alloc))
+				*slot = paravirt_nop;
+			break;
+		case VMI64_RELOC_CALL:
+		case VMI64_RELOC_INLINE:
+			*slot = wire->adapter ?: vmi_entry(rom, wire->call);
+			break;
+		}
+	}
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * VMI_Init, VMI_GetRelocationInfo, INIT_CPU and EXIT_CPU: what every ROM has.
+ */
+#include "rom.h"
+
+struct rom rom;
+struct rom_cpu vmi_cpu __section(".percpu");
+
+const char vmi_licence[] __used = "GPL";
+const char vmi_vendor[] __used = "pvops";
+#if VMI_ROM_ALLCALL
+const char vmi_product[] __used = "VMI-64 ROM (all-call)";
+#else
+const char vmi_product[] __used = "VMI-64 ROM (hw)";
+#endif
+
+/* So that a test can make the ROM that a rule about running code refuses. */
+#ifndef VMI_ROM_BREAKS_RULE
+#define VMI_ROM_BREAKS_RULE	0
+#endif
+
+/* gcc makes calls to it of assignments. */
+__used void *memcpy(void *to, const void *from, size_t size)
+{
+	void *start = to;
+
+	asm volatile("rep movsb"
+		     : "+D" (to), "+S" (from), "+c" (size) : : "memory");
+	return start;
+}
+
+__used void *memset(void *to, int c, size_t size)
+{
+	void *start = to;
+
+	asm volatile("rep stosb"
+		     : "+D" (to), "+c" (size) : "a" (c) : "memory");
+	return start;
+}
+
+void cpuid(u32 leaf, u32 subleaf, u32 regs[4])
+{
+	asm volatile("cpuid"
+		     : "=a" (regs[0]), "=b" (regs[1]), "=c" (regs[2]), "=d" (regs[3])
+		     : "a" (leaf), "c" (subleaf));
+}
+
+static void set_string(char *to, u32 room, const char *from)
+{
+	while (--room && *from)
+		*to++ = *from++;
+	*to = '\0';
+}
+
+static const u32 leaf_features = 7, features_invpcid = 1 << 10;
+
+/* The user may ask for a mode by its name, alone in the option string. */
+static bool is_option(const char *option, const char *name)
+{
+	while (*option && *option == *name) {
+		option++;
+		name++;
+	}
+	return *option == *name;
+}
+
+__used s32 vmi_init(struct vmi64_init *init)
+{
+	const char *options = (const char *)init->options;
+	u32 regs[4];
+
+	rom.load_virt = init->load_virt;
+	rom.load_phys = init->load_phys;
+	rom.percpu = init->percpu;
+	rom.percpu_offset = (const u64 *)init->percpu_offset;
+	rom.apic_virt = init->apic_virt;
+	rom.nr_cpus = init->nr_cpus;
+	rom.saved_dirty_bit = init->saved_dirty_bit;
+
+	if (VMI_ROM_BREAKS_RULE == VMI64_V_INIT_FAILED) {
+		set_string(init->why, sizeof(init->why), "made to fail, for a test");
+		return -VMI64_ENODEV;
+	}
+	cpuid(0, 0, regs);
+	if (regs[0] >= leaf_features) {
+		cpuid(leaf_features, 0, regs);
+		rom.invpcid = regs[1] & features_invpcid;
+	}
+
+#if VMI_ROM_ALLCALL
+	if (options && is_option(options, "inline")) {
+		rom.mode = MODE_INLINE;
+		set_string(init->variant, sizeof(init->variant), "inline");
+	} else {
+		rom.mode = MODE_CALL;
+		set_string(init->variant, sizeof(init->variant), "all calls");
+	}
+#else
+	if (options && is_option(options, "native")) {
+		rom.mode = MODE_NATIVE;
+		set_string(init->variant, sizeof(init->variant), "native");
+	} else if (kvm_detect()) {
+		rom.mode = MODE_KVM;
+		set_string(init->variant, sizeof(init->variant), "KVM");
+	} else {
+		rom.mode = MODE_NATIVE;
+		set_string(init->variant, sizeof(init->variant), "bare metal");
+	}
+#endif
+	return 0;
+}
+
+/* The answer that names an implementation, or NONE if there is none. */
+static u32 find(u32 call, u8 variant)
+{
+	const struct vmi64_call *entry;
+
+	for (entry = vmi_calls; entry < vmi_calls_end; entry++)
+		if (entry->call == call && entry->variant == variant)
+			return VMI64_RELOC((u32)entry->type,
+					   (u32)(entry - vmi_calls));
+	return VMI64_RELOC(VMI64_RELOC_NONE, 0);
+}
+
+static u32 answer(u32 call)
+{
+	u32 found = VMI64_RELOC(VMI64_RELOC_NONE, 0);
+
+	if (call == VMI64_CALL_INIT_CPU || call == VMI64_CALL_EXIT_CPU)
+		return find(call, VARIANT_NATIVE);
+	if (rom.mode == MODE_KVM) {
+		found = kvm_answer(call);
+		return found == VMI64_RELOC(VMI64_RELOC_CALL, 0) ?
+		       find(call, VARIANT_KVM) : found;
+	}
+	if (rom.mode == MODE_INLINE)
+		found = find(call, VARIANT_INLINE);
+	if (rom.mode != MODE_NATIVE && found == VMI64_RELOC(VMI64_RELOC_NONE, 0))
+		found = find(call, VARIANT_NATIVE);
+	return found;
+}
+
+__used u32 vmi_get_relocation_info(u32 call)
+{
+	if (VMI_ROM_BREAKS_RULE == VMI64_V_ANSWER && call == VMI64_CALL_RDMSR)
+		return VMI64_RELOC(7u, 0);
+	if (VMI_ROM_BREAKS_RULE == VMI64_V_ANSWER_ENTRY && call == VMI64_CALL_RDMSR)
+		return VMI64_RELOC(VMI64_RELOC_CALL, 0xffff);
+	if (VMI_ROM_BREAKS_RULE == VMI64_V_ANSWER_TYPE && call == VMI64_CALL_RDMSR)
+		return VMI64_RELOC(VMI64_RELOC_NOP, 0);
+	if (VMI_ROM_BREAKS_RULE == VMI64_V_ANSWER_PAIR && call == VMI64_CALL_APIC_READ)
+		return VMI64_RELOC(VMI64_RELOC_NONE, 0);
+	return answer(call);
+}
+
+static s32 init_cpu(const struct vmi64_cpu *cpu)
+{
+	COUNT(INIT_CPU);
+	/* Frequencies must not change any more once one was given away. */
+	if (!rom.tsc_khz)
+		rom.tsc_khz = cpu->tsc_khz;
+	if (rom.mode == MODE_KVM)
+		return kvm_init_cpu(cpu);
+	if (!(cpu->flags & VMI64_CPU_EARLY)) {
+		SET_MINE(cpu, cpu->cpu);
+		SET_MINE(alarm, 0);
+		SET_MINE(ready, 1);
+	}
+	return 0;
+}
+
+static void exit_cpu(u32 flags)
+{
+	COUNT(EXIT_CPU);
+	if (rom.mode == MODE_KVM) {
+		kvm_exit_cpu(flags);
+		return;
+	}
+#if VMI_ROM_ALLCALL
+	native_exit_cpu();
+#endif
+	SET_MINE(ready, 0);
+}
+
+IMPLEMENTS(INIT_CPU, NATIVE, init_cpu);
+IMPLEMENTS(EXIT_CPU, NATIVE, exit_cpu);
