@@ -11,7 +11,7 @@ import sys
 import tempfile
 from typing import Callable
 
-from . import common, packages
+from . import common, jobs, packages
 from .common import Failure
 from .cpio import Archive
 
@@ -118,10 +118,27 @@ def _host_xen(archive: Archive) -> None:
     _libraries(archive, programs, ("libgcc_s.so.1",))
 
 
+def _bench(archive: Archive) -> None:
+    """The benchmark program, what it executes, and the job that runs it."""
+    with tempfile.TemporaryDirectory() as directory:
+        jobs.fill_bench(pathlib.Path(directory))
+        archive.tree(pathlib.Path(directory))
+
+
+def _bench_xen(archive: Archive) -> None:
+    """What a dom0 needs to have its crossings recorded."""
+    tracer = packages.DEB_ROOT / "usr/lib/xen-4.17/bin/xentrace"
+    archive.copy("bin/xentrace", tracer, 0o755)
+    _libraries(archive, [tracer], ("libgcc_s.so.1",))
+
+
 IMAGES: dict[str, tuple[Callable[[Archive], None], tuple[str, ...]]] = {
     "guest": (_guest, ("worlds/guest",)),
     "host-kvm": (_host_kvm, ("worlds/host/kvm-init",)),
     "host-xen": (_host_xen, ("worlds/host/xen-init",)),
+    "bench": (_bench, ("bench/guest", "bench/jobs", "tests/guest/src/check.h",
+                       "tests/guest/src/tiny.c", "tools/pvops/jobs.py")),
+    "bench-xen": (_bench_xen, ()),
 }
 
 
@@ -155,6 +172,14 @@ def image(name: str) -> pathlib.Path:
         archive.write(path)
         stamp.write_text(want)
     return path
+
+
+def job_images(names: list[str]) -> list[pathlib.Path]:
+    """The images that hold these jobs; a shell is in the guest already."""
+    wanted = [name for name in names if name != "shell"]
+    bench = [name for name in wanted if (common.ROOT / "bench/jobs" / name).exists()]
+    return ([jobs_image()] if len(bench) < len(wanted) else []) \
+        + ([image("bench")] if bench else [])
 
 
 def jobs_image() -> pathlib.Path:

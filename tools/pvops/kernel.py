@@ -2,7 +2,8 @@
 """Unpack, integrate, configure and build the kernels.
 
     build/linux           Debian's 6.12 with us in it      main, debug
-    build/linux-vanilla   the same without, to compare     vanilla, vanilla-debug
+    build/linux-vanilla   the same without, to compare     vanilla, vanilla-debug,
+                                                           noparavirt
     build/out/NAME        what is built (O=)
 
 Nothing is done when nothing changed: a hash over everything that goes into a
@@ -37,6 +38,7 @@ FLAVOURS = {
     "main": Flavour("linux", ("main", "pvops"), True),
     "debug": Flavour("linux", ("main", "pvops", "debug"), True),
     "vanilla": Flavour("linux-vanilla", ("main",), False),
+    "noparavirt": Flavour("linux-vanilla", ("main", "noparavirt"), False),
     "vanilla-debug": Flavour("linux-vanilla", ("main", "debug"), False),
 }
 
