@@ -18,6 +18,8 @@ from .cpio import Archive
 OUT = common.BUILD / "initramfs"
 WORLDS = common.ROOT / "worlds"
 HOST_LIBRARIES = "lib/host"
+# What the load `tar` packs: text that does not change often.
+LOAD_SOURCE = ("patches", "kunit", "arch-x86-paravirt", "include")
 XEN_TOOLS = ("xl", "xenstored", "xen-init-dom0", "xenconsoled", "xenconsole",
              "libxl-save-helper", "xentrace")
 # What QEMU opens for a PC with a serial port and no display.
@@ -132,6 +134,17 @@ def _bench_xen(archive: Archive) -> None:
     _libraries(archive, [tracer], ("libgcc_s.so.1",))
 
 
+def _bench_loads(archive: Archive) -> None:
+    """Programs for real loads, and a source tree to pack: ours."""
+    programs = {"hackbench": packages.DEB_ROOT / "usr/bin/hackbench",
+                "stress-ng": _tool("stress-ng")}
+    for name, program in programs.items():
+        archive.copy(f"bin/{name}", program, 0o755)
+    _libraries(archive, list(programs.values()), ("libgcc_s.so.1",))
+    for name in LOAD_SOURCE:
+        archive.tree(common.ROOT / name, f"src/{name}")
+
+
 IMAGES: dict[str, tuple[Callable[[Archive], None], tuple[str, ...]]] = {
     "guest": (_guest, ("worlds/guest",)),
     "host-kvm": (_host_kvm, ("worlds/host/kvm-init",)),
@@ -139,6 +152,7 @@ IMAGES: dict[str, tuple[Callable[[Archive], None], tuple[str, ...]]] = {
     "bench": (_bench, ("bench/guest", "bench/jobs", "tests/guest/src/check.h",
                        "tests/guest/src/tiny.c", "tools/pvops/jobs.py")),
     "bench-xen": (_bench_xen, ()),
+    "bench-loads": (_bench_loads, LOAD_SOURCE),
 }
 
 

@@ -202,7 +202,8 @@ class _Machine:
     scratch: pathlib.Path
     icount: bool
     qemu_args: list[str]
-    host_count: pathlib.Path | None     # counts exits, in a KVM host
+    # For a KVM host, by their names there: see worlds/host/kvm-init.
+    host_files: dict[str, pathlib.Path]
 
     def qemu(self, *argv: object) -> list[str]:
         """The outermost QEMU, always emulation."""
@@ -239,7 +240,7 @@ class _Machine:
                  "-nographic", "-no-reboot", "-nodefaults", "-serial", "stdio",
                  "-kernel", "/guest/kernel", "-initrd", "/guest/initrd",
                  "-append", self.cmdline, *self.world.guest_qemu_args]
-        if self.host_count:
+        if "count" in self.host_files:
             inner += ["-chardev", "pipe,id=count,path=/tmp/count",
                       "-device", "isa-serial,chardev=count"]
         load_modules = "\n".join([
@@ -250,8 +251,8 @@ class _Machine:
         guest.copy("guest/initrd", self.initrd)
         guest.file("guest/load", load_modules.encode())
         guest.file("guest/run", f"exec {shlex.join(map(str, inner))}\n".encode())
-        if self.host_count:
-            guest.copy("guest/count", self.host_count)
+        for name, source in self.host_files.items():
+            guest.copy(f"guest/{name}", source)
         return self.qemu("-smp", self._host_cpus(), "-m", host.memory,
                          "-kernel", packages.unpacked("boot/vmlinuz-*-cloud-amd64"),
                          "-initrd", self._joined(initramfs.image("host-kvm"), guest),
@@ -320,7 +321,7 @@ def _cmdline(world: World, jobs: list[str], extra: str) -> str:
 @contextlib.contextmanager
 def _machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
              cpios: Iterable[pathlib.Path], icount: bool, qemu_args: list[str],
-             host_count: pathlib.Path | None = None):
+             host_files: dict[str, pathlib.Path] | None = None):
     """A machine ready to start, its scratch directory gone afterwards."""
     if not kernel.is_file():
         raise Failure(f"{common.shown(kernel)}: no such kernel image")
@@ -339,7 +340,7 @@ def _machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
             content = [_unzipped(part) for part in content]
         initrd.write_bytes(b"".join(content))
         yield _Machine(world, kernel.resolve(), initrd, _cmdline(world, jobs, extra),
-                       scratch, icount, qemu_args, host_count)
+                       scratch, icount, qemu_args, host_files or {})
 
 
 def _remove_stale(scratch_root: pathlib.Path) -> None:
@@ -411,7 +412,7 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
         cpios: Iterable[pathlib.Path] = (), timeout: float | None = None,
         cpus: int | None = None, memory: int | None = None,
         icount: bool = False, qemu_args: Iterable[str] = (),
-        host_count: pathlib.Path | None = None,
+        host_files: dict[str, pathlib.Path] | None = None,
         log: pathlib.Path | None = None, check_kunit: bool | None = None,
         need_pvops: bool | None = None, scale: int = 1) -> Result:
     """Boot a world and say what came of it.
@@ -429,7 +430,7 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     icount         one TSC tick per instruction, for exact costs; one CPU unless
                    `cpus` says how many
     qemu_args      added to the outermost QEMU
-    host_count     a script that counts the guest's exits, in a KVM host
+    host_files     more files for a KVM host's /guest, see worlds/host/kvm-init
     log            default: build/log/NAME.log
     check_kunit    the suites of kunit/suites.txt must have run; default: the world's
     scale          so many times the time limit and the memory, for slow kernels
@@ -450,7 +451,7 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
 
     began = time.monotonic()
     with _machine(world, jobs, image, extra_cmdline, cpios, icount,
-                  list(qemu_args), host_count) as machine, \
+                  list(qemu_args), host_files) as machine, \
             _own_log(log or common.LOG / f"{world.name}.log") as output:
         log = pathlib.Path(output.name)
         argv = machine.argv()
