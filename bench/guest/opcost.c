@@ -161,6 +161,8 @@ static void each(const struct op *ops, int *index)
 	bool smp = cpus > 1;
 
 	for (const struct op *op = ops; op->name; op++, ++*index) {
+		bool alone = op->cpus < 2;
+
 		/* With CPUs to spare the operations on one are not asked for. */
 		if (loop_op) {
 			if (!strcmp(loop_op, op->name))
@@ -168,7 +170,7 @@ static void each(const struct op *ops, int *index)
 			continue;
 		}
 		if (wanted_ops ? !listed(wanted_ops, op->name) :
-		    op->cpus > cpus || smp != (op->cpus > 1))
+		    op->cpus > cpus || smp == alone)
 			continue;
 		if (op->cpus > cpus) {
 			not_ok(op->name, "needs %d CPUs, there are %d", op->cpus, cpus);
@@ -202,15 +204,18 @@ static int run_load(char **argv)
 {
 	const char *name = argv[0];
 	int times = atoi(argv[1]);
+	uint64_t *took;
 
-	printf("load %s ticks=", name);
+	if (times < 1)
+		bail("%s: how many times?", name);
+	took = calloc(times, sizeof(*took));
+	if (!took)
+		bail("no memory");
 	for (int i = 0; i < times; i++) {
 		uint64_t start = ticks();
-		pid_t pid;
+		pid_t pid = fork();
 		int status;
 
-		fflush(stdout);
-		pid = fork();
 		if (!pid) {
 			int null = open("/dev/null", O_RDWR);
 
@@ -219,15 +224,16 @@ static int run_load(char **argv)
 			execvp(argv[2], argv + 2);
 			_exit(127);
 		}
-		if (pid < 0 || waitpid(pid, &status, 0) != pid || status) {
-			printf("\n");
-			fflush(stdout);
+		if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
 			bail("%s: %s ended with %#x", name, argv[2], status);
-		}
-		printf("%s%llu", i ? "," : "", (unsigned long long)(ticks() - start));
+		took[i] = ticks() - start;
 	}
+	printf("load %s ticks=", name);
+	for (int i = 0; i < times; i++)
+		printf("%s%llu", i ? "," : "", (unsigned long long)took[i]);
 	printf("\n");
 	fflush(stdout);
+	free(took);
 	return 0;
 }
 

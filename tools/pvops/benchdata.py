@@ -60,6 +60,8 @@ ABOUT = {
 # many kinds at most.
 CROSSINGS_MIN = 0.05
 KINDS_SHOWN = 12
+# They take something off that is known in instructions, not in time.
+UNTIMED = ("nothing", "timer-fire", "idle-wake")
 # What a report from elsewhere must have to be one.
 ROW_KEYS = {"world", "variant", "op", "instructions", "spread", "crossings"}
 
@@ -127,7 +129,7 @@ def parse_times(lines: Iterable[str]) -> dict[str, tuple[float, float]]:
         for name, one in parse_costs([line]).items():
             if name == "reference":
                 reference = one
-            elif reference and reference.median:
+            elif reference and reference.median and name not in UNTIMED:
                 spread = percent(one.q3 - one.q1, one.median) \
                     + percent(reference.q3 - reference.q1, reference.median)
                 found[name] = (one.median / reference.median, spread)
