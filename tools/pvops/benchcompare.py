@@ -90,7 +90,7 @@ def judge(rows: list[Row], path: pathlib.Path) -> list[str]:
         got = None if row is None else row.instructions if measure == "instructions" else row.total
         limit = figure * (1 + margins[measure] / 100)
         if measure == "crossings":
-            limit = max(limit, figure + 0.5)
+            limit = max(limit, figure + benchdata.grain(figure))
         name = f"{variant} {op} {measure}"
         if got is None:
             lines.append(f"not ok {name} - was not measured")

@@ -351,6 +351,15 @@ class Change:
         return "better" if self.difference.percent < -margin else "same"
 
 
+def grain(total: float) -> float:
+    """By how much two counts of crossings may differ by chance, per operation.
+
+    A timer's interrupt more or less brings some ten crossings. It falls on the
+    more rounds the cheaper an operation is: 50, or 5 at least.
+    """
+    return min(0.5 + 0.1 * total, 2.5)
+
+
 def compare(a: list[Row], b: list[Row], bound: float) -> tuple[list[Change], list[str]]:
     """Each figure that both have; and what only one of them has."""
     first = {(row.variant, row.op): row for row in a}
@@ -363,10 +372,8 @@ def compare(a: list[Row], b: list[Row], bound: float) -> tuple[list[Change], lis
         if old.instructions is not None and new.instructions is not None:
             changes.append(Change(*key, "instructions", instructions(old, new), bound))
         if old.total is not None and new.total is not None:
-            # Counts have a grain: an interrupt more or less among many rounds.
-            grain = percent(0.5, old.total) if old.total else 0.0
-            changes.append(Change(*key, "crossings",
-                                  Difference(old.total, new.total, grain), bound))
+            changes.append(Change(*key, "crossings", Difference(
+                old.total, new.total, percent(grain(old.total), old.total)), bound))
     alone = [f"only in {name}: {', '.join(f'{v} {op}' for v, op in sorted(keys)[:8])}"
              + (f" and {len(keys) - 8} more" if len(keys) > 8 else "")
              for name, keys in (("A", first.keys() - second.keys()),
