@@ -28,6 +28,15 @@ help:
 	@echo '  make kernel [FLAVOUR=debug]  only build: main, debug, debug-pv, nokvm, vanilla, ...'
 	@echo '  make rom                     the VMI-64 ROMs and vmi-romtool, which checks one'
 	@echo
+	@echo 'Benchmarks (Documentation/benchmarks.rst):'
+	@echo '  make bench                   what operations cost, in every world, against bare metal'
+	@echo '       VARIANTS="native xen"   some of them (make bench-list); LABEL=WORLD,BZIMAGE for others'
+	@echo '       OPS=a,b STEPS=count     some operations; measure, smp, count, loads, time'
+	@echo '       SHORT=1 BOOTS=1         less of everything; boots of each'
+	@echo '  make bench-compare A=F B=F   what changed between two reports'
+	@echo '  make bench-plot              pictures and a page of the last report'
+	@echo '  make bench-profile VARIANT=xen OP=fork-exit   which functions the instructions are in'
+	@echo
 	@echo 'Other trees:'
 	@echo '  make integrate KDIR=...      put pvops into a Linux 6.12 tree (LINK=1: by links)'
 	@echo '  make deintegrate KDIR=...    take it out again'

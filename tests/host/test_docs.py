@@ -9,7 +9,7 @@ import sys
 import tomllib
 import unittest
 
-from tools.pvops import boot, common, hooks, kernel, lint, suite, world
+from tools.pvops import bench, benchdata, boot, common, hooks, kernel, lint, suite, world
 
 DOCS = common.ROOT / "Documentation"
 PAGES = [common.ROOT / "README.rst", *sorted(DOCS.glob("*.rst"))]
@@ -122,9 +122,17 @@ class Docs(unittest.TestCase):
         for job in (common.ROOT / "tests/guest/jobs").iterdir():
             self.assertIn(f"``{job.name}``", text)
 
+    def test_every_benchmark_is_described(self):
+        text = page("benchmarks.rst")
+        variants = tomllib.loads(bench.VARIANTS.read_text(encoding="utf-8"))["variant"]
+        for name in (*benchdata.ABOUT, *bench.STEPS, *(one["label"] for one in variants),
+                     *(field.name for field in dataclasses.fields(benchdata.Row))):
+            with self.subTest(name=name):
+                self.assertIn(f"``{name}``", text)
+
     def test_every_file_named_exists(self):
         for path in PAGES:
-            for name in re.findall(r"``((?:arch-x86-paravirt|native-backend|kunit|include|worlds|tools/pvops|tests|patches/6.12)"
+            for name in re.findall(r"``((?:arch-x86-paravirt|native-backend|kunit|include|worlds|bench|tools/pvops|tests|patches/6.12)"
                                    r"/[\w./-]+\.\w+)``", path.read_text(encoding="utf-8")):
                 if name in ("kunit/example_test.c", "worlds/example.toml", "tests/textcompare.toml") or "NAME" in name:
                     continue

@@ -3,11 +3,11 @@
 
 A is a kernel without our patches, B one with them, from the same config but
 for our options. Both are booted on one emulated CPU under -icount, where a TSC
-tick is one instruction, with tests/guest/src/opcost.c as init: nothing else
+tick is one instruction, with bench/guest/opcost.c as init: nothing else
 runs.
 
 Per boot an operation's figure is the median of its batches' smallest samples
-(see opcost.c); over the boots it is the median again. The boots come in two
+(see bench/guest/sample.c); over the boots it is the median again. The boots come in two
 sets, each with the emulator's random seed as 1, 2, 3, ... for both kernels:
 
     fixed    nothing is randomized: the figures that are judged
@@ -47,7 +47,6 @@ PROGRAM = "/usr/lib/pvops/opcost"
 # ones. The early console cannot be kept quiet; both pay for it.
 CMDLINE = ("random.trust_cpu=on kunit.enable=0 quiet printk.ignore_loglevel=0 "
            f"rdinit={PROGRAM}")
-ARGUMENTS = "-- /usr/lib/pvops/tiny"
 FIXED, RANDOM, STAGGERED = "fixed", "random", "staggered"
 LAYOUTS = {FIXED: "nokaslr norandmaps randomize_kstack_offset=off", RANDOM: ""}
 STAGGER_WORDS = 10
@@ -65,6 +64,7 @@ ABOUT = {
     "fork-exec": "fork, exec, exit, wait; 300 pages populated",
     "fork-many": "fork, exit, wait; 3300 pages populated",
 }
+ARGUMENTS = f"-- ops=nothing,{','.join(ABOUT)} /usr/lib/pvops/tiny"
 BOOT = "boot"
 BEFORE = "before"       # what was before the kernel's clock started
 ABOUT_BOOT = {BOOT: "boot, kernel to user space"}
@@ -127,7 +127,7 @@ def _boot(image: pathlib.Path, label: str, layout: str,
         cmdline = f"{CMDLINE} {LAYOUTS[layout]} {ARGUMENTS}"
         wanted = ["nothing", *ABOUT]
     result = world.run(WORLD, kernel=image, extra_cmdline=cmdline, icount=True,
-                       cpios=[initramfs.jobs_image()], timeout=TIMEOUT, log=log,
+                       cpios=[initramfs.image("bench")], timeout=TIMEOUT, log=log,
                        check_kunit=False,
                        qemu_args=["-seed", str(seed),
                                   "-rtc", "base=2026-01-01T00:00:00,clock=vm"])

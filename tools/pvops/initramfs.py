@@ -11,13 +11,15 @@ import sys
 import tempfile
 from typing import Callable
 
-from . import common, packages
+from . import common, jobs, packages
 from .common import Failure
 from .cpio import Archive
 
 OUT = common.BUILD / "initramfs"
 WORLDS = common.ROOT / "worlds"
 HOST_LIBRARIES = "lib/host"
+# What the load `tar` packs: text that does not change often.
+LOAD_SOURCE = ("patches", "kunit", "arch-x86-paravirt", "include")
 XEN_TOOLS = ("xl", "xenstored", "xen-init-dom0", "xenconsoled", "xenconsole",
              "libxl-save-helper", "xentrace")
 # What QEMU opens for a PC with a serial port and no display.
@@ -118,10 +120,39 @@ def _host_xen(archive: Archive) -> None:
     _libraries(archive, programs, ("libgcc_s.so.1",))
 
 
+def _bench(archive: Archive) -> None:
+    """The benchmark program, what it executes, and the job that runs it."""
+    with tempfile.TemporaryDirectory() as directory:
+        jobs.fill_bench(pathlib.Path(directory))
+        archive.tree(pathlib.Path(directory))
+
+
+def _bench_xen(archive: Archive) -> None:
+    """What a dom0 needs to have its crossings recorded."""
+    tracer = packages.DEB_ROOT / "usr/lib/xen-4.17/bin/xentrace"
+    archive.copy("bin/xentrace", tracer, 0o755)
+    _libraries(archive, [tracer], ("libgcc_s.so.1",))
+
+
+def _bench_loads(archive: Archive) -> None:
+    """Programs for real loads, and a source tree to pack: ours."""
+    programs = {"hackbench": packages.DEB_ROOT / "usr/bin/hackbench",
+                "stress-ng": _tool("stress-ng")}
+    for name, program in programs.items():
+        archive.copy(f"bin/{name}", program, 0o755)
+    _libraries(archive, list(programs.values()), ("libgcc_s.so.1",))
+    for name in LOAD_SOURCE:
+        archive.tree(common.ROOT / name, f"src/{name}")
+
+
 IMAGES: dict[str, tuple[Callable[[Archive], None], tuple[str, ...]]] = {
     "guest": (_guest, ("worlds/guest",)),
     "host-kvm": (_host_kvm, ("worlds/host/kvm-init",)),
     "host-xen": (_host_xen, ("worlds/host/xen-init",)),
+    "bench": (_bench, ("bench/guest", "bench/jobs", "tests/guest/src/check.h",
+                       "tests/guest/src/tiny.c", "tools/pvops/jobs.py")),
+    "bench-xen": (_bench_xen, ()),
+    "bench-loads": (_bench_loads, LOAD_SOURCE),
 }
 
 
@@ -155,6 +186,14 @@ def image(name: str) -> pathlib.Path:
         archive.write(path)
         stamp.write_text(want)
     return path
+
+
+def job_images(names: list[str]) -> list[pathlib.Path]:
+    """The images that hold these jobs; a shell is in the guest already."""
+    wanted = [name for name in names if name != "shell"]
+    bench = [name for name in wanted if (common.ROOT / "bench/jobs" / name).exists()]
+    return ([jobs_image()] if len(bench) < len(wanted) else []) \
+        + ([image("bench")] if bench else [])
 
 
 def jobs_image() -> pathlib.Path:

@@ -25,8 +25,8 @@ from .common import Failure, say
 GUEST = common.ROOT / "tests" / "guest"
 EXPECTED = GUEST / "expected.toml"
 LIB = "usr/lib/pvops"
-# What a world is put through when nobody says otherwise. opcost only means
-# something under -icount, see tools/pvops/cost.py.
+BENCH = common.ROOT / "bench"
+# What a world is put through when nobody says otherwise.
 JOBS = ("clock", "timer", "hotplug", "container", "mmstress", "selftests")
 # How long they may take on the emulated machine itself; nested ones have twice
 # that. For when something hangs: nothing is as slow as this.
@@ -44,12 +44,21 @@ STATES = {"fail": "not ok", "skip": "skip", "crash": "skip"}
 # ---- building
 
 
-def _compile(source: pathlib.Path, target: pathlib.Path) -> None:
-    flags = BARE.get(source.stem, CFLAGS)
-    done = subprocess.run(["gcc", *flags, "-o", target, source],
+def _compile(target: pathlib.Path, *sources: pathlib.Path) -> None:
+    flags = BARE.get(target.name, CFLAGS)
+    done = subprocess.run(["gcc", *flags, "-I", GUEST / "src", "-o", target, *sources],
                           capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Failure(f"{common.shown(source)} does not compile:\n{done.stderr.rstrip()}")
+        raise Failure(f"{common.shown(sources[0])} does not compile:\n{done.stderr.rstrip()}")
+
+
+def _script(source: pathlib.Path, target: pathlib.Path) -> None:
+    check = subprocess.run(["sh", "-n", source], capture_output=True, text=True,
+                           check=False)
+    if check.returncode:
+        raise Failure(f"{common.shown(source)}: {check.stderr.strip()}")
+    shutil.copyfile(source, target)
+    target.chmod(0o755)
 
 
 def _source_tree() -> pathlib.Path:
@@ -140,16 +149,20 @@ def fill(out: pathlib.Path) -> None:
     (out / LIB).mkdir(parents=True, exist_ok=True)
     (out / "jobs").mkdir(exist_ok=True)
     for source in sorted((GUEST / "src").glob("*.c")):
-        _compile(source, out / LIB / source.stem)
+        _compile(out / LIB / source.stem, source)
     for script in sorted((GUEST / "jobs").iterdir()):
-        check = subprocess.run(["sh", "-n", script], capture_output=True, text=True,
-                               check=False)
-        if check.returncode:
-            raise Failure(f"{common.shown(script)}: {check.stderr.strip()}")
-        target = out / "jobs" / script.name
-        shutil.copyfile(script, target)
-        target.chmod(0o755)
+        _script(script, out / "jobs" / script.name)
     _selftests(out)
+
+
+def fill_bench(out: pathlib.Path) -> None:
+    """The same for the benchmarks, which are an image of their own: it is small."""
+    (out / LIB).mkdir(parents=True, exist_ok=True)
+    (out / "jobs").mkdir(exist_ok=True)
+    _compile(out / LIB / "opcost", *sorted((BENCH / "guest").glob("*.c")))
+    _compile(out / LIB / "tiny", GUEST / "src/tiny.c")
+    for script in sorted((BENCH / "jobs").iterdir()):
+        _script(script, out / "jobs" / script.name)
 
 
 # ---- what is expected

@@ -2,7 +2,8 @@
 """Unpack, integrate, configure and build the kernels.
 
     build/linux           Debian's 6.12 with us in it      main, debug
-    build/linux-vanilla   the same without, to compare     vanilla, vanilla-debug
+    build/linux-vanilla   the same without, to compare     vanilla, vanilla-debug,
+                                                           noparavirt
     build/out/NAME        what is built (O=)
 
 Nothing is done when nothing changed: a hash over everything that goes into a
@@ -39,6 +40,7 @@ FLAVOURS = {
     "debug-pv": Flavour("linux", ("main", "pvops", "debug", "debug-pv"), True),
     "nokvm": Flavour("linux", ("main", "pvops", "nokvm"), True),
     "vanilla": Flavour("linux-vanilla", ("main",), False),
+    "noparavirt": Flavour("linux-vanilla", ("main", "noparavirt"), False),
     "vanilla-debug": Flavour("linux-vanilla", ("main", "debug"), False),
 }
 

@@ -183,7 +183,7 @@ def check_checkpatch(results: Results, tree: pathlib.Path) -> None:
     names = {path: source.relative_to(ROOT).as_posix() for path, source in hooks.payload().items()
              if source.suffix in SOURCES or source.name == "Kconfig"}
     names |= {name: name for name in tracked()
-              if name.startswith(("tests/guest/", "vmi-rom/")) and name.endswith(SOURCES)}
+              if name.startswith(("tests/guest/", "bench/guest/", "vmi-rom/")) and name.endswith(SOURCES)}
     problems = []
     with tempfile.TemporaryDirectory(prefix="pvops-lint.") as scratch:
         top = pathlib.Path(scratch)

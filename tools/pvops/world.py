@@ -211,6 +211,8 @@ class _Machine:
     scratch: pathlib.Path
     icount: bool
     qemu_args: list[str]
+    # For a KVM host, by their names there: see worlds/host/kvm-init.
+    host_files: dict[str, pathlib.Path]
 
     def qemu(self, *argv: object) -> list[str]:
         """The outermost QEMU, always emulation."""
@@ -220,6 +222,10 @@ class _Machine:
         if self.icount:
             args += ["-icount", "shift=0,sleep=off"]
         return [*args, *map(str, argv), *self.world.qemu_args, *self.qemu_args]
+
+    def _host_cpus(self) -> int:
+        """For exact costs each of the guest's CPUs has one, and there are no more."""
+        return self.world.cpus if self.icount else self.world.host.cpus
 
     def direct(self) -> list[str]:
         """The kernel under test on the emulated machine itself."""
@@ -264,6 +270,9 @@ class _Machine:
                  "-kernel", "/guest/kernel", "-initrd", "/guest/initrd",
                  "-append", self.cmdline, *self._roms(roms, pathlib.Path("/guest/zero")),
                  *self.world.guest_qemu_args]
+        if "count" in self.host_files:
+            inner += ["-chardev", "pipe,id=count,path=/tmp/count",
+                      "-device", "isa-serial,chardev=count"]
         load_modules = "\n".join([
             "insmod /modules/irqbypass.ko", "insmod /modules/kvm.ko",
             f"insmod /modules/kvm-amd.ko {host.module_args}"]) + "\n"
@@ -272,7 +281,9 @@ class _Machine:
         guest.file("guest/zero", bytes(8))
         guest.file("guest/load", load_modules.encode())
         guest.file("guest/run", f"exec {shlex.join(map(str, inner))}\n".encode())
-        return self.qemu("-smp", 1 if self.icount else host.cpus, "-m", host.memory,
+        for name, source in self.host_files.items():
+            guest.copy(f"guest/{name}", source)
+        return self.qemu("-smp", self._host_cpus(), "-m", host.memory,
                          "-kernel", packages.unpacked("boot/vmlinuz-*-cloud-amd64"),
                          "-initrd", self._joined(initramfs.image("host-kvm"), guest),
                          "-append", f"console=ttyS0 panic=-1 quiet {host.cmdline}")
@@ -308,7 +319,7 @@ class _Machine:
         # QEMU cuts the list of multiboot modules at commas
         modules = ",".join(str(module).replace(",", ",,")
                            for module in (f"{self.kernel} {cmdline}", initrd))
-        return self.qemu("-smp", 1 if self.icount else host.cpus, "-m", host.memory,
+        return self.qemu("-smp", self._host_cpus(), "-m", host.memory,
                          "-kernel", hypervisor, "-initrd", modules, "-append",
                          "com1=115200,8n1 console=com1 noreboot loglvl=all "
                          f"guest_loglvl=all dom0_mem={memory}M "
@@ -339,7 +350,8 @@ def _cmdline(world: World, jobs: list[str], extra: str) -> str:
 
 @contextlib.contextmanager
 def _machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
-             cpios: Iterable[pathlib.Path], icount: bool, qemu_args: list[str]):
+             cpios: Iterable[pathlib.Path], icount: bool, qemu_args: list[str],
+             host_files: dict[str, pathlib.Path] | None = None):
     """A machine ready to start, its scratch directory gone afterwards."""
     if not kernel.is_file():
         raise Failure(f"{common.shown(kernel)}: no such kernel image")
@@ -350,8 +362,7 @@ def _machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
                                      dir=scratch_root) as name:
         scratch = pathlib.Path(name)
         parts = [initramfs.image("guest"), *cpios]
-        if any(job != "shell" for job in jobs):
-            parts.append(initramfs.jobs_image())
+        parts += initramfs.job_images(jobs)
         initrd = scratch / "initrd"
         content = [part.read_bytes() for part in parts]
         if world.kind == "xen-domu":
@@ -359,7 +370,7 @@ def _machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
             content = [_unzipped(part) for part in content]
         initrd.write_bytes(b"".join(content))
         yield _Machine(world, kernel.resolve(), initrd, _cmdline(world, jobs, extra),
-                       scratch, icount, qemu_args)
+                       scratch, icount, qemu_args, host_files or {})
 
 
 def _remove_stale(scratch_root: pathlib.Path) -> None:
@@ -431,6 +442,7 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
         cpios: Iterable[pathlib.Path] = (), timeout: float | None = None,
         cpus: int | None = None, memory: int | None = None,
         icount: bool = False, qemu_args: Iterable[str] = (),
+        host_files: dict[str, pathlib.Path] | None = None,
         log: pathlib.Path | None = None, check_kunit: bool | None = None,
         need_pvops: bool | None = None, scale: int = 1) -> Result:
     """Boot a world and say what came of it.
@@ -445,15 +457,17 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     cpios          further initramfs images to put behind the guest's
     timeout        seconds; default: the world's
     cpus, memory   of the kernel under test, instead of the world's
-    icount         one CPU, one TSC tick per instruction: for exact costs
+    icount         one TSC tick per instruction, for exact costs; one CPU unless
+                   `cpus` says how many
     qemu_args      added to the outermost QEMU
+    host_files     more files for a KVM host's /guest, see worlds/host/kvm-init
     log            default: build/log/NAME.log
     check_kunit    the suites of kunit/suites.txt must have run; default: the world's
     scale          so many times the time limit and the memory, for slow kernels
     """
     world = load(world_name) if isinstance(world_name, str) else world_name
     if icount:
-        cpus = 1
+        cpus = cpus or 1
     world = dataclasses.replace(
         world, cpus=cpus or world.cpus, memory=(memory or world.memory) * scale,
         timeout=world.timeout * scale,
@@ -467,7 +481,7 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
 
     began = time.monotonic()
     with _machine(world, jobs, image, extra_cmdline, cpios, icount,
-                  list(qemu_args)) as machine, \
+                  list(qemu_args), host_files) as machine, \
             _own_log(log or common.LOG / f"{world.name}.log") as output:
         log = pathlib.Path(output.name)
         argv = machine.argv()

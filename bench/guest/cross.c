@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Crossings into the hypervisor. The hypervisor's own tracing counts them; what
+ * is done here is to say where a counted stretch begins and ends, by something
+ * that the tracing sees:
+ *
+ *	xen	a hypercall that does not exist, by privcmd: sched_op with the
+ *		commands below. xentrace records the command. What was counted
+ *		is found in the records afterwards.
+ *	kvm	CPUID of a leaf that does not exist to begin, VMMCALL with a
+ *		number that does not exist to end. Both always exit, and the
+ *		host has triggers on them that start and stop counting. The
+ *		result is asked for over the second serial port.
+ */
+#include "bench.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+
+#define XEN_SCHED_OP		29
+#define XEN_BEGIN		0x5e000000UL	/* | index of the operation */
+#define XEN_END			0x5f000000UL
+#define KVM_BEGIN		0x4fff0001U
+#define KVM_END			0x4fff0002U
+#define ROUNDS_MIN		5
+#define ROUNDS_MAX		50
+
+/* struct privcmd_hypercall and IOCTL_PRIVCMD_HYPERCALL of the kernel's privcmd.h */
+struct hypercall {
+	uint64_t op;
+	uint64_t arg[5];
+};
+
+#define PRIVCMD_HYPERCALL	_IOC(_IOC_NONE, 'P', 0, sizeof(struct hypercall))
+
+static int privcmd = -1, host = -1;
+
+bool cross_open(const char *how)
+{
+	struct termios tio;
+
+	if (!strcmp(how, "xen")) {
+		privcmd = open("/proc/xen/privcmd", O_RDWR | O_CLOEXEC);
+		return privcmd >= 0;
+	}
+	host = open("/dev/ttyS1", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (host < 0 || tcgetattr(host, &tio))
+		return false;
+	cfmakeraw(&tio);
+	return tcsetattr(host, TCSANOW, &tio) == 0;
+}
+
+static void mark(bool begin, int index)
+{
+	uint32_t a = KVM_BEGIN, b, c = 0, d;
+	uint64_t number = KVM_END;
+	struct hypercall call = { .op = XEN_SCHED_OP };
+
+	if (privcmd >= 0) {
+		/* It fails, and is to. */
+		call.arg[0] = (begin ? XEN_BEGIN : XEN_END) | index;
+		ioctl(privcmd, PRIVCMD_HYPERCALL, &call);
+	} else if (begin) {
+		__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	} else {
+		__asm__ volatile("vmmcall" : "+a"(number) : : "memory");
+	}
+}
+
+/* What the host has counted since it was last asked. */
+static void ask_host(char *answer, size_t size)
+{
+	size_t n = 0;
+
+	if (write(host, "read\n", 5) != 5)
+		bail("ttyS1: %s", strerror(errno));
+	while (n < size - 1 && read(host, answer + n, 1) == 1 && answer[n] != '\n')
+		n++;
+	answer[n] = 0;
+	if (!strncmp(answer, "failed", 6))
+		bail("the host cannot count exits");
+}
+
+static void print_counts(const char *name, int index, int brackets, int ops)
+{
+	char answer[1024] = "", line[1200];
+	int len;
+
+	if (host >= 0)
+		ask_host(answer, sizeof(answer));
+	len = snprintf(line, sizeof(line), "cross %s index=%d brackets=%d ops=%d %s\n",
+		       name, index, brackets, ops, answer);
+	if (write(STDOUT_FILENO, line, len) != len)
+		check_failures++;
+}
+
+/**
+ * cross_mark - everything up to here is one stretch
+ * @name:	what to call it
+ *
+ * For what was counted before the program began.
+ */
+void cross_mark(const char *name)
+{
+	mark(false, 0xffff);
+	print_counts(name, 0xffff, 1, 1);
+}
+
+/**
+ * cross_count - have an operation's crossings counted
+ * @op:		the operation
+ * @index:	its number, for the records
+ * @budget:	ticks that the rounds may take
+ *
+ * A round that needs no preparation is not marked by itself: the marks cross,
+ * too.
+ */
+void cross_count(const struct op *op, int index, uint64_t budget)
+{
+	bool alone = op->prepare || op->finish;
+	int rounds, per = op->per_round ? op->per_round : 1;
+	uint64_t took = UINT64_MAX;
+
+	if (op->setup)
+		op->setup();
+	for (int i = 0; i < 4; i++) {
+		uint64_t start;
+
+		if (op->prepare)
+			op->prepare();
+		start = ticks();
+		do_round(op, NULL);
+		if (ticks() - start < took)
+			took = ticks() - start;
+		if (op->finish)
+			op->finish();
+	}
+	rounds = budget / (took + 1) > ROUNDS_MAX ? ROUNDS_MAX : budget / (took + 1);
+	if (rounds < ROUNDS_MIN)
+		rounds = ROUNDS_MIN;
+	if (!alone)
+		mark(true, index);
+	for (int i = 0; i < rounds; i++) {
+		if (op->prepare)
+			op->prepare();
+		if (alone)
+			mark(true, index);
+		do_round(op, NULL);
+		if (alone)
+			mark(false, index);
+		if (op->finish)
+			op->finish();
+	}
+	if (!alone)
+		mark(false, index);
+	if (op->teardown)
+		op->teardown();
+	print_counts(op->name, index, alone ? rounds : 1, rounds * per);
+}

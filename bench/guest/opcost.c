@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What an operation costs: the benchmark program that runs in every world.
+ *
+ *	opcost [WORD]... PROGRAM	PROGRAM does nothing but end
+ *	opcost run NAME TIMES COMMAND...
+ *
+ * Words:
+ *	ops=A,B		only these operations (default: all for this many CPUs)
+ *	budget=N	million ticks to spend on one operation, about
+ *	count=HOW	have crossings counted instead of timing, see cross.c
+ *	time		time a loop of known length before each operation, too
+ *	loop=OP		do this operation until the budget is used up
+ *	boot		say what booting took
+ *
+ * What is printed is described in sample.c, cross.c and below. Started as init
+ * it also says what booting took, and powers off in the end; without PROGRAM it
+ * then measures nothing else.
+ */
+#include "bench.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/reboot.h>
+#include <sys/wait.h>
+
+#define MILLION		1000000ULL
+#define ALARM		3000		/* seconds */
+
+const char *program;
+
+static const char *wanted_ops, *count_how, *loop_op;
+static uint64_t budget = 60 * MILLION;
+static bool with_time, with_boot;
+
+/* Lines of the kernel log that end a phase of booting, in their order. */
+static const struct {
+	const char *text, *name;
+} phases[] = {
+	{ "Freeing SMP alternatives memory", "core" },
+	{ "smp: Brought up ", "smp" },
+	{ "Freeing unused kernel image (initmem)", "initcalls" },
+	{ "Run /", "init" },
+};
+
+/*
+ * What it took to get here: in ticks since reset, and by the kernel's own
+ * clock, which starts early in setup_arch() and stamps the kernel log; so a
+ * line written to it tells what its time is now:
+ *
+ *	phase <name> us=<n>
+ *	boot reset-ticks=<n> clock-us=<n> mark-ticks=<n>
+ *
+ * mark-ticks is when the line was written, in ticks after reset-ticks.
+ */
+static void boot_cost(uint64_t began)
+{
+	static const char mark[] = "opcost: begins\n";
+	unsigned long long usec = 0;
+	char record[8192];
+	size_t phase = 0;
+	uint64_t marked;
+	int out, in;
+	ssize_t n;
+
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	out = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	in = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (out < 0 || in < 0)
+		bail("/dev/kmsg: %s", strerror(errno));
+	marked = ticks();
+	if (write(out, mark, sizeof(mark) - 1) < 0)
+		bail("/dev/kmsg: %s", strerror(errno));
+	while ((n = read(in, record, sizeof(record) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
+		if (n < 0)
+			continue;
+		record[n] = 0;
+		if (sscanf(record, "%*u,%*u,%llu", &usec) != 1)
+			continue;
+		if (strstr(record, "opcost: begins"))
+			break;
+		if (phase < ARRAY_SIZE(phases) && strstr(record, phases[phase].text)) {
+			printf("phase %s us=%llu\n", phases[phase].name, usec);
+			phase++;
+		}
+	}
+	if (n <= 0)
+		bail("the mark did not come back from the kernel log");
+	close(in);
+	close(out);
+	printf("boot reset-ticks=%llu clock-us=%llu mark-ticks=%llu\n",
+	       (unsigned long long)began, usec,
+	       (unsigned long long)(marked - began));
+	fflush(stdout);
+}
+
+/* Whether a name stands in a list with commas. */
+static bool listed(const char *list, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (const char *at = list; (at = strstr(at, name)); at += length)
+		if ((at == list || at[-1] == ',') && (!at[length] || at[length] == ','))
+			return true;
+	return false;
+}
+
+static const struct op reference = {
+	.name = "reference", .once = reference_loop, .samples = 100,
+};
+
+/* Over and over, for somebody who watches from outside. */
+static void loop(const struct op *op)
+{
+	uint64_t began;
+
+	if (op->setup)
+		op->setup();
+	printf("PVOPS-LOOP %s per-round=%d\n", op->name, op->per_round ? op->per_round : 1);
+	fflush(stdout);
+	for (began = ticks(); ticks() - began < budget;) {
+		if (op->prepare)
+			op->prepare();
+		do_round(op, NULL);
+		if (op->finish)
+			op->finish();
+	}
+	if (op->teardown)
+		op->teardown();
+}
+
+/*
+ * Each operation has a process of its own: what a fork costs depends on all
+ * that the process has mapped, and must not depend on the operations before.
+ */
+static void in_child(const struct op *op, int index)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		alarm(ALARM);
+		if (count_how) {
+			cross_count(op, index, budget);
+		} else {
+			if (with_time)
+				measure(&reference, budget);
+			measure(op, budget);
+		}
+		_exit(check_end());
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		not_ok(op->name, "could not be measured");
+}
+
+static void each(const struct op *ops, int *index)
+{
+	int cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	bool smp = cpus > 1;
+
+	for (const struct op *op = ops; op->name; op++, ++*index) {
+		bool alone = op->cpus < 2;
+
+		/* With CPUs to spare the operations on one are not asked for. */
+		if (loop_op) {
+			if (!strcmp(loop_op, op->name))
+				loop(op);
+			continue;
+		}
+		if (wanted_ops ? !listed(wanted_ops, op->name) :
+		    op->cpus > cpus || smp == alone)
+			continue;
+		if (op->cpus > cpus) {
+			not_ok(op->name, "needs %d CPUs, there are %d", op->cpus, cpus);
+			continue;
+		}
+		in_child(op, *index);
+	}
+}
+
+static void measure_all(void)
+{
+	int index = 0;
+
+	/* Huge pages come and go; what is compared here is the 4 KiB path. */
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	find_overhead();
+	if (!with_time && !count_how && !loop_op)
+		prove_counting();
+	each(basic_ops, &index);
+	each(memory_ops, &index);
+	each(smp_ops, &index);
+	each(process_ops, &index);
+}
+
+/*
+ * A command so many times, its output thrown away:
+ *
+ *	load <name> rc=<n> ticks=<n>,<n>,...
+ */
+static int run_load(char **argv)
+{
+	const char *name = argv[0];
+	int times = atoi(argv[1]);
+	uint64_t *took;
+
+	if (times < 1)
+		bail("%s: how many times?", name);
+	took = calloc(times, sizeof(*took));
+	if (!took)
+		bail("no memory");
+	for (int i = 0; i < times; i++) {
+		uint64_t start = ticks();
+		pid_t pid = fork();
+		int status;
+
+		if (!pid) {
+			int null = open("/dev/null", O_RDWR);
+
+			dup2(null, STDIN_FILENO);
+			dup2(null, STDOUT_FILENO);
+			execvp(argv[2], argv + 2);
+			_exit(127);
+		}
+		if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+			bail("%s: %s ended with %#x", name, argv[2], status);
+		took[i] = ticks() - start;
+	}
+	printf("load %s ticks=", name);
+	for (int i = 0; i < times; i++)
+		printf("%s%llu", i ? "," : "", (unsigned long long)took[i]);
+	printf("\n");
+	fflush(stdout);
+	free(took);
+	return 0;
+}
+
+/* Init may not end, and is alone: what worlds/guest/init says, said from here. */
+static void as_init(uint64_t began)
+{
+	pid_t pid;
+	int status = 1;
+
+	printf("PVOPS-BEGIN report\ncpus: %ld\nPVOPS-END report\n"
+	       "PVOPS-BEGIN job opcost\n", sysconf(_SC_NPROCESSORS_ONLN));
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		boot_cost(began);
+		if (program)
+			measure_all();
+		_exit(check_end());
+	}
+	if (pid > 0)
+		waitpid(pid, &status, 0);
+	printf("\nPVOPS-END job opcost rc=%d\nPVOPS-DONE\n",
+	       WIFEXITED(status) ? WEXITSTATUS(status) : 128);
+	fflush(stdout);
+	reboot(RB_POWER_OFF);
+	pause();
+}
+
+/* The kernel may hand words of its own command line to init: they are passed over. */
+static void parse(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (!strncmp(argv[i], "ops=", 4))
+			wanted_ops = argv[i] + 4;
+		else if (!strncmp(argv[i], "budget=", 7))
+			budget = strtoull(argv[i] + 7, NULL, 10) * MILLION;
+		else if (!strncmp(argv[i], "count=", 6))
+			count_how = argv[i] + 6;
+		else if (!strncmp(argv[i], "loop=", 5))
+			loop_op = argv[i] + 5;
+		else if (!strcmp(argv[i], "time"))
+			with_time = true;
+		else if (!strcmp(argv[i], "boot"))
+			with_boot = true;
+	}
+	program = argv[argc - 1];
+	if (argc < 2 || program[0] != '/' || access(program, X_OK))
+		program = NULL;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t began = ticks();
+
+	/* A guest that hangs is idle, and then its clock runs fast. */
+	check_begin("opcost", ALARM);
+	if (argc > 4 && !strcmp(argv[1], "run"))
+		return run_load(argv + 2);
+	parse(argc, argv);
+	if (getpid() == 1)
+		as_init(began);
+	if (with_boot)
+		boot_cost(began);
+	if (count_how) {
+		if (!cross_open(count_how))
+			bail("count=%s: %s", count_how, strerror(errno));
+		if (with_boot)
+			cross_mark("boot");
+	}
+	if (program)
+		measure_all();
+	else if (!with_boot)
+		bail("usage: opcost [WORD]... PROGRAM-THAT-EXITS");
+	return check_end();
+}

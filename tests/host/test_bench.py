@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Benchmarks: statistics, reports, comparison, bounds, what xentrace records."""
+
+import base64
+import contextlib
+import gzip
+import io
+import json
+import pathlib
+import struct
+import subprocess
+import tempfile
+import unittest
+
+from tools.pvops import bench, benchcompare, benchdata, benchplot, benchprofile, jobs, xentrace
+from tools.pvops.benchdata import Row, Sampled
+from tools.pvops.common import Failure
+
+# Cut from a trace of the world xen-dom0: the last records of booting, and the
+# stretches of `nothing`, `getppid` and `mmap-1`, 50 rounds each.
+TRACE = gzip.decompress(base64.b64decode(
+    "H4sIAAAAAAACA4XZe1BUZRjH8WUlvBWComiKs6AlqCN7v7C77I0QTMwLlaIFGkZUKJqYwCRQIFhoZEKgKDteMaHCRC1FHVxMQ25R"
+    "KgZKARbeotTECWdDFsvfPDPve2b2j+9h99nPYdg957y4uIusyxvPnXUSCAT7vYVp9t7tKTdRzufnHfvG9D4e9qkmRw/o77daHD28"
+    "9+HSO+OJ23SG8W+cseA+zkh+gDPCh9aQGR+71sCMYvcamJEw0tGe/T3lGexROuzR87BPvondmYY9sQDbrwx7+1ns9Cbss63Ylrs1"
+    "cMzFE2vJMbdNqoVj7plcC8c83r8WZizW0xmFRpxRbsEZr0zHGfcW0RnSKJzx/Gs4Iy4GZwQn0Blpa3DGlmScEZNSC7+fuk+hrXEF"
+    "jvYSuAnsdkHkw33NZ+r+29e7vdr391ldB6/74QI8p+91Xuvr/9vn1P865+x6eH/5J9hRedjZW7GPWLHbd2O77cfWfYX9Rjn25m+x"
+    "T57AvmHDHv09dlAddvyP2IVN2GcuY99pwxZ1Ys+8hb3mNvaubuz6B9g9wgZo30HY4U9hpw7HLvHEvjgO29kHWzwJe9FU7CwJ9kEl"
+    "dqsW+0kTtjoYO/p57JzZ2MdexP49AtsjCtu4FPvtN7Hzl2PbVmF3JWKPS8EOScdetR7buhHaqtnc8PhnqO9zZfXwr360b1D/5yrT"
+    "07Hv0ZyKyf+3s7uoftQ0R+9TGwV9W6r9nj2l93uk/31SZzt+7iQwPnyfvhnVL/0/Y6i7qHXSCkc/2k7a6wSpWXb7xgNjH33/WK8l"
+    "Op7z9GNzwj5AW0oe2i4WsG3mY9S2oRJtnc18W0kHtQ37A20/CcVgm+YiZtryfcXE1jZNDDZDqJhrE84VE9vShWKwfbYMbV0r2LaI"
+    "zdS2ewvanMr5NlsFtU36Dm0LLqHtQAvbNk4gIbYYFwnYTokkXNs6PwmxdUolYBsbLAHbqlAJ03b5LWrzW4m2jGy+LSSX2vZvR1tL"
+    "GdqU5Wyb9QK1XW9B2/Ruvm2Ik5TY4oZIwVbkJQVbt0jKtC2xSImtNFQKtm3RUq4tKo7aTq1G2931aJu1gW078iW1DTiEtsh6vs2n"
+    "idoyfkXb4btoc7vPtiWNlRFblbcMbN46GdfWHiQjtlmzZGDzWCIDW9xSGdN2IZPafDaibW0x32Yqo7Zd36LtfA3a/BvYtoLb1NZ+"
+    "H21GDznXNsBLTmyvPysHW75GDrY/dXKmbWGknNj2LJWDTZjKt1VlUZvvJrRF7Ebb18Vsm1c1tb3RgDbbdb4t8w61XXuAtnHuCrAl"
+    "eCiYtitKBbFN1ivAtu5lBdcWGqUgtpJYBdhWvoe26lS2TbGT2lL3oa35FN9WdI7ahOfRJu9E24YbbNs9VyWxmUcqwbbdX8m1LVYr"
+    "ic1mUoLt73Al2F6Yr2TavkmiNuc0tEVt5dsm7KK2daVoO3ISbe42ti35KrWdvoE2n4Eqrq1jmIrYQsaowJY0VQW2Rn8V06afqyK2"
+    "rPkqsLWv5NtOJ1ObXwbaFuaj7eBWtm38cWqLtaGt6jLflvUbtV3vQpuXsxpsqweqmbZWPzWxTRGrwZY5Q821zZinJrbSRWqwXVmO"
+    "NvU7bNuOXGq7uRVtoYf4thEnqG31GbTNb0FbWSvbNnaAhtheH6wBW+UEDdeWMVVDbL8rNGD7IlQDtoFhGqZtxXJqO5aAttE5fNvP"
+    "+dQWuANt8eVoO3uEbZP9TG1rf0HbpX/4tm3OAcQmcA0Am9Q7AGwfTQxg2u4GBxCbMSwAbIUxAVxbZDy1VSai7U422sJy2LbDB6hN"
+    "+A3aXm3k27ybqS29A22HutE2rIdtSxyvJTbbRC3YRAYt19Y2XUtswXO0YFsTrQVbQ4yWadN+SG3rctC2ej/fpjlIbYUVaFvSgLaj"
+    "P7Jtz9yjtvgHaDvnqePaPhbpiO0vPx2e6/U6PNebdOxz/Ws6eq6P1eG5Pp1v68imtpA8tCXtQ1tjCdumr6O2rJ/Q1v4H37a3m9qG"
+    "CPVg043Ugy13tJ5pswfoiW2GSQ+2PQv1XFtstJ7YzsWhbVMa2q6ns20v7qU2aynaer7j207UU5vPJbSF30RbaRfb5jkikNiWjAnE"
+    "ayRZIP8aSRdIr5GeC8RrpAWBeI20KJB9jbSW2qZkoC2ziG+bUUxtpWVou2JDm/oM27bjGrXd7ELbNlcDfx3J00DXkUQGXEeSGXAd"
+    "SWVgryMtMNB1pCgDriMl8W0+H1BbRjbaDhehzW0n25ZURW1V1Wjzvsq3td+itundaEscagTbD65Gpk0nMRJbpsoItrY5Rq5tT4SR"
+    "2AZHG8FW9y7afJPZtk3bqK1lJ9o0x/m2ntPUFlmPtk/a0HbtKtsWPthEbEXDTGD7x8/EtR2XmojNW2cC27wXTGArmWti2kYlUNvi"
+    "ZLRV5PJtqduprW0v2kYeRduy42zbxVZqm/Ab2lKczFybeYiZ2HaPMIPtwrNmsIknm5m2LTPNxNYx1wy23Hi+bX4itf3yPtpG5KHt"
+    "7QK27fxRavOuRNt7zXybsYPadt5CW6zQArbKJyxM21RfC7G9O80CtsYQC9eWN8dCbPcjLGCbsgxt6SvYtlufUptxC9oKD/JtkRXU"
+    "VnkabXea0BbWwrYdtlOb0CUI77NEQfz7LL8gep8lDXrcZvVSBz3+v+nIfwFQAVrN8CQAAA=="))
+TRACED = ["cross nothing index=0 brackets=1 ops=50 ", "cross getppid index=1 brackets=1 ops=50 ",
+          "cross mmap-1 index=8 brackets=1 ops=50 "]
+
+
+def record(event: int, *extra: int, tsc: int | None = None) -> bytes:
+    """One record as xentrace writes it."""
+    header = event | len(extra) << 28 | (tsc is not None) << 31
+    return struct.pack("<I", header) + (struct.pack("<Q", tsc) if tsc is not None else b"") \
+        + struct.pack(f"<{len(extra)}I", *extra)
+
+
+def call(number: int, *extra: int, tsc: int | None = 1) -> bytes:
+    """A hypercall."""
+    return record(0x0020110d, number, *extra, tsc=tsc)
+
+
+def mark(begin: bool, index: int, tsc: int = 1) -> bytes:
+    """One of our marks."""
+    return call(xentrace.SCHED_OP | 1 << 20,
+                (xentrace.MARK_BEGIN if begin else xentrace.MARK_END) | index, tsc=tsc)
+
+
+def printed(trace: bytes) -> list[str]:
+    """A trace as the guest prints it."""
+    return [f"trace {base64.b64encode(gzip.compress(trace)).decode()}"]
+
+
+class Trace(unittest.TestCase):
+    """Decoding what xentrace recorded."""
+
+    def test_recorded_trace(self):
+        found = bench.xen_crossings(TRACED + printed(TRACE), None)
+        self.assertEqual(["iret"], list(found["getppid"]))
+        self.assertAlmostEqual(1, found["getppid"]["iret"], delta=0.05)
+        for kind, number in {"page fault": 1, "mmu_update": 1, "iret": 3, "mmuext_op": 1,
+                             "emulated page-table write": 1}.items():
+            self.assertAlmostEqual(number, found["mmap-1"][kind], delta=0.05, msg=kind)
+        self.assertGreater(len(xentrace.count(TRACE).boot), 10)
+
+    def test_kinds(self):
+        for extra, event, name in (((1,), 0x20110d, "mmu_update"), ((23,), 0x20110d, "iret"),
+                                   ((14,), 0x20210e, "update_va_mapping (multicall)"),
+                                   ((99,), 0x20110d, "hypercall 99"),
+                                   ((0, 0), 0x201103, "trap"), ((), 0x201106, "emulated instruction"),
+                                   ((), 0x20110b, "emulated page-table write"),
+                                   ((), 0x201104, "page fault"), ((1,), 0x0001f003, None)):
+            got, = xentrace.records(record(event, *extra))
+            self.assertEqual(name, xentrace.kind(got))
+
+    def test_only_what_is_between_marks(self):
+        data = call(1) + mark(True, 4) + call(1) + call(23) + mark(False, 4) + call(23) + \
+            mark(True, 4) + call(1) + mark(False, 4)
+        counted = xentrace.count(data)
+        self.assertEqual({4: {"mmu_update": 2, "iret": 1}}, counted.stretches)
+        self.assertEqual([(1, "mmu_update")], counted.boot)
+
+    def test_cpus_are_put_in_order(self):
+        on = [record(0x0001f003, cpu, 0) for cpu in (0, 1)]
+        data = on[0] + mark(True, 1, tsc=10) + mark(False, 1, tsc=30) \
+            + on[1] + call(1, tsc=5) + call(23, tsc=20) + call(23, tsc=40)
+        self.assertEqual({1: {"iret": 1}}, xentrace.count(data).stretches)
+
+    def test_damaged(self):
+        for data, why in ((TRACE[:-2], "cut off|after the last"), (b"abc", "after the last record"),
+                          (mark(True, 1), "ends inside"), (mark(True, 1) * 2, "begins inside"),
+                          (mark(True, 1) + mark(False, 2), "ends inside"),
+                          (record(0x0001f001, 5), "lost")):
+            with self.subTest(why=why), self.assertRaisesRegex(Failure, why):
+                xentrace.count(data)
+        with self.assertRaisesRegex(Failure, "damaged"):
+            bench.trace_of(["trace !!!"])
+        with self.assertRaisesRegex(Failure, "marks cannot be taken off"):
+            bench.xen_crossings(TRACED[1:] + printed(TRACE), None)
+
+
+class Exits(unittest.TestCase):
+    """What the KVM host counted."""
+
+    def test_the_mark_is_taken_off(self):
+        found = bench.kvm_crossings(["cross mmap-1 index=8 brackets=1 ops=50 78=150 129=1 1024=5 "])
+        self.assertEqual({"exception 14": 3.0, "nested page fault": 0.1}
+                         if 78 not in bench.SVM_EXITS else
+                         {"page fault": 3.0, "nested page fault": 0.1}, found["mmap-1"])
+
+    def test_names(self):
+        for code, name in ((0x13, "CR3 write"), (0x00, "CR0 read"), (0x4d, "exception 13"),
+                           (0x7b, "I/O port"), (0x400, "nested page fault"), (0x999, "exit 0x999")):
+            self.assertEqual(name, bench.exit_name(code))
+
+
+class Statistics(unittest.TestCase):
+    """Figures and spreads."""
+
+    def test_combine(self):
+        value, spread = benchdata.combine([Sampled(100, 99, 100), Sampled(110, 110, 112),
+                                           Sampled(104, 104, 104)])
+        self.assertEqual(104, value)
+        self.assertAlmostEqual(100 * 10 / 104, spread)
+        # one boot: the quartiles
+        self.assertEqual((200, 5.0), benchdata.combine([Sampled(200, 195, 205)]))
+        self.assertEqual((0, 0.0), benchdata.combine([Sampled(0, 0, 0)]))
+
+    def test_inside_the_spread_is_no_difference(self):
+        a = Row("w", "a", "", "x", instructions=1000, spread=1.0)
+        for value, real in ((1000, False), (1019, False), (1021, True), (981, False), (979, True)):
+            b = Row("w", "b", "", "x", instructions=value, spread=1.0)
+            self.assertEqual(real, benchdata.instructions(a, b).real, value)
+        table = benchdata.instruction_table([a, Row("w", "b", "", "x", 1019, 1.0),
+                                             Row("w", "c", "", "x", 2000, 1.0)])
+        self.assertRegex(table, r"x +1,000 +±1.0 % +1,019 += +2,000 +x 2.00")
+
+    def test_parse(self):
+        line = "cost fork-exit min=1 median=5 max=9 all=5 batches=3 of=5 q1=4 q3=6"
+        self.assertEqual({"fork-exit": Sampled(5, 4, 6)}, benchdata.parse_costs([line, "cost torn m"]))
+        reference = "cost reference min=9 median=10 max=9 all=5 batches=3 of=5 q1=10 q3=10"
+        self.assertEqual({"fork-exit": (0.5, 40.0)}, benchdata.parse_times([line, reference, line]))
+        boot = benchdata.parse_boot(["phase core us=10", "phase init us=25",
+                                     "boot reset-ticks=500000 clock-us=40 mark-ticks=1000"])
+        self.assertEqual({"boot-core": 10000, "boot-init": 15000, "boot": 25000}, boot.lengths())
+        self.assertEqual(501000 - 15000, boot.tsc_of(25))
+        self.assertIsNone(benchdata.parse_boot(["nothing"]))
+        self.assertEqual({"load-tar": Sampled(7, 5, 9)}, bench.load_costs(["load tar ticks=9,5,7"]))
+
+    def test_calls_in_a_multicall_are_no_crossings(self):
+        row = Row("w", "v", "", "x", crossings={"multicall": 2, "mmuext_op (multicall)": 9, "iret": 1})
+        self.assertEqual(3, row.total)
+
+
+class Files(unittest.TestCase):
+    """Reports: there, absent, damaged."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory(prefix="pvops-test.")
+        self.addCleanup(scratch.cleanup)
+        self.scratch = pathlib.Path(scratch.name)
+
+    def report(self, name="a.json", factor=1.0, crossings=7.0):
+        rows = [Row("bare", "native", "native", "getppid", 228, 0.1, 2),
+                Row("bare", "native", "native", "fork-exit", 347186, 0.4, 2),
+                Row("xen-dom0", "xen", "xen", "getppid", 892, 0.0, 2, {"iret": 1.0}),
+                Row("xen-dom0", "xen", "xen", "fork-exit", 1124638 * factor, 0.1, 2,
+                    {"iret": 19.2, "mmu_update": crossings})]
+        path = self.scratch / name
+        benchdata.save(path, rows, {"complete": True, "variants": {}})
+        return path, rows
+
+    def test_saved_is_loaded(self):
+        path, rows = self.report()
+        got, about = benchdata.load(path)
+        self.assertEqual(rows, got)
+        self.assertTrue(about["complete"])
+        lines = path.with_suffix(".csv").read_text().splitlines()
+        self.assertEqual(1 + len(rows), len(lines))
+        self.assertTrue(lines[0].startswith("world,variant,backend,op,instructions,"))
+
+    def test_absent_and_damaged(self):
+        path, _ = self.report()
+        whole = path.read_text()
+        self.assertRaisesRegex(Failure, "no such report", benchdata.load, self.scratch / "none")
+        for text, why in ((whole[:200], "damaged"), ("", "damaged"), ("[]", "no results"),
+                          ('{"results": []}', "version"),
+                          (whole.replace('"version": 1', '"version": 9'), "version 9"),
+                          (whole.replace('"op"', '"what"', 1), "result 1 has no op"),
+                          (whole.replace("228", '"228"'), "no number"),
+                          (json.dumps({"version": 1, "results": [3]}), "has no keys")):
+            path.write_text(text)
+            with self.subTest(why=why), self.assertRaisesRegex(Failure, why) as caught:
+                benchdata.load(path)
+            self.assertNotIn("\n", str(caught.exception))
+
+    def compare(self, a, b):
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            return benchcompare.compare(a, b, 2.0, False), said.getvalue()
+
+    def test_compare(self):
+        a, _ = self.report("a.json")
+        self.assertEqual(0, self.compare(a, a)[0])
+        self.assertEqual(0, self.compare(a, self.report("b.json", 1.015)[0])[0])
+        self.assertEqual(0, self.compare(a, self.report("b.json", 0.5)[0])[0])
+        status, said = self.compare(a, self.report("b.json", 1.03)[0])
+        self.assertEqual(1, status)
+        self.assertIn("+3.00 %", said)
+        self.assertEqual(1, self.compare(a, self.report("b.json", 1.0, 12.0)[0])[0])
+        # a tick more or less
+        self.assertEqual(0, self.compare(a, self.report("b.json", 1.0, 8.0)[0])[0])
+        other = self.scratch / "c.json"
+        benchdata.save(other, [Row("bare", "else", "", "getppid", 1)], {})
+        with self.assertRaisesRegex(Failure, "no figure in common"):
+            self.compare(a, other)
+
+    def test_bounds(self):
+        path = self.scratch / "bounds.toml"
+        head = "margin_percent = { instructions = 2, crossings = 5 }\n"
+        path.write_text(head + "[bound.xen]\nfork-exit = { instructions = 1, crossings = 1 }\n")
+        _, rows = self.report()
+        self.assertEqual(2, sum(line.startswith("not ok") for line in benchcompare.judge(rows, path)))
+        benchcompare.write_bounds(rows, path)
+        self.assertEqual(6, len(benchcompare.judge(rows, path)))
+        self.assertTrue(all(line.startswith("ok") for line in benchcompare.judge(rows, path)))
+        _, dearer = self.report(factor=1.03)
+        self.assertEqual(["not ok xen fork-exit instructions"],
+                         [line.split(" - ")[0] for line in benchcompare.judge(dearer, path)
+                          if not line.startswith("ok")])
+        self.assertIn("was not measured", " ".join(benchcompare.judge(rows[:-1], path)))
+        for text, why in (("", "margin_percent"), (head, "no bounds"), ("x = ", "x|Invalid"),
+                          (head + "[bound.v]\nop = { time = 3 }\n", "is no bound")):
+            path.write_text(text)
+            with self.subTest(why=why), self.assertRaisesRegex(Failure, why):
+                benchcompare.judge(rows, path)
+
+    def test_pictures(self):
+        path, _ = self.report()
+        page = benchplot.draw_report(path)
+        self.assertIn("<svg", page.read_text())
+        for name in ("bench-instructions", "bench-crossings-xen"):
+            self.assertGreater((self.scratch / f"{name}.png").stat().st_size, 5000)
+            self.assertIn("per operation", (self.scratch / f"{name}.svg").read_text())
+        path.write_text("{")
+        self.assertRaisesRegex(Failure, "damaged", benchplot.draw_report, path)
+
+
+class Lists(unittest.TestCase):
+    """Variants, operations, the program."""
+
+    def test_variants(self):
+        labels = [one.label for one in bench.load_variants()]
+        self.assertEqual("native", labels[0])
+        self.assertIn("xen", labels)
+        with tempfile.TemporaryDirectory() as scratch:
+            path = pathlib.Path(scratch, "v.toml")
+            for text, why in (('[[variant]]\nlabel = "a"', "needs a label and a world"),
+                              ('[[variant]]\nlabel = "a b"\nworld = "bare"', "letters"),
+                              ('[[variant]]\nlabel = "a"\nworld = "bare"\nx = 1', "no such setting"),
+                              ('[[variant]]\nlabel = "a"\nworld = "bare"\nflavour = "x"', "flavour")):
+                path.write_text(text)
+                with self.subTest(why=why), self.assertRaisesRegex(Failure, why):
+                    bench.load_variants(path)
+            path.write_text('[[variant]]\nlabel = "a"\nworld = "no-such-world"')
+            self.assertEqual([], bench.load_variants(path))
+        self.assertRaisesRegex(Failure, "no variant", bench.chosen, ["nosuch"], [])
+        one, = bench.chosen(["mine=bare,pv_counters,quiet"], [])
+        self.assertEqual(("mine", "bare", "pv_counters quiet"), (one.label, one.world, one.cmdline))
+
+    def test_the_program_runs_and_knows_every_operation(self):
+        """Here without -icount: a tick is no instruction, but all of it must work."""
+        with tempfile.TemporaryDirectory() as scratch:
+            jobs.fill_bench(pathlib.Path(scratch))
+            programs = pathlib.Path(scratch, jobs.LIB)
+            ops = [op for op in benchdata.ABOUT if not op.startswith(("boot", "load-"))
+                   and op not in bench.SMP_OPS]
+            done = subprocess.run([programs / "opcost", "budget=1", f"ops={','.join(ops)}",
+                                   programs / "tiny"], capture_output=True, text=True,
+                                  timeout=120, check=False)
+            self.assertEqual(set(ops), set(benchdata.parse_costs(done.stdout.splitlines())))
+            for op in (*bench.SMP_OPS, *ops):
+                self.assertIn(f'.name = "{op}"', "".join(
+                    path.read_text() for path in (bench.BENCH / "guest").glob("ops_*.c")))
+            done = subprocess.run([programs / "opcost", "run", "x", "2", "false"],
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual(1, done.returncode)
+            self.assertIn("not ok", done.stdout)
+
+
+class Profiles(unittest.TestCase):
+    """Instructions by function."""
+
+    SYMBOLS = {"user": benchprofile.Symbols(["0000000000401000 T do_round"]),
+               "kernel": benchprofile.Symbols(["ffffffff81000000 T first", "ffffffff81000100 t second"]),
+               "xen": benchprofile.Symbols(["ffff82d040200000 t traps.c#pv"])}
+
+    @staticmethod
+    def key(address, flags):
+        return f"00000000/{address:016x}/{flags:08x}/ff000201".encode()
+
+    def test_adding_up(self):
+        counted = {self.key(0x401000, 3): 2, self.key(0xffffffff81000104, 3): 6,
+                   self.key(0xffff82d040200010, 0): 4, self.key(0xffffffff810000ff, 3): 2}
+        profile = benchprofile.add_up(counted, "xen-dom0", self.SYMBOLS, 0x401000, 1)
+        self.assertEqual([("kernel", "second", 3.0), ("xen", "traps.c#pv", 2.0)], profile.rows()[:2])
+        with self.assertRaisesRegex(Failure, "not one operation"):
+            benchprofile.add_up({self.key(0xffffffff81000104, 0): 1}, "direct", self.SYMBOLS, 0x401000, 1)
+
+    def test_places(self):
+        guest = benchprofile.IN_GUEST
+        for address, flags, kind, where in (
+                (0xffffffff81000000, 0, "kvm", "host"), (0xffffffff81000000, guest, "kvm", "kernel"),
+                (0x401000, guest | 3, "kvm", "user"), (0x401000, 3, "kvm", "QEMU"),
+                (0xffffffff81000000, 3, "xen-dom0", "kernel"), (0x401000, 3, "direct", "user"),
+                (0xffff82d040200000, 0, "xen-dom0", "xen")):
+            self.assertEqual(where, benchprofile.place(address, flags, kind))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What it costs (tools/pvops/bench*.py, Documentation/benchmarks.rst).
+
+VARIANTS ?=
+STEPS ?=
+OPS ?=
+BOOTS ?=
+OP ?=
+
+.PHONY: bench bench-list bench-compare bench-plot bench-profile
+bench:
+	@$(PYTHON) -m tools.pvops.bench $(VARIANTS) $(if $(STEPS),--steps '$(STEPS)') \
+		$(if $(OPS),--ops '$(OPS)') $(if $(BOOTS),--boots $(BOOTS)) \
+		$(if $(filter 1 y yes,$(SHORT)),--short) $(if $(REPORT),--report '$(REPORT)')
+
+bench-list:
+	@$(PYTHON) -m tools.pvops.bench --list
+
+bench-compare:
+	@$(PYTHON) -m tools.pvops.benchcompare $(or $(A),$(error say A=old.json B=new.json)) \
+		$(or $(B),$(error say A=old.json B=new.json)) $(if $(BOUND),--bound $(BOUND))
+
+bench-plot:
+	@$(PYTHON) -m tools.pvops.benchplot $(if $(REPORT),--report '$(REPORT)')
+
+bench-profile:
+	@$(PYTHON) -m tools.pvops.benchprofile $(or $(VARIANT),$(error say VARIANT=xen OP=fork-exit)) \
+		$(or $(OP),$(error say VARIANT=xen OP=fork-exit))

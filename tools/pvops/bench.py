@@ -1,0 +1,498 @@
+# SPDX-License-Identifier: GPL-2.0
+"""make bench: what every operation costs, in every world, against bare metal.
+
+For each variant of bench/variants.toml the benchmark program (bench/guest) is
+run in the variant's world, in steps, each a boot of its own:
+
+    measure     instructions per operation and per phase of booting
+    smp         the same for what concerns several CPUs, on four
+    count       crossings into the hypervisor, by kind; nothing on bare metal
+    loads       instructions of real loads
+    time        time per operation, as a multiple of a loop in the same run
+
+All but `time` are under -icount, where a TSC tick is one instruction, a
+hypervisor's included. Nothing is randomized (no KASLR, fixed seeds); the boots
+of a step differ in the emulator's seed, and their spread is reported.
+
+After each boot the report (build/report/bench.json and .csv) is written anew,
+so a run that is cut short by Ctrl-C keeps what it measured.
+"""
+
+import argparse
+import base64
+import binascii
+import collections
+import dataclasses
+import gzip
+import pathlib
+import re
+import tomllib
+from typing import Iterable
+
+from . import benchcompare, benchdata, benchplot, common, initramfs, kernel, packages, report, world, xentrace
+from .benchdata import Row
+from .common import Failure, say
+
+BENCH = common.ROOT / "bench"
+VARIANTS = BENCH / "variants.toml"
+STEPS = ("measure", "smp", "count", "loads", "time")
+DEFAULT_STEPS = ("measure", "smp", "count")
+# Nothing is randomized, and nothing printed that would have to be paid for; the
+# kernels have different KUnit suites.
+CMDLINE = ("nokaslr norandmaps randomize_kstack_offset=off random.trust_cpu=on "
+           "kunit.enable=0 quiet printk.ignore_loglevel=0")
+# Pages of xentrace's buffer for each CPU, there since Xen started.
+TRACE_PAGES = 4096
+TRACE_MASK = 0x0020f000         # TRC_PV, all of it
+SMP_CPUS = 4
+# Steps that a kind of world does not have. Bare metal crosses into nothing. The
+# records of a PV guest do not say which domain they are of, so only a dom0 that
+# is alone is counted. A KVM host with four CPUs that the emulator runs in turn
+# does not get as far as its guest in ten minutes.
+NOT_IN = {"count": ("direct", "xen-domu"), "smp": ("kvm",)}
+# Million instructions to spend on one operation, about; a slow world gets by
+# with the smallest number of samples.
+BUDGET, BUDGET_SHORT, BUDGET_COUNT = 40, 10, 10
+# Seconds for one step; for when something hangs.
+LIMIT, LIMIT_NESTED = 400, 900
+# What an operation of the short form is chosen for: quick, and one of each kind.
+SHORT_OPS = ("nothing", "reference", "getppid", "clock-gettime", "pipe-ping-pong", "mmap-1",
+             "mmap-256", "mprotect-256", "fault-anonymous", "fork-exit", "vfork-exec")
+# SVM exit codes, AMD APM volume 2, appendix C.
+SVM_EXITS = {0x4e: "page fault", 0x60: "interrupt", 0x61: "NMI", 0x64: "interrupt window",
+             0x65: "CR0 write, selective", 0x6e: "RDTSC", 0x6f: "RDPMC", 0x72: "CPUID",
+             0x74: "IRET", 0x76: "INVD", 0x77: "PAUSE", 0x78: "HLT", 0x79: "INVLPG",
+             0x7b: "I/O port", 0x7c: "MSR", 0x7f: "shutdown", 0x81: "VMMCALL",
+             0x89: "WBINVD", 0x8d: "XSETBV", 0x400: "nested page fault",
+             0x401: "AVIC incomplete IPI"}
+MARK_EXIT = 0x81        # of the mark that ends a stretch
+
+
+@dataclasses.dataclass
+class Variant:
+    """A world and what is run in it."""
+    label: str
+    world: str
+    about: str = ""
+    flavour: str = "main"
+    cmdline: str = ""
+    needs: str = ""
+    short: bool = False
+    image: pathlib.Path | None = None   # instead of the flavour's
+
+
+def load_variants(path: pathlib.Path = VARIANTS) -> list[Variant]:
+    """The list; every entry is checked, a world that does not exist is left out."""
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("variant", [])
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise Failure(f"{common.shown(path)}: {error}") from None
+    known = {field.name for field in dataclasses.fields(Variant)} - {"image"}
+    found: list[Variant] = []
+    for number, entry in enumerate(entries, 1):
+        where = f"{common.shown(path)}: variant {number}"
+        if not {"label", "world"} <= set(entry):
+            raise Failure(f"{where}: needs a label and a world")
+        if strange := set(entry) - known:
+            raise Failure(f"{where}: {strange.pop()}: no such setting; "
+                          f"there are: {' '.join(sorted(known))}")
+        one = Variant(**entry)
+        if not re.fullmatch(r"[\w.+-]+", one.label):
+            raise Failure(f"{where}: label {one.label!r}: letters, digits, . + - and _ only")
+        if one.flavour not in kernel.FLAVOURS:
+            raise Failure(f"{where}: no kernel flavour {one.flavour}")
+        if any(one.label == other.label for other in found):
+            raise Failure(f"{where}: {one.label} is there already")
+        if one.world in world.names() and (common.ROOT / one.needs).exists():
+            found.append(one)
+    return found
+
+
+def chosen(words: list[str], everything: list[Variant]) -> list[Variant]:
+    """Variants by label; LABEL=WORLD[,IMAGE][,WORD...] is one that is not in the list."""
+    picked = []
+    for word in words:
+        if "=" in word and not any(word == one.label for one in everything):
+            label, rest = word.split("=", 1)
+            name, *more = rest.split(",")
+            image = next((pathlib.Path(w) for w in more if pathlib.Path(w).is_file()), None)
+            cmdline = " ".join(w for w in more if image is None or w != str(image))
+            world.load(name)
+            picked.append(Variant(label, name, cmdline=cmdline, image=image))
+            continue
+        found = [one for one in everything if one.label == word]
+        if not found:
+            raise Failure(f"no variant {word}; there are: "
+                          f"{' '.join(one.label for one in everything)}")
+        picked += found
+    return picked
+
+
+# ---- one boot
+
+
+@dataclasses.dataclass
+class Plan:
+    """What to do in each world."""
+    steps: list[str]
+    boots: int
+    ops: list[str]                      # empty: all
+    budget: int
+    loads: list[str]
+
+
+def _words(plan: Plan, step: str) -> str:
+    words = [f"budget={BUDGET_COUNT if step == 'count' else plan.budget}"]
+    if step in ("measure", "count"):
+        words.append("boot")
+    if step == "time":
+        words.append("time")
+    if plan.ops:
+        wanted = [op for op in plan.ops if (op in SMP_OPS) == (step == "smp")]
+        if step in ("count",):
+            wanted = ["nothing", *wanted]
+        words.append(f"ops={','.join(dict.fromkeys(wanted))}")
+    return "/".join(words)
+
+
+LOADS = ("hackbench", "shell", "tar", "stress-vm", "stress-fork")
+SMP_OPS = ("ipi-2", "ipi-4", "tlb-2", "tlb-4", "wake-2")
+
+
+def boot(variant: Variant, step: str, seed: int, words: str, image: pathlib.Path,
+         extra: str = "", limit: float | None = None) -> world.Result:
+    """One step in one world; a Failure if it did not come to its end."""
+    description = world.load(variant.world)
+    nested = description.kind != "direct"
+    cpios, host_files = [], {}
+    job_step = "measure" if step in ("smp", "time") else step
+    if step == "count":
+        if description.kind == "kvm":
+            host_files["count"] = BENCH / "host/kvm-count"
+        else:
+            cpios.append(initramfs.image("bench-xen"))
+            description.host.cmdline += f" tbuf_size={TRACE_PAGES} tevt_mask={TRACE_MASK:#x}"
+            description.host.memory += TRACE_PAGES // 256 + 128
+            description.memory += 128
+    if step == "loads":
+        cpios.append(initramfs.image("bench-loads"))
+    log = common.LOG / f"bench-{variant.label}-{step}-{seed}.log"
+    result = world.run(
+        description, ["bench"], kernel=image, icount=step != "time",
+        extra_cmdline=f"{CMDLINE} {variant.cmdline} pvops.step={job_step} "
+                      f"pvops.words={words} {extra}".strip(),
+        cpus=SMP_CPUS if step == "smp" else 1, cpios=cpios, check_kunit=False,
+        timeout=limit or (LIMIT_NESTED if nested else LIMIT), log=log, host_files=host_files,
+        qemu_args=["-seed", str(seed), "-rtc", "base=2026-01-01T00:00:00,clock=vm"])
+    job = result.jobs.get("bench")
+    problems = [p for p in result.problems if not p.startswith(("backend ", "KUnit"))]
+    if problems or job is None or job.rc is None:
+        raise Failure(f"{variant.label}: {step}: "
+                      f"{problems[0] if problems else 'the job did not end'}; "
+                      f"see {common.shown(result.log)}")
+    if job_step == "measure" and step != "time" and not any(
+            check.name == "counting" and check.state == "ok" for check in job.checks):
+        raise Failure(f"{variant.label}: a loop of known length was not counted right; "
+                      f"see {common.shown(result.log)}")
+    return result
+
+
+# ---- crossings
+
+
+def _stretches(lines: Iterable[str]) -> dict[str, tuple[int, int, int, dict[int, int]]]:
+    """The guest's `cross` lines: index, brackets, operations, and what the host counted."""
+    found = {}
+    for line in lines:
+        if match := re.fullmatch(r"cross (\S+) index=(\d+) brackets=(\d+) ops=(\d+) ?(.*)", line):
+            counts = {int(a): int(b) for a, b in re.findall(r"(\d+)=(\d+)", match[5])}
+            found[match[1]] = (int(match[2]), int(match[3]), int(match[4]), counts)
+    return found
+
+
+def _per_op(counts: dict[str, float], brackets: int, ops: int,
+            per_bracket: dict[str, float]) -> dict[str, float]:
+    """Counts without what the marks themselves cost, for one operation."""
+    found = {}
+    for kind, number in counts.items():
+        left = number - brackets * per_bracket.get(kind, 0.0)
+        if left > 0:
+            found[kind] = left / ops
+    return found
+
+
+def exit_name(code: int) -> str:
+    """An SVM exit code in words."""
+    if code in SVM_EXITS:
+        return SVM_EXITS[code]
+    for first, name in ((0x00, "CR{} read"), (0x10, "CR{} write"), (0x20, "DR{} read"),
+                        (0x30, "DR{} write")):
+        if first <= code < first + 16:
+            return name.format(code - first)
+    if 0x40 <= code < 0x60:
+        return f"exception {code - 0x40}"
+    return f"exit {code:#x}"
+
+
+def kvm_crossings(lines: list[str]) -> dict[str, dict[str, float]]:
+    """Exits per operation: each bracket contains the exit of its last mark, and no more."""
+    found = {}
+    for name, (_, brackets, ops, counts) in _stretches(lines).items():
+        named: dict[str, float] = collections.Counter()
+        for code, number in counts.items():
+            named[exit_name(code)] += number
+        found[name] = _per_op(named, brackets, ops, {exit_name(MARK_EXIT): 1})
+    return found
+
+
+def trace_of(lines: Iterable[str], prefix: str = "trace") -> bytes:
+    """A file that a guest printed, packed and as text."""
+    packed = "".join(line[len(prefix) + 1:] for line in lines if line.startswith(f"{prefix} "))
+    try:
+        return gzip.decompress(base64.b64decode(packed, validate=True))
+    except (binascii.Error, EOFError, OSError) as error:
+        raise Failure(f"what the guest printed as {prefix} is damaged: {error}") from None
+
+
+def xen_crossings(lines: list[str], booted: benchdata.Boot | None
+                  ) -> dict[str, dict[str, float]]:
+    """Crossings per operation and per phase of booting, from the trace."""
+    counted = xentrace.count(trace_of(lines))
+    stretches = _stretches(lines)
+    if "nothing" not in stretches:
+        raise Failure("no empty stretch was counted: the marks cannot be taken off")
+    index, brackets, _, _ = stretches["nothing"]
+    marks = {kind: number / brackets
+             for kind, number in counted.stretches.get(index, {}).items()}
+    found = {name: _per_op(counted.stretches.get(index, {}), brackets, ops, marks)
+             for name, (index, brackets, ops, _) in stretches.items() if name != "boot"}
+    if booted:
+        before = booted.tsc_of(0)
+        for name, usec in booted.phases.items():
+            after = booted.tsc_of(usec)
+            # what comes before the kernel's clock is the first phase's
+            found[f"boot-{name}"] = dict(collections.Counter(
+                kind for at, kind in counted.boot
+                if at < after and (at >= before or name == next(iter(booted.phases)))))
+            before = after
+        found["boot"] = dict(collections.Counter(kind for at, kind in counted.boot if at < before))
+    return found
+
+
+# ---- all of it
+
+
+class Measurement:
+    """Everything measured so far, and the report that is written of it."""
+
+    def __init__(self, plan: Plan, where: pathlib.Path, everything: list[Variant]) -> None:
+        self.plan, self.where, self.everything = plan, where, everything
+        self.rows: dict[tuple[str, str], Row] = {}
+        self.kernels: dict[str, dict[str, str]] = {}
+        self.failures: list[str] = []
+
+    def row(self, variant: Variant, backend: str, op: str) -> Row:
+        """The row of an operation, made when it is first needed."""
+        row = self.rows.setdefault((variant.label, op),
+                                   Row(variant.world, variant.label, backend, op))
+        row.backend = backend or row.backend
+        return row
+
+    def run(self, variant: Variant) -> None:
+        """All steps in one world."""
+        kind = world.load(variant.world).kind
+        image = (variant.image or kernel.build(variant.flavour)).absolute()
+        for step in self.plan.steps:
+            if kind in NOT_IN.get(step, ()):
+                continue
+            if step == "smp" and self.plan.ops and not set(self.plan.ops) & set(SMP_OPS):
+                continue
+            try:
+                self.step(variant, step, image)
+            except Failure as failure:
+                # one world that fails does not take the others with it
+                self.failures.append(str(failure))
+                say(f"bench: FAILED {failure}")
+            self.save(False)
+
+    def step(self, variant: Variant, step: str, image: pathlib.Path) -> None:
+        """The boots of one step."""
+        boots = self.plan.boots if step in ("measure", "smp", "loads") else 1
+        costs: dict[str, list[benchdata.Sampled]] = collections.defaultdict(list)
+        for seed in range(1, boots + 1):
+            say(f"bench: {variant.label}: {step}, boot {seed} of {boots}")
+            extra = f"pvops.loads={','.join(self.plan.loads)} pvops.times=2" \
+                if step == "loads" else ""
+            try:
+                result = boot(variant, step, seed, _words(self.plan, step), image, extra)
+            except Failure as failure:
+                # QEMU 7.2's nested SVM now and then loses an interrupt of an idle guest
+                if world.load(variant.world).kind != "kvm":
+                    raise
+                say(f"bench: once more with another seed, because {failure}")
+                result = boot(variant, step, seed + 100, _words(self.plan, step), image, extra)
+            lines = result.jobs["bench"].lines
+            backend = result.report.get("backend", "none")
+            self.kernels[variant.label] = {
+                "world": variant.world, "about": variant.about, "backend": backend,
+                "release": result.report.get("release", ""), "kernel": common.shown(image),
+                "cmdline": variant.cmdline}
+            if step == "count":
+                booted = benchdata.parse_boot(lines)
+                found = kvm_crossings(lines) if world.load(variant.world).kind == "kvm" \
+                    else xen_crossings(lines, booted)
+                for op, crossings in found.items():
+                    if op != "nothing":
+                        self.row(variant, backend, op).crossings = {
+                            name: round(number, 4) for name, number in sorted(crossings.items())}
+                continue
+            if step == "time":
+                for op, (time, spread) in benchdata.parse_times(lines).items():
+                    row = self.row(variant, backend, op)
+                    row.time, row.time_spread = round(time, 6), round(spread, 2)
+                continue
+            for op, sampled in (benchdata.parse_costs(lines) | load_costs(lines)).items():
+                costs[op].append(sampled)
+            if step == "measure" and (booted := benchdata.parse_boot(lines)):
+                for op, length in booted.lengths().items():
+                    costs[op].append(benchdata.Sampled(length, length, length))
+            self.check_nothing(variant, costs)
+            for op, sampled in costs.items():
+                if op in ("nothing", "reference"):
+                    continue
+                row = self.row(variant, backend, op)
+                row.instructions, row.spread = benchdata.combine(sampled)
+                row.spread, row.boots = round(row.spread, 3), len(sampled)
+            self.save(False)
+
+    @staticmethod
+    def check_nothing(variant: Variant, costs: dict[str, list[benchdata.Sampled]]) -> None:
+        """Nothing must cost nothing but a call, or the rest is not worth much."""
+        for one in costs.get("nothing", []):
+            if one.median > 10:
+                raise Failure(f"{variant.label}: doing nothing costs {one.median} ticks: "
+                              "reading the clock is not accounted for")
+
+    def about(self) -> dict[str, object]:
+        """What the report says about itself."""
+        return {"unit": "instructions (TSC ticks under -icount shift=0)",
+                "steps": self.plan.steps, "boots": self.plan.boots,
+                "command_line": CMDLINE, "variants": self.kernels,
+                "failures": self.failures}
+
+    def sorted_rows(self) -> list[Row]:
+        """Variants in the order of the list, operations in theirs."""
+        rows = list(self.rows.values())
+        order = {op: i for i, op in enumerate(benchdata.ordered_ops(rows))}
+        labels = {one.label: i for i, one in enumerate(self.everything)}
+        return sorted(rows, key=lambda r: (labels.get(r.variant, len(labels)), order[r.op]))
+
+    def save(self, complete: bool) -> None:
+        """Write the report as it stands."""
+        benchdata.save(self.where, self.sorted_rows(), {"complete": complete, **self.about()})
+
+    def show(self) -> None:
+        """The tables."""
+        rows = self.sorted_rows()
+        for text in (benchdata.instruction_table(rows),
+                     *(benchdata.crossing_table(rows, label)
+                       for label in benchdata.variants(rows)),
+                     benchdata.time_table(rows)):
+            if text:
+                print(f"\n{text}")
+
+
+def load_costs(lines: Iterable[str]) -> dict[str, benchdata.Sampled]:
+    """The `load` lines: few runs each, all of them count."""
+    found = {}
+    for line in lines:
+        if match := re.fullmatch(r"load (\S+) ticks=([\d,]+)", line):
+            ticks = sorted(map(int, match[2].split(",")))
+            found[f"load-{match[1]}"] = benchdata.Sampled(ticks[len(ticks) // 2], ticks[0], ticks[-1])
+    return found
+
+
+def run(variants: list[Variant], plan: Plan, where: pathlib.Path) -> Measurement:
+    """Measure everything; what was measured is in the report even when it is cut short."""
+    measured = Measurement(plan, where, variants)
+    try:
+        for variant in variants:
+            measured.run(variant)
+    except KeyboardInterrupt:
+        world.stop_all()
+        say(f"bench: cut short; {common.shown(where)} has what was measured until now")
+        measured.save(False)
+        measured.show()
+        raise
+    measured.save(not measured.failures)
+    return measured
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="tools.pvops.bench", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("variants", nargs="*",
+                        help="labels of bench/variants.toml, or LABEL=WORLD[,BZIMAGE][,WORD]...")
+    parser.add_argument("--list", action="store_true", help="say which variants there are")
+    parser.add_argument("--steps", default=",".join(DEFAULT_STEPS), metavar="A,B",
+                        help=f"of {' '.join(STEPS)} (default: %(default)s)")
+    parser.add_argument("--ops", default="", metavar="A,B", help="only these operations")
+    parser.add_argument("--boots", type=int, default=2,
+                        help="of each step that measures instructions (default: %(default)s)")
+    parser.add_argument("--budget", type=int, default=BUDGET, metavar="N",
+                        help="million instructions for one operation (default: %(default)s)")
+    parser.add_argument("--short", action="store_true", help="a short form: some variants, "
+                        "some operations, one boot")
+    parser.add_argument("--bounds", type=pathlib.Path, nargs="?", const=benchcompare.BOUNDS,
+                        metavar="FILE", help="judge by these (default: bench/bounds.toml)")
+    parser.add_argument("--write-bounds", action="store_true",
+                        help="make what is measured the bounds")
+    parser.add_argument("--report", type=pathlib.Path, default=common.REPORT / "bench.json",
+                        help="where the JSON goes (default: build/report/bench.json)")
+    args = parser.parse_args()
+    everything = load_variants()
+    if args.list:
+        print(report.table([["variant", "world", "what it is"]]
+                           + [[v.label, v.world, v.about] for v in everything]))
+        return 0
+    steps = [step for step in args.steps.split(",") if step]
+    for step in steps:
+        if step not in STEPS:
+            raise Failure(f"no step {step}; there are: {' '.join(STEPS)}")
+    ops = [op for op in args.ops.split(",") if op]
+    for op in ops:
+        if op not in benchdata.ABOUT and op not in ("nothing", "reference"):
+            raise Failure(f"no operation {op}; there are: {' '.join(benchdata.ABOUT)}")
+    if args.boots < 1 or args.budget < 1:
+        raise Failure("--boots and --budget: at least 1")
+    words = args.variants or [v.label for v in everything if v.short or not args.short]
+    plan = Plan(steps, args.boots, ops, args.budget, list(LOADS))
+    if args.short:
+        plan = Plan([s for s in steps if s in ("measure", "count")], 1, ops or list(SHORT_OPS),
+                    min(args.budget, BUDGET_SHORT), list(LOADS))
+    packages.ensure()
+    try:
+        measured = run(chosen(words, everything), plan, args.report.absolute())
+    finally:
+        world.stop_all()
+    measured.show()
+    print(f"\n{common.shown(args.report)} has the same for scripts, .csv beside it for tables")
+    page = benchplot.draw_report(args.report.absolute())
+    print(f"{common.shown(page)} has tables and pictures")
+    for failure in measured.failures:
+        print(f"FAILED {failure}")
+    failed = len(measured.failures)
+    if args.write_bounds:
+        benchcompare.write_bounds(measured.sorted_rows(), args.bounds or benchcompare.BOUNDS)
+    elif args.bounds:
+        verdicts = benchcompare.judge(measured.sorted_rows(), args.bounds)
+        print("\n".join(verdicts))
+        bad = sum(line.startswith("not ok") for line in verdicts) + failed
+        print(f"bench: {len(verdicts) + failed - bad} passed, {bad} failed, 0 skipped")
+        return 1 if bad else 0
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    common.command(main)

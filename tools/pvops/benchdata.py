@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Figures of the benchmarks: statistics, the report file, tables, comparison.
+
+Three measures, never mixed. Instructions are TSC ticks under -icount.
+Crossings are counts from the hypervisor's own tracing. Time is a multiple of a
+loop of known length in the same run. Each has its spread; a difference that is
+not larger than both spreads together is no difference.
+"""
+
+import csv
+import dataclasses
+import json
+import pathlib
+import re
+import statistics
+from typing import Iterable
+
+from . import common, report
+from .common import Failure
+
+VERSION = 1
+# Operations in the order of the tables.
+ABOUT = {
+    "getppid": "getppid()",
+    "clock-gettime": "clock_gettime(), by the vDSO",
+    "signal": "a signal to itself, with a handler",
+    "pipe-ping-pong": "a byte to another process and back",
+    "futex-ping-pong": "wake another process and be woken",
+    "timer-fire": "arm a timer, take its interrupt and signal",
+    "idle-wake": "from a timer's expiry, idle, to user space",
+    "mmap-1": "mmap, touch, munmap 1 page",
+    "mmap-256": "mmap, touch, munmap 256 pages",
+    "mprotect-1": "mprotect 1 page to R, then RW",
+    "mprotect-256": "mprotect 256 pages to R, then RW",
+    "fault-anonymous": "page fault, new anonymous page",
+    "fault-cow": "page fault, copy on write",
+    "fault-file": "page fault, shared file (16 pages mapped)",
+    "thread-create": "create a thread, join it",
+    "fork-exit": "fork, exit, wait; 300 pages populated",
+    "fork-exec": "fork, exec, exit, wait; 300 pages populated",
+    "vfork-exec": "vfork, exec, exit, wait",
+    "fork-many": "fork, exit, wait; 3300 pages populated",
+    "ipi-2": "membarrier: IPI to 1 other CPU",
+    "ipi-4": "membarrier: IPI to 3 other CPUs",
+    "tlb-2": "TLB shootdown (mprotect 1 page), 2 CPUs",
+    "tlb-4": "TLB shootdown (mprotect 1 page), 4 CPUs",
+    "wake-2": "wake a thread on an idle CPU",
+    "boot-core": "boot: to alternatives patched",
+    "boot-smp": "boot: to all CPUs up",
+    "boot-initcalls": "boot: drivers and file systems",
+    "boot-init": "boot: to init",
+    "boot": "boot: all of it",
+    "load-hackbench": "hackbench",
+    "load-shell": "a shell script of many small processes",
+    "load-tar": "tar and compress a tree",
+    "load-stress-vm": "stress-ng, vm stressors",
+    "load-stress-fork": "stress-ng, fork stressors",
+}
+# In a table: fewer per operation than this came from elsewhere (a tick), and so
+# many kinds at most.
+CROSSINGS_MIN = 0.05
+KINDS_SHOWN = 12
+# They take something off that is known in instructions, not in time.
+UNTIMED = ("nothing", "timer-fire", "idle-wake")
+# What a report from elsewhere must have to be one.
+ROW_KEYS = {"world", "variant", "op", "instructions", "spread", "crossings"}
+
+
+@dataclasses.dataclass
+class Row:
+    """One operation in one variant. None: not measured."""
+    world: str
+    variant: str
+    backend: str
+    op: str
+    instructions: float | None = None
+    spread: float = 0.0                 # percent
+    boots: int = 0
+    crossings: dict[str, float] | None = None       # kind -> per operation
+    time: float | None = None           # multiples of 100,000 instructions' loop
+    time_spread: float = 0.0            # percent
+
+    @property
+    def total(self) -> float | None:
+        """Crossings of all kinds; those of a multicall are in its one hypercall."""
+        if self.crossings is None:
+            return None
+        return sum(n for kind, n in self.crossings.items() if not kind.endswith("(multicall)"))
+
+
+@dataclasses.dataclass
+class Sampled:
+    """One operation in one boot, as the guest printed it."""
+    median: int
+    q1: int
+    q3: int
+
+
+def percent(part: float, whole: float) -> float:
+    """A part of a whole, which may be nothing."""
+    return 100.0 * part / whole if whole else 0.0
+
+
+def combine(boots: list[Sampled]) -> tuple[float, float]:
+    """Figure and spread in percent over the boots of one kernel.
+
+    The spread is how far the boots lie apart, or how far the middle half of one
+    boot's batches does, whichever is more.
+    """
+    value = statistics.median(one.median for one in boots)
+    between = max(one.median for one in boots) - min(one.median for one in boots)
+    within = max(one.q3 - one.q1 for one in boots)
+    return value, percent(max(between, within), value)
+
+
+def parse_costs(lines: Iterable[str]) -> dict[str, Sampled]:
+    """The `cost` lines of a guest."""
+    found = {}
+    for line in lines:
+        if match := re.fullmatch(r"cost (\S+) min=\d+ median=(\d+) .* q1=(\d+) q3=(\d+)", line):
+            found[match[1]] = Sampled(*map(int, match.groups()[1:]))
+    return found
+
+
+def parse_times(lines: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """With `time`: each operation as a multiple of the loop before it, and its spread."""
+    found, reference = {}, None
+    for line in lines:
+        for name, one in parse_costs([line]).items():
+            if name == "reference":
+                reference = one
+            elif reference and reference.median and name not in UNTIMED:
+                spread = percent(one.q3 - one.q1, one.median) \
+                    + percent(reference.q3 - reference.q1, reference.median)
+                found[name] = (one.median / reference.median, spread)
+    return found
+
+
+@dataclasses.dataclass
+class Boot:
+    """What a guest said about its booting; ticks are instructions."""
+    phases: dict[str, int]              # phase -> kernel clock at its end, in us
+    clock_us: int                       # when the mark was written
+    reset_ticks: int                    # of the program's start, since reset
+    mark_ticks: int                     # of the mark, since the program's start
+
+    def tsc_of(self, usec: int) -> int:
+        """The time stamp counter when the kernel's clock showed this."""
+        return self.reset_ticks + self.mark_ticks - (self.clock_us - usec) * 1000
+
+    def lengths(self) -> dict[str, int]:
+        """Instructions of each phase, and of all."""
+        found, before = {}, 0
+        for name, usec in self.phases.items():
+            found[f"boot-{name}"] = (usec - before) * 1000
+            before = usec
+        return found | {"boot": before * 1000}
+
+
+def parse_boot(lines: Iterable[str]) -> Boot | None:
+    """The `phase` and `boot` lines of a guest; None if it did not say."""
+    phases: dict[str, int] = {}
+    for line in lines:
+        if match := re.fullmatch(r"phase (\S+) us=(\d+)", line):
+            phases[match[1]] = int(match[2])
+        elif match := re.fullmatch(
+                r"boot reset-ticks=(\d+) clock-us=(\d+) mark-ticks=(\d+)", line):
+            return Boot(phases, int(match[2]), int(match[1]), int(match[3])) if phases else None
+    return None
+
+
+# ---- the report file
+
+
+def save(path: pathlib.Path, rows: list[Row], about: dict[str, object]) -> None:
+    """JSON, and the same as CSV beside it."""
+    report.write_json(path, {"version": VERSION, **about,
+                             "results": [dataclasses.asdict(row) for row in rows]})
+    kinds = sorted({kind for row in rows for kind in row.crossings or {}})
+    partial = path.with_suffix(".csv.partial")
+    with open(partial, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["world", "variant", "backend", "op", "instructions",
+                         "spread_percent", "boots", "crossings", "time",
+                         "time_spread_percent", *kinds])
+        for row in rows:
+            cells = [row.instructions, row.spread, row.boots, row.total, row.time,
+                     row.time_spread]
+            writer.writerow([row.world, row.variant, row.backend, row.op,
+                             *("" if cell is None else round(cell, 4) for cell in cells),
+                             *(round(row.crossings[kind], 4)
+                               if row.crossings and kind in row.crossings else ""
+                               for kind in kinds)])
+    partial.replace(path.with_suffix(".csv"))
+
+
+def load(path: pathlib.Path) -> tuple[list[Row], dict[str, object]]:
+    """Rows of a report and what it says about itself; a Failure says what is wrong."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Failure(f"{common.shown(path)}: no such report; make bench writes one") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise Failure(f"{common.shown(path)}: damaged, not JSON ({error}); "
+                      "measure again with make bench") from None
+    if not isinstance(content, dict) or not isinstance(content.get("results"), list):
+        raise Failure(f"{common.shown(path)}: not a report of make bench: it has no results")
+    if content.get("version") != VERSION:
+        raise Failure(f"{common.shown(path)}: a report of version {content.get('version')!r}, "
+                      f"this tool reads {VERSION}; measure again")
+    known = {field.name for field in dataclasses.fields(Row)}
+    rows = []
+    for number, entry in enumerate(content["results"], 1):
+        if not isinstance(entry, dict) or (lacking := ROW_KEYS - set(entry)):
+            raise Failure(f"{common.shown(path)}: damaged: result {number} has no "
+                          f"{', '.join(sorted(lacking)) if isinstance(entry, dict) else 'keys'}")
+        row = Row(**{"backend": ""} | {key: entry[key] for key in entry if key in known})
+        numbers = [row.instructions, row.spread, row.time, *(row.crossings or {}).values()] \
+            if isinstance(row.crossings, (dict, type(None))) else [""]
+        if not all(one is None or isinstance(one, (int, float)) for one in numbers):
+            raise Failure(f"{common.shown(path)}: damaged: result {number} "
+                          f"({row.variant}, {row.op}) has something that is no number")
+        rows.append(row)
+    return rows, {key: value for key, value in content.items() if key != "results"}
+
+
+# ---- what a person reads
+
+
+@dataclasses.dataclass
+class Difference:
+    """Two figures, the second against the first."""
+    a: float
+    b: float
+    spread: float                       # percent, of both together
+
+    @property
+    def percent(self) -> float:
+        """Percent by which the second is more."""
+        return percent(self.b - self.a, self.a)
+
+    @property
+    def real(self) -> bool:
+        """Whether it is more than chance explains."""
+        return self.a != self.b and abs(self.percent) > self.spread
+
+
+def instructions(a: Row, b: Row) -> Difference:
+    """The instructions of two rows that have them."""
+    assert a.instructions is not None and b.instructions is not None
+    return Difference(a.instructions, b.instructions, a.spread + b.spread)
+
+
+def ordered_ops(rows: Iterable[Row]) -> list[str]:
+    """The operations that occur: known ones in their order, others behind them."""
+    there = dict.fromkeys(row.op for row in rows)
+    return [op for op in ABOUT if op in there] + [op for op in there if op not in ABOUT]
+
+
+def variants(rows: Iterable[Row]) -> list[str]:
+    """The labels that occur, in order."""
+    return list(dict.fromkeys(row.variant for row in rows))
+
+
+def _cell(row: Row | None, base: Row | None) -> list[str]:
+    if row is None or row.instructions is None:
+        return ["-", ""]
+    text = f"{row.instructions:,.0f}"
+    if base is None or base is row or not base.instructions:
+        return [text, f"±{row.spread:.1f} %"]
+    if not instructions(base, row).real:
+        return [text, "="]
+    return [text, f"x {row.instructions / base.instructions:.2f}"]
+
+
+def instruction_table(rows: list[Row]) -> str:
+    """Instructions per operation, a pair of columns for each variant."""
+    labels = variants(rows)
+    by_key = {(row.variant, row.op): row for row in rows}
+    lines = [["instructions per operation"] + [cell for label in labels for cell in (label, "")]]
+    for op in ordered_ops(rows):
+        found = [by_key.get((label, op)) for label in labels]
+        if any(row and row.instructions is not None for row in found):
+            lines.append([ABOUT.get(op, op)] + [
+                cell for row in found for cell in _cell(row, found[0])])
+    return _right(lines) if len(lines) > 1 else ""
+
+
+def crossing_table(rows: list[Row], variant: str) -> str:
+    """Crossings per operation in one variant, the most frequent kinds first."""
+    mine = {row.op: row for row in rows if row.variant == variant and row.crossings is not None}
+    if not mine:
+        return ""
+    lines = [[f"{variant}: crossings per operation", "all", "of what kind"]]
+    for op in ordered_ops(mine.values()):
+        kinds = sorted((mine[op].crossings or {}).items(), key=lambda item: -item[1])
+        shown = [f"{_count(number)} {kind}" for kind, number in kinds if number >= CROSSINGS_MIN]
+        more = [f"and {len(shown) - KINDS_SHOWN} kinds more"] if len(shown) > KINDS_SHOWN else []
+        lines.append([ABOUT.get(op, op), _count(mine[op].total or 0),
+                      ", ".join(shown[:KINDS_SHOWN] + more)])
+    return report.table(lines)
+
+
+def time_table(rows: list[Row]) -> str:
+    """Times, in multiples of a loop of 100,000 instructions in the same run."""
+    timed = [row for row in rows if row.time is not None]
+    if not timed:
+        return ""
+    labels = variants(timed)
+    lines = [["time, in loops of 100,000 instructions"] + labels]
+    for op in ordered_ops(timed):
+        cells = []
+        for label in labels:
+            row = next((row for row in timed if row.op == op and row.variant == label), None)
+            cells.append(f"{row.time:.3g} ±{row.time_spread:.0f} %" if row else "-")
+        lines.append([ABOUT.get(op, op), *cells])
+    return _right(lines)
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 or number == round(number) else f"{number:.1f}"
+
+
+def _right(rows: list[list[str]]) -> str:
+    """A table whose figures are flush right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return report.table([[row[0]] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+                         for row in rows])
+
+
+# ---- one report against another
+
+
+@dataclasses.dataclass
+class Change:
+    """What became of one figure."""
+    variant: str
+    op: str
+    what: str                           # "instructions" or "crossings"
+    difference: Difference
+    bound: float                        # percent
+
+    @property
+    def verdict(self) -> str:
+        """worse: beyond spread and bound; better: likewise; else same."""
+        margin = self.bound + self.difference.spread
+        if self.difference.a == 0 and self.difference.b > 0.5:
+            return "worse"
+        if self.difference.percent > margin:
+            return "worse"
+        return "better" if self.difference.percent < -margin else "same"
+
+
+def grain(total: float) -> float:
+    """By how much two counts of crossings may differ by chance, per operation.
+
+    A timer's interrupt more or less brings some ten crossings. It falls on the
+    more rounds the cheaper an operation is: 50, or 5 at least.
+    """
+    return min(0.5 + 0.1 * total, 2.5)
+
+
+def compare(a: list[Row], b: list[Row], bound: float) -> tuple[list[Change], list[str]]:
+    """Each figure that both have; and what only one of them has."""
+    first = {(row.variant, row.op): row for row in a}
+    second = {(row.variant, row.op): row for row in b}
+    changes = []
+    for key, old in first.items():
+        new = second.get(key)
+        if new is None:
+            continue
+        if old.instructions is not None and new.instructions is not None:
+            changes.append(Change(*key, "instructions", instructions(old, new), bound))
+        if old.total is not None and new.total is not None:
+            changes.append(Change(*key, "crossings", Difference(
+                old.total, new.total, percent(grain(old.total), old.total)), bound))
+    alone = [f"only in {name}: {', '.join(f'{v} {op}' for v, op in sorted(keys)[:8])}"
+             + (f" and {len(keys) - 8} more" if len(keys) > 8 else "")
+             for name, keys in (("A", first.keys() - second.keys()),
+                                ("B", second.keys() - first.keys())) if keys]
+    return changes, alone

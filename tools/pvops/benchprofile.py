@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Where it goes: the instructions of one operation, by function.
+
+The benchmark program does the operation over and over. Meanwhile QEMU, told
+over its monitor, runs one instruction at a time and logs the address of each
+one: in user space, the kernel, Xen, the KVM host. Nothing is sampled: every
+instruction between two calls of the operation is there, as often as it ran.
+
+Symbols come from the kernel's System.map, from Xen itself (dom0 reads them at
+/proc/xen/xensyms), and from the KVM host's /proc/kallsyms.
+"""
+
+import argparse
+import bisect
+import collections
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+from . import bench, common, kernel, packages, report, world
+from .common import Failure, say
+
+# Instructions to log; each is a line of 90 bytes.
+INSTRUCTIONS = 3_000_000
+# What the CPU's flags say in a log line (QEMU 7.2, target/i386/cpu.h).
+CPL_MASK, IN_GUEST = 3, 1 << 21
+XEN_FIRST, XEN_LAST = 0xffff82c000000000, 0xffff830000000000
+KERNEL_FIRST = 0xffff800000000000
+SECONDS_TO_LOOP = 900
+SECONDS_TO_LOG = 600
+SHOWN = 40
+
+
+class Symbols:
+    """Functions by address."""
+
+    def __init__(self, lines: list[str]) -> None:
+        """Lines as in System.map: address, type, name, perhaps [module]."""
+        found = {}
+        for line in lines:
+            words = line.split()
+            if len(words) >= 3 and words[1] in "tTwWiV":
+                found.setdefault(int(words[0], 16), words[2])
+        self.addresses = sorted(found)
+        self.names = [found[address] for address in self.addresses]
+
+    def name(self, address: int) -> str:
+        """The function that an address is in."""
+        at = bisect.bisect_right(self.addresses, address) - 1
+        return self.names[at] if at >= 0 else f"{address:#x}"
+
+    def address(self, name: str) -> int:
+        """Where a function begins; a Failure if there is none."""
+        if name not in self.names:
+            raise Failure(f"no function {name}")
+        return self.addresses[self.names.index(name)]
+
+
+@dataclasses.dataclass
+class Profile:
+    """Instructions by place and function, and how many operations they were."""
+    places: dict[tuple[str, str], int]
+    operations: int
+
+    def rows(self) -> list[tuple[str, str, float]]:
+        """Place, function, instructions per operation; the dearest first."""
+        return [(place, name, number / self.operations)
+                for (place, name), number in sorted(self.places.items(), key=lambda i: -i[1])]
+
+
+def place(address: int, flags: int, kind: str) -> str:
+    """Who runs at this address with these flags, in a world of this kind."""
+    ring = flags & CPL_MASK
+    if kind == "kvm" and not flags & IN_GUEST:
+        return "QEMU" if ring == 3 else "host"
+    if kind.startswith("xen") and ring == 0 and XEN_FIRST <= address < XEN_LAST:
+        return "xen"
+    return "kernel" if address >= KERNEL_FIRST else "user"
+
+
+def parse_key(key: bytes) -> tuple[int, int]:
+    """Address and flags from what stands in brackets: cs_base/pc/flags/cflags."""
+    words = key.split(b"/")
+    return int(words[1], 16), int(words[2], 16)
+
+
+def add_up(counted: dict[bytes, int], kind: str, symbols: dict[str, Symbols],
+           round_address: int, per_round: int) -> Profile:
+    """Logged instructions by function."""
+    places: dict[tuple[str, str], int] = collections.Counter()
+    rounds = 0
+    for key, number in counted.items():
+        address, flags = parse_key(key)
+        where = place(address, flags, kind)
+        if where == "user" and address == round_address:
+            rounds += number
+        names = symbols.get(where)
+        places[(where, names.name(address) if names else "")] += number
+    if not rounds:
+        raise Failure("not one operation began while instructions were logged; "
+                      "log more of them (--instructions)")
+    return Profile(dict(places), rounds * per_round)
+
+
+# ---- watching
+
+
+def _monitor(path: pathlib.Path, *commands: str) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(str(path))
+        for command in ("", *commands):
+            if command:
+                connection.sendall(f"{command}\n".encode())
+            seen = b""
+            while b"(qemu) " not in seen:
+                data = connection.recv(4096)
+                if not data:
+                    return
+                seen += data
+
+
+class _Reader(threading.Thread):
+    """Counts what comes through the pipe; after so many lines it only drains."""
+
+    def __init__(self, path: pathlib.Path, limit: int, round_address: int) -> None:
+        super().__init__(daemon=True)
+        self.path, self.limit = path, limit
+        self.mark = f"/{round_address:016x}/".encode()
+        self.counted: dict[bytes, int] = collections.Counter()
+        self.lines = 0
+        self.full = threading.Event()
+
+    def run(self) -> None:
+        """Whole operations only: from one beginning to the last one within the limit."""
+        began, pending = False, collections.Counter()
+        with open(self.path, "rb") as log:
+            for line in log:
+                if self.full.is_set() or not line.startswith(b"Trace "):
+                    continue
+                start = line.find(b"[") + 1
+                key = line[start:line.find(b"]", start)]
+                if self.mark in key and int(key.split(b"/")[2], 16) & CPL_MASK == 3:
+                    self.counted.update(pending)
+                    pending = collections.Counter()
+                    began = True
+                if began:
+                    pending[key] += 1
+                    self.lines += 1
+                    if self.lines >= self.limit:
+                        self.full.set()
+
+
+def watch(variant: bench.Variant, op: str, instructions: int) -> Profile:
+    """Run an operation in a world, log what is executed, add it up."""
+    image = (variant.image or kernel.build(variant.flavour)).absolute()
+    description = world.load(variant.world)
+    if description.kind == "xen-domu":
+        raise Failure("a profile is of a world with one guest kernel; use xen-dom0")
+    with tempfile.TemporaryDirectory(prefix="profile-") as name:
+        scratch = pathlib.Path(name)
+        program = _program(scratch)
+        begins = program.address("do_round")
+        pipe, monitor = scratch / "log", scratch / "monitor"
+        os.mkfifo(pipe)
+        reader = _Reader(pipe, instructions, begins)
+        reader.start()
+        log = common.LOG / f"bench-{variant.label}-loop-1.log"
+        ended: list[object] = []
+
+        def boot() -> None:
+            host_files = {}
+            if description.kind == "kvm":
+                marker = scratch / "symbols"
+                marker.touch()
+                host_files["symbols"] = marker
+            try:
+                ended.append(world.run(
+                    description, ["bench"], kernel=image, icount=True,
+                    extra_cmdline=f"{bench.CMDLINE} {variant.cmdline} pvops.step=loop "
+                                  f"pvops.words=loop={op}/budget=1000000",
+                    timeout=SECONDS_TO_LOOP + SECONDS_TO_LOG, log=log, check_kunit=False,
+                    host_files=host_files,
+                    qemu_args=["-seed", "1", "-monitor", f"unix:{monitor},server=on,wait=off",
+                               "-D", str(pipe)]))
+            except (Failure, OSError) as error:
+                ended.append(error)
+
+        runner = threading.Thread(target=boot)
+        runner.start()
+        try:
+            per_round = _wait_for_loop(log, runner, op)
+            say(f"bench: {variant.label}: {op} runs; logging {instructions:,} instructions")
+            _monitor(monitor, "singlestep on", "log exec,nochain")
+            if not reader.full.wait(SECONDS_TO_LOG):
+                say("bench: that took too long; going on with what there is")
+                reader.full.set()
+            with contextlib.suppress(OSError):
+                _monitor(monitor, "log none", "quit")
+        finally:
+            world.stop_all()
+            runner.join()
+            _release(pipe, reader)
+        lines = report.parse(log.read_bytes())
+        symbols = {"user": program, "kernel": _kernel_symbols(image)}
+        if description.kind.startswith("xen"):
+            symbols["xen"] = Symbols(bench.trace_of(
+                lines.jobs["bench"].lines, "xensyms").decode().splitlines())
+        elif description.kind == "kvm":
+            symbols["host"] = Symbols(bench.trace_of(
+                lines.host, "kallsyms").decode().splitlines())
+        return add_up(reader.counted, description.kind, symbols, begins, per_round)
+
+
+def _release(pipe: pathlib.Path, reader: _Reader) -> None:
+    """A reader whose QEMU never came waits in open(): open the other end for a moment."""
+    reader.full.set()
+    with contextlib.suppress(OSError):
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    reader.join(10)
+
+
+def _program(scratch: pathlib.Path) -> Symbols:
+    """Where the benchmark program's functions are."""
+    from . import jobs
+    jobs.fill_bench(scratch)
+    listing = subprocess.run(["nm", scratch / jobs.LIB / "opcost"], capture_output=True,
+                             text=True, check=True).stdout
+    return Symbols(listing.splitlines())
+
+
+def _kernel_symbols(image: pathlib.Path) -> Symbols:
+    """The System.map that was built with an image: .../arch/x86/boot/bzImage."""
+    for path in (image.with_name("System.map"), image.parents[3] / "System.map"):
+        if path.is_file():
+            return Symbols(path.read_text(encoding="utf-8").splitlines())
+    raise Failure(f"{common.shown(image)}: no System.map beside it or in its build directory")
+
+
+def _wait_for_loop(log: pathlib.Path, runner: threading.Thread, op: str) -> int:
+    """Until the guest does the operation; returns operations per round."""
+    deadline = time.monotonic() + SECONDS_TO_LOOP
+    began = time.time()
+    while time.monotonic() < deadline:
+        time.sleep(1)
+        if log.exists() and log.stat().st_mtime >= began:
+            match = re.search(rb"PVOPS-LOOP (\S+) per-round=(\d+)", log.read_bytes())
+            if match:
+                # let the first rounds pass
+                time.sleep(1)
+                return int(match[2])
+        if not runner.is_alive():
+            break
+    raise Failure(f"{op} was never begun; see {common.shown(log)}")
+
+
+def show(profile: Profile, title: str, count: int) -> None:
+    """Sums and the dearest functions."""
+    rows = profile.rows()
+    total = sum(number for _, _, number in rows)
+    by_place: dict[str, float] = collections.Counter()
+    for where, _, number in rows:
+        by_place[where] += number
+    print(f"{title}: {total:,.0f} instructions per operation, {profile.operations} of them seen")
+    print(report.table([["where", "instructions", "share"]] + [
+        [where, f"{number:,.0f}", f"{100 * number / total:.1f} %"]
+        for where, number in by_place.most_common()]))
+    print()
+    print(report.table([["instructions", "share", "where", "function"]] + [
+        [f"{number:,.0f}", f"{100 * number / total:.1f} %", where, name or "(no symbols)"]
+        for where, name, number in rows[:count]]))
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="tools.pvops.benchprofile", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("variant", help="a label of bench/variants.toml, or LABEL=WORLD,...")
+    parser.add_argument("op", help="an operation, as in bench.json")
+    parser.add_argument("--instructions", type=int, default=INSTRUCTIONS, metavar="N",
+                        help="to log (default: %(default)s)")
+    parser.add_argument("--top", type=int, default=SHOWN, metavar="N",
+                        help="functions to show (default: %(default)s)")
+    args = parser.parse_args()
+    if args.op in bench.SMP_OPS or args.op not in bench.benchdata.ABOUT \
+            or args.op.startswith(("boot", "load-")):
+        raise Failure(f"{args.op}: not an operation on one CPU; there are: " + " ".join(
+            op for op in bench.benchdata.ABOUT
+            if op not in bench.SMP_OPS and not op.startswith(("boot", "load-"))))
+    packages.ensure()
+    variant, = bench.chosen([args.variant], bench.load_variants())
+    profile = watch(variant, args.op, args.instructions)
+    show(profile, f"{variant.label}: {args.op}", args.top)
+    where = common.REPORT / f"profile-{variant.label}-{args.op}.json"
+    report.write_json(where, {
+        "variant": variant.label, "op": args.op, "operations": profile.operations,
+        "unit": "instructions per operation",
+        "functions": [{"where": w, "function": f, "instructions": round(n, 2)}
+                      for w, f, n in profile.rows()]})
+    print(f"{common.shown(where)} has all of them")
+    return 0
+
+
+if __name__ == "__main__":
+    common.command(main)
