@@ -32,6 +32,9 @@
 
 static DEFINE_PER_CPU(struct clock_event_device, alarm);
 
+/* The APIC timer, and so an alarm made of it, runs in all idle states. */
+static bool always_running __ro_after_init;
+
 static s32 start_alarm(void)
 {
 	/* Per jiffy, as the kernel keeps it; 0 if it has not calibrated. */
@@ -94,7 +97,7 @@ static void register_alarm(void)
 		*dev = (struct clock_event_device){
 			.name = "vmi-alarm",
 			.features = CLOCK_EVT_FEAT_ONESHOT |
-				    (this_cpu_has(X86_FEATURE_ARAT) ?
+				    (always_running ?
 				     0 : CLOCK_EVT_FEAT_C3STOP),
 			.rating = 200,
 			.irq = -1,
@@ -131,6 +134,13 @@ void __init vmi_alarm_setup(void)
 {
 	if (!vmi_offers(&vmi_rom, VMI64_CALL_START_ALARM))
 		return;
+	/*
+	 * The kernel's device for the APIC timer is there, but replaced. Without
+	 * ARAT it stays that way; with it the timer core makes it the broadcast
+	 * device, and stops the timer when it has nothing to broadcast.
+	 */
+	always_running = boot_cpu_has(X86_FEATURE_ARAT);
+	setup_clear_cpu_cap(X86_FEATURE_ARAT);
 	x86_platform_ipi_callback = alarm_interrupt;
 	x86_init.timers.setup_percpu_clockev = setup_boot_clock;
 	x86_cpuinit.setup_percpu_clockev = setup_secondary_clock;
