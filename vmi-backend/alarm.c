@@ -116,6 +116,7 @@ static void register_alarm(void)
 static void __init setup_boot_clock(void)
 {
 	setup_boot_APIC_clock();
+	vmi_tsc_known();
 	register_alarm();
 }
 

@@ -35,6 +35,8 @@
 DEFINE_PER_CPU(bool, vmi_ready);
 DEFINE_PER_CPU_PAGE_ALIGNED(u8[VMI64_PAGE], vmi_percpu);
 
+static unsigned int boot_tsc_khz __initdata;
+
 static void (*native_save_state)(void) __ro_after_init;
 static void (*native_restore_state)(void) __ro_after_init;
 static void (*native_shutdown)(void) __ro_after_init;
@@ -89,9 +91,33 @@ static void init_secondary(void)
 static void __init prepare_boot_cpu(void)
 {
 	native_smp_prepare_boot_cpu();
+	boot_tsc_khz = tsc_khz;
 	init_cpu(VMI64_CPU_BOOT);
 	vmi_lock_setup();
 	vmi_time_boot();
+}
+
+/**
+ * vmi_tsc_known() - tell the ROM the TSC's frequency, if it was not known before
+ *
+ * On a machine whose TSC has to be measured that is done long after the boot
+ * CPU's INIT_CPU, and a ROM that computes time from it has had no clock to show.
+ *
+ * Context: boot CPU, when the TSC has been calibrated; no other CPU is up.
+ */
+void __init vmi_tsc_known(void)
+{
+	unsigned long flags;
+	u64 hz;
+
+	if (boot_tsc_khz || !tsc_khz || vmi_real_clock(&hz) ||
+	    !this_cpu_read(vmi_ready))
+		return;
+	local_irq_save(flags);
+	exit_cpu(VMI64_EXIT_LAST);
+	if (!init_cpu(VMI64_CPU_BOOT))
+		vmi_time_boot();
+	local_irq_restore(flags);
 }
 
 #ifdef CONFIG_HOTPLUG_CPU

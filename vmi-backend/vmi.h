@@ -128,6 +128,7 @@ void vmi_alarm_setup(void);
 /* smp.c */
 void vmi_smp_early(void);
 void vmi_smp_setup(void);
+void vmi_tsc_known(void);
 
 /* lock.c */
 #ifdef CONFIG_PARAVIRT_SPINLOCKS
