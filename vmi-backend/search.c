@@ -39,8 +39,8 @@ bool vmi_reader_here(struct vmi_reader *reader)
 	return !cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT);
 }
 
-static void refused(struct vmi_search *search, u64 where, unsigned int rule,
-		    const char *detail)
+static void note_refusal(struct vmi_search *search, u64 where, unsigned int rule,
+			 const char *detail)
 {
 	pr_warn("ROM at 0x%llx refused: V%u: %s%s%s\n", where, rule,
 		vmi_rule_message(rule), detail[0] ? ": " : "", detail);
@@ -74,7 +74,7 @@ u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
 	rule = vmi_image_check(&image, copy, room, &search->reader, &refusal);
 	if (rule) {
 		if (rule != VMI64_V_SIGNATURES)
-			refused(search, where, rule, refusal.detail);
+			note_refusal(search, where, rule, refusal.detail);
 		return 0;
 	}
 
@@ -89,7 +89,7 @@ u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
 		scnprintf(other, sizeof(other), "the other one is at 0x%llx",
 			  search->where);
 		search->found = 2;
-		refused(search, where, VMI64_V_UNIQUE, other);
+		note_refusal(search, where, VMI64_V_UNIQUE, other);
 	}
 	return image.size;
 }
