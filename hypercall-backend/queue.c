@@ -303,7 +303,7 @@ void hc_update(void *entry, u64 val, unsigned int how)
 	/* Entries come one after the other: a table is looked up once. */
 	if (q->table != table) {
 		q->table = table;
-		q->table_ma = arbitrary_virt_to_machine((void *)table).maddr;
+		q->table_ma = virt_to_machine(table).maddr;
 	}
 
 	u = &q->updates[q->nr_updates];
@@ -325,7 +325,7 @@ void hc_update(void *entry, u64 val, unsigned int how)
 void hc_update_now(void *entry, u64 val, unsigned int how)
 {
 	struct mmu_update u = {
-		.ptr = arbitrary_virt_to_machine(entry).maddr | how,
+		.ptr = virt_to_machine(entry).maddr | how,
 		.val = val,
 	};
 
