@@ -58,11 +58,21 @@ enum pvops_class pvops_classify(const u8 *site, unsigned int len)
 	const u8 *p = site;
 	struct insn insn;
 
-	/* Most sites are decided by their first byte; decoding is slow. */
-	if (site[0] != 0x90 && site[0] != 0x66 && site[0] != 0x0f &&
-	    site[0] != 0x49 && site[0] != 0xff)
-		return site[0] == CALL_INSN_OPCODE ? PVOPS_CLASS_CALL
-						   : PVOPS_CLASS_INLINE;
+	/* Most sites are decided by their first bytes; decoding is slow. */
+	switch (site[0]) {
+	case 0x0f:
+		if (site[1] == 0x1f)
+			break;
+		return PVOPS_CLASS_INLINE;
+	case 0x66:
+	case 0x90:
+	case 0xff:
+		break;
+	case CALL_INSN_OPCODE:
+		return PVOPS_CLASS_CALL;
+	default:
+		return PVOPS_CLASS_INLINE;
+	}
 
 	while (p < site + len) {
 		if (insn_decode_kernel(&insn, p))

@@ -31,7 +31,7 @@ static_assert(ARRAY_SIZE(op_names) == PVOPS_NR_SLOTS,
  * In .data, not .bss: it is written before the Xen PV entry has told the
  * kernel anything about its memory, and nothing may clear it after that.
  */
-static union pvops_table native __ro_after_init = { .slot = { (void *)1 } };
+union pvops_table pvops_native __ro_after_init = { .slot = { (void *)1 } };
 
 enum pvops_entry pvops_entry __ro_after_init = PVOPS_ENTRY_NATIVE;
 
@@ -51,19 +51,7 @@ void __init pvops_early_init(enum pvops_entry entry)
 
 	pvops_entry = entry;
 	for (i = 0; i < PVOPS_NR_SLOTS; i++)
-		native.slot[i] = pvops_live->slot[i];
-}
-
-/**
- * pvops_slot_native() - what a slot held when the kernel was linked
- * @slot: 0 to PVOPS_NR_SLOTS - 1
- *
- * Context: any, after pvops_early_init().
- * Return: the native op.
- */
-void *pvops_slot_native(unsigned int slot)
-{
-	return native.slot[slot];
+		pvops_native.slot[i] = pvops_live->slot[i];
 }
 
 /**
@@ -76,23 +64,6 @@ void *pvops_slot_native(unsigned int slot)
 const char *pvops_op_name(unsigned int slot)
 {
 	return op_names[slot];
-}
-
-/**
- * pvops_slot_at() - which slot of pv_ops an address is
- * @addr: an address, as found in the operand of an indirect call
- *
- * Context: any.
- * Return: the slot, or -1 if @addr is not a slot of pv_ops.
- */
-int pvops_slot_at(const void *addr)
-{
-	const void *base = &pv_ops;
-	unsigned long off = addr - base;
-
-	if (off >= sizeof(pv_ops) || off % sizeof(void *))
-		return -1;
-	return off / sizeof(void *);
 }
 
 /**

@@ -25,12 +25,44 @@ union pvops_table {
 };
 
 const char *pvops_op_name(unsigned int slot);
-int pvops_slot_at(const void *addr);
-void *pvops_slot_native(unsigned int slot);
 const char *pvops_slot_hole(const struct paravirt_patch_template *ops,
 			    const struct paravirt_patch_template *base);
 
 /* The live table by slot. */
 #define pvops_live	((union pvops_table *)&pv_ops)
+
+/* What it was linked with; written by pvops_early_init() only. */
+extern union pvops_table pvops_native;
+
+/* Inline, since patching asks both at each of some thousand sites. */
+
+/**
+ * pvops_slot_native() - what a slot held when the kernel was linked
+ * @slot: 0 to PVOPS_NR_SLOTS - 1
+ *
+ * Context: any, after pvops_early_init().
+ * Return: the native op.
+ */
+static inline void *pvops_slot_native(unsigned int slot)
+{
+	return pvops_native.slot[slot];
+}
+
+/**
+ * pvops_slot_at() - which slot of pv_ops an address is
+ * @addr: an address, as found in the operand of an indirect call
+ *
+ * Context: any.
+ * Return: the slot, or -1 if @addr is not a slot of pv_ops.
+ */
+static inline int pvops_slot_at(const void *addr)
+{
+	const void *base = &pv_ops;
+	unsigned long off = addr - base;
+
+	if (off >= sizeof(pv_ops) || off % sizeof(void *))
+		return -1;
+	return off / sizeof(void *);
+}
 
 #endif /* _PVOPS_OPS_H */
