@@ -305,7 +305,7 @@ def main() -> int:
         if path and not path.is_file():
             raise Failure(f"{path}: no such kernel image")
     a = args.a or kernel.build("vanilla")
-    b = args.b or kernel.build("lean")
+    b = args.b or kernel.build("nosuites")
     try:
         return compare(a.absolute(), b.absolute(), args.boots, args.staggered, args.bound,
                        args.boot_bound)

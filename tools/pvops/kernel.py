@@ -38,7 +38,7 @@ FLAVOURS = {
     "main": Flavour("linux", ("main", "pvops"), True),
     "debug": Flavour("linux", ("main", "pvops", "debug"), True),
     "debug-pv": Flavour("linux", ("main", "pvops", "debug", "debug-pv"), True),
-    "lean": Flavour("linux", ("main", "pvops", "lean"), True),
+    "nosuites": Flavour("linux", ("main", "pvops", "nosuites"), True),
     "nokvm": Flavour("linux", ("main", "pvops", "nokvm"), True),
     "vanilla": Flavour("linux-vanilla", ("main",), False),
     "noparavirt": Flavour("linux-vanilla", ("main", "noparavirt"), False),
