@@ -50,7 +50,7 @@ NESTED = b"""\
 [    0.900000]     # Subtest: pvops_outer\r
 PVOPS-HOST guest begins\r
 (d1) [    0.200000] pvops: backend xen: entered by the PV entry point\r
-(XEN) d1v0: something\r
+(XEN) something\r
 PVOPS-BEGIN report\r
 backend: xen\r
 PVOPS-END report\r
@@ -149,6 +149,55 @@ class Judging(unittest.TestCase):
                           "the guest did not come to its end (no PVOPS-DONE)"])
 
 
+class Dom0(unittest.TestCase):
+    """What dom0 checks, and a guest that boots twice."""
+
+    CONSOLE = """PVOPS-HOST guest begins
+PVOPS-BEGIN job toolstack
+ok work
+PVOPS-HOST check ok dom0-save
+PVOPS-HOST check not ok dom0-alive - net stands still
+PVOPS-END job toolstack rc=%d
+PVOPS-BEGIN job toolstack
+ok work
+PVOPS-END job toolstack rc=%d
+PVOPS-DONE
+PVOPS-HOST guest ended rc=1
+PVOPS-HOST check ok dom0-disk
+"""
+
+    def test_checks_are_a_job_of_their_own(self):
+        read = report.parse((self.CONSOLE % (0, 0)).encode() + b"PVOPS-HOST checks end rc=1\n")
+        self.assertEqual(read.jobs["dom0"].rc, 1)
+        self.assertEqual([(c.state, c.name) for c in read.jobs["dom0"].checks],
+                         [("ok", "dom0-save"), ("not ok", "dom0-alive"), ("ok", "dom0-disk")])
+        self.assertEqual(read.jobs["toolstack"].lines, ["ok work", "ok work"])
+
+    def test_no_end_is_no_end(self):
+        self.assertIsNone(report.parse((self.CONSOLE % (0, 0)).encode()).jobs["dom0"].rc)
+        self.assertNotIn("dom0", report.parse(b"PVOPS-HOST guest begins\n").jobs)
+
+    def test_a_reboot_hides_no_failure(self):
+        for first, second in ((1, 0), (0, 1)):
+            read = report.parse((self.CONSOLE % (first, second)).encode())
+            self.assertEqual(read.jobs["toolstack"].rc, 1)
+        begun = self.CONSOLE.split("PVOPS-END job toolstack rc=%d\nPVOPS-DONE")[0] % 0
+        self.assertIsNone(report.parse(begun.encode()).jobs["toolstack"].rc)
+
+    def test_the_worlds_with_devices_must_have_it(self):
+        self.assertEqual(world.host_jobs(world.load("xen-domU")), ["dom0"])
+        self.assertEqual(world.host_jobs(world.load("xen-dom0")), [])
+
+    def test_xen_complains(self):
+        for line in ("(XEN) d1v0 Bad L1 flags 800000", "(XEN) mm.c:123:d0v1 something",
+                     "(XEN) arch/x86/mm.c:2141:d[IDLE]v0 something",
+                     "(XEN) Domain 1 (vcpu#0) crashed on cpu#1:"):
+            read = report.parse((line + "\n").encode())
+            self.assertEqual(read.splats([]), [line])
+            self.assertEqual(read.splats(["d1v0|mm.c|crashed"]), [])
+        self.assertEqual(report.parse(b"(XEN) d0 has maximum 232 PIRQs\n").splats([]), [])
+
+
 class Descriptions(unittest.TestCase):
     """worlds/*.toml."""
 
@@ -166,7 +215,12 @@ class Descriptions(unittest.TestCase):
                           "vmi-kvm-npt"})
 
     def test_bad_descriptions_are_one_line(self):
-        for text in ("cpus = 'two'", "nosuch = 1", "kind = 'moon'", "like = 'it'",
+        domu = "kind = 'xen-domu'\ndisk = 9\nnetwork = true\njobs = ['toolstack']\n"
+        for text in ("disk = 9", "network = true", "steps = ['shutdown']",
+                     f"{domu}steps = ['nosuch', 'shutdown']", f"{domu}steps = ['save']",
+                     f"{domu.replace('disk = 9', '')}steps = ['shutdown']",
+                     f"{domu.replace('toolstack', 'net')}steps = ['shutdown']",
+                     "cpus = 'two'", "nosuch = 1", "kind = 'moon'", "like = 'it'",
                      "like = 'absent'", "[expect]\nbackend = 1", "not toml"):
             with tempfile.TemporaryDirectory() as directory:
                 path = pathlib.Path(directory)

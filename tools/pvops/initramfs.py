@@ -86,6 +86,9 @@ def _libraries(archive: Archive, programs: list[pathlib.Path],
 def _guest(archive: Archive) -> None:
     _busybox(archive)
     archive.copy("init", WORLDS / "guest/init", 0o755)
+    # what the kernel calls when a toolstack wants the machine to go
+    for name in ("poweroff", "reboot"):
+        archive.copy(f"sbin/{name}", WORLDS / "guest/stop", 0o755)
 
 
 def _host_kvm(archive: Archive) -> None:
@@ -116,8 +119,24 @@ def _host_xen(archive: Archive) -> None:
         archive.copy(f"bin/{name}", programs[-1], 0o755)
         # libxl looks for its helpers where Debian installs them
         archive.link(f"usr/lib/xen-4.17/bin/{name}", f"/bin/{name}")
+    # what a domain's devices need here
+    for name in ("block", "vif-bridge"):
+        archive.copy(f"etc/xen/scripts/{name}", WORLDS / "host/xen-device", 0o755)
+    archive.copy("xen-steps", WORLDS / "host/xen-steps")
+    for name in ("xenstore-read", "xenstore-write"):
+        programs.append(packages.DEB_ROOT / "usr/bin" / name)
+        archive.copy(f"bin/{name}", programs[-1], 0o755)
+    programs.append(_tool("e2fsck"))
+    archive.copy("bin/e2fsck", programs[-1], 0o755)
     # pthread_cancel() opens libgcc_s only when it happens
     _libraries(archive, programs, ("libgcc_s.so.1",))
+
+
+def _domain(archive: Archive) -> None:
+    """The jobs of a domain with devices."""
+    with tempfile.TemporaryDirectory() as directory:
+        jobs.fill_domain(pathlib.Path(directory))
+        archive.tree(pathlib.Path(directory))
 
 
 def _bench(archive: Archive) -> None:
@@ -148,7 +167,10 @@ def _bench_loads(archive: Archive) -> None:
 IMAGES: dict[str, tuple[Callable[[Archive], None], tuple[str, ...]]] = {
     "guest": (_guest, ("worlds/guest",)),
     "host-kvm": (_host_kvm, ("worlds/host/kvm-init",)),
-    "host-xen": (_host_xen, ("worlds/host/xen-init",)),
+    "host-xen": (_host_xen, ("worlds/host/xen-init", "worlds/host/xen-device",
+                             "worlds/host/xen-steps")),
+    "domain": (_domain, ("tests/guest/domain", "tests/guest/src/check.h",
+                         "tools/pvops/jobs.py")),
     "bench": (_bench, ("bench/guest", "bench/jobs", "tests/guest/src/check.h",
                        "tests/guest/src/tiny.c", "tools/pvops/jobs.py")),
     "bench-xen": (_bench_xen, ()),
@@ -190,17 +212,21 @@ def image(name: str) -> pathlib.Path:
 
 def job_images(names: list[str]) -> list[pathlib.Path]:
     """The images that hold these jobs; a shell is in the guest already."""
-    wanted = [name for name in names if name != "shell"]
-    bench = [name for name in wanted if (common.ROOT / "bench/jobs" / name).exists()]
-    return ([jobs_image()] if len(bench) < len(wanted) else []) \
-        + ([image("bench")] if bench else [])
+    found = []
+    wanted = {name for name in names if name != "shell"}
+    for name, place in (("bench", "bench/jobs"), ("domain", "tests/guest/domain/jobs")):
+        here = {job for job in wanted if (common.ROOT / place / job).exists()}
+        wanted -= here
+        found += [image(name)] if here else []
+    return ([jobs_image()] if wanted else []) + found
 
 
 def jobs_image() -> pathlib.Path:
     """The jobs and their programs, as tools.pvops.jobs fills a directory."""
     path = OUT / "jobs.cpio.gz"
     stamp = OUT / "jobs.inputs"
-    want = common.digest_of([common.ROOT / "tests/guest",
+    want = common.digest_of([*(common.ROOT / "tests/guest" / part
+                               for part in ("src", "jobs")),
                              common.ROOT / "tools/pvops/jobs.py"])
     if _current(path, stamp, want):
         return path

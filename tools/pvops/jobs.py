@@ -24,6 +24,8 @@ from .common import Failure, say
 
 GUEST = common.ROOT / "tests" / "guest"
 EXPECTED = GUEST / "expected.toml"
+# Jobs that need what only the worlds of the kind xen-domu have.
+DOMAIN = GUEST / "domain"
 LIB = "usr/lib/pvops"
 BENCH = common.ROOT / "bench"
 # What a world is put through when nobody says otherwise.
@@ -155,6 +157,15 @@ def fill(out: pathlib.Path) -> None:
     _selftests(out)
 
 
+def fill_domain(out: pathlib.Path) -> None:
+    """The same for the jobs of a domain with devices: a small image."""
+    (out / LIB).mkdir(parents=True, exist_ok=True)
+    (out / "jobs").mkdir(exist_ok=True)
+    _compile(out / LIB / "survive", DOMAIN / "survive.c")
+    for script in sorted((DOMAIN / "jobs").iterdir()):
+        _script(script, out / "jobs" / script.name)
+
+
 def fill_bench(out: pathlib.Path) -> None:
     """The same for the benchmarks, which are an image of their own: it is small."""
     (out / LIB).mkdir(parents=True, exist_ok=True)
@@ -273,14 +284,17 @@ def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
     from . import report, world     # --out must work while they change
 
     expected = load_expected()
+    places = (GUEST / "jobs", DOMAIN / "jobs")
     for job in jobs:
-        if not (GUEST / "jobs" / job).exists():
-            names = " ".join(sorted(p.name for p in (GUEST / "jobs").iterdir()))
+        if not any((place / job).exists() for place in places):
+            names = " ".join(sorted(p.name for place in places for p in place.iterdir()))
             raise Failure(f"no job {job}; there are: {names}")
     if crash := [e.check for e in expected
                  if e.crash and any(e.applies(world_name, job) for job in jobs)]:
         extra = f"{extra} pvops.skip={','.join(crash)}".strip()
     description = world.load(world_name)
+    asked = [job for job in jobs if job not in description.jobs]
+    jobs = [*description.jobs, *asked]
     for feature in cpu_without(jobs):
         if f"-{feature}" not in description.cpu.split(","):
             say(f"{world_name}: without {feature}, as {common.shown(EXPECTED)} says")
@@ -293,13 +307,13 @@ def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
     log = common.LOG / f"jobs-{world_name}{'-other' if kernel else ''}.log"
     say(f"{world_name}: {', '.join(jobs)} (at most {timeout:.0f} s)")
     try:
-        result = world.run(description, jobs, kernel=kernel, extra_cmdline=extra,
+        result = world.run(description, asked, kernel=kernel, extra_cmdline=extra,
                            cpus=cpus, timeout=timeout, log=log)
     finally:
         world.stop_all()
 
     verdicts = []
-    for job in jobs:
+    for job in [*jobs, *world.host_jobs(description)]:
         seen = result.jobs.get(job)
         verdicts.append(judge(world_name, job, seen.rc if seen else None,
                               seen.checks if seen else [], expected))

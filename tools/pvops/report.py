@@ -9,8 +9,13 @@ The guest protocol (worlds/guest/init), all on one console:
     PVOPS-END job NAME rc=N
     PVOPS-DONE                  all was done, power is going off
 
+A guest that is rebooted does all of it again; what its jobs say then comes
+behind what they said before.
+
 The outer init of a nested world prints `PVOPS-HOST ...`; what stands before
-`PVOPS-HOST guest begins` is not the kernel under test.
+`PVOPS-HOST guest begins` is not the kernel under test. It may have checks of its
+own, `PVOPS-HOST check ok CHECK` and so on, and `PVOPS-HOST checks end rc=N`: they
+make a job named dom0.
 """
 
 import dataclasses
@@ -23,6 +28,7 @@ from . import common
 SUITES = common.ROOT / "kunit" / "suites.txt"
 GUEST_BEGINS = "PVOPS-HOST guest begins"
 GUEST_ENDED = "PVOPS-HOST guest ended"
+HOST_JOB = "dom0"
 
 # A kernel or Xen record is written in one go, but anywhere: also into the
 # middle of a line that user space is just printing. (dN) is what a domain says
@@ -35,6 +41,13 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|c)")
 SPLATS = (r"WARNING: ", r"BUG: ", r"Call Trace", r"unchecked MSR access", r"\bOops\b",
           r"Kernel panic", r"INFO: task .* blocked", r"possible .* detected",
           r"(?i)suspicious RCU usage", r"UBSAN:", r"general protection fault,")
+
+
+# What Xen says of a domain in a complaint: which function of which file, or
+# which of its CPUs. No world may make Xen say it, but as allow_lines has it.
+XEN_COMPLAINTS = (r"^\(XEN\) .*\bd(?:\d+|\[[^]]*\])v\d+", r"^\(XEN\) [\w/]+\.c:\d+:",
+                  r"^\(XEN\) .*(?:Bad type|Error getting mfn|Bad L\d flags|domain_crash)",
+                  r"^\(XEN\) Domain \d+ .*crashed", r"^\(XEN\) .*(?:Xen BUG|Assertion|WARN)")
 
 
 @dataclasses.dataclass
@@ -94,9 +107,10 @@ class Console:
         """Lines that no world may print, in any kernel of this console."""
         bad = []
         for line in self.text.split("\n"):
-            if line.startswith("(XEN)") or any(re.search(a, line) for a in allowed):
+            if any(re.search(a, line) for a in allowed):
                 continue
-            if any(re.search(pattern, line) for pattern in SPLATS):
+            patterns = XEN_COMPLAINTS if line.startswith("(XEN)") else SPLATS
+            if any(re.search(pattern, line) for pattern in patterns):
                 bad.append(line.strip())
         return bad
 
@@ -115,8 +129,22 @@ def parse(raw: bytes) -> Console:
     kernel = [_STAMP.sub("", match[0]).rstrip("\n") for match in _RECORD.finditer(inner)
               if not match[0].startswith("(XEN)")]
     user = _RECORD.sub("", inner).split("\n")
-    report, jobs, done = _markers(user)
+    report, jobs, done = _markers([line for line in user
+                                   if not line.startswith("PVOPS-HOST ")])
+    if checks := _host_checks(host):
+        jobs[HOST_JOB] = checks
     return Console(text, kernel, user, host, report, jobs, _ktap(kernel), done)
+
+
+def _host_checks(host: list[str]) -> Job | None:
+    """What the outer init checked; None if it checks nothing."""
+    job = Job(HOST_JOB)
+    for line in host:
+        if line.startswith("check "):
+            job.lines.append(line[len("check "):])
+        elif match := re.fullmatch(r"checks end rc=(\d+)", line):
+            job.rc = int(match[1])
+    return job if job.lines or job.rc is not None else None
 
 
 def _markers(lines: list[str]) -> tuple[dict[str, str], dict[str, Job], bool]:
@@ -124,16 +152,19 @@ def _markers(lines: list[str]) -> tuple[dict[str, str], dict[str, Job], bool]:
     report: dict[str, str] = {}
     jobs: dict[str, Job] = {}
     inside: Job | str | None = None
+    before: dict[str, int] = {}    # how a job ended, which a reboot starts again
     for line in lines:
         if line == "PVOPS-DONE":
             return report, jobs, True
         if line == "PVOPS-BEGIN report":
             inside = "report"
         elif match := re.fullmatch(r"PVOPS-BEGIN job (\S+)", line):
-            inside = jobs[match[1]] = Job(match[1])
+            inside = jobs.setdefault(match[1], Job(match[1]))
+            before[match[1]] = inside.rc or 0
+            inside.rc = None
         elif match := re.fullmatch(r"PVOPS-END (?:report|job (\S+) rc=(\d+))", line):
             if match[1] in jobs:
-                jobs[match[1]].rc = int(match[2])
+                jobs[match[1]].rc = max(before[match[1]], int(match[2]))
             inside = None
         elif isinstance(inside, Job):
             if line:

@@ -18,8 +18,10 @@ import contextlib
 import dataclasses
 import fcntl
 import gzip
+import hashlib
 import os
 import pathlib
+import random
 import re
 import shlex
 import shutil
@@ -40,6 +42,8 @@ from .report import Console, Job, Suite
 
 WORLDS = common.ROOT / "worlds"
 KINDS = ("direct", "kvm", "xen-dom0", "xen-domu")
+# What worlds/host/xen-steps knows to do to a domain.
+STEPS = ("save", "checkpoint", "migrate", "memory", "cpus", "reboot", "shutdown")
 # What a guest prints when it takes input, see worlds/guest/init.
 SHELL_READY = b"PVOPS-SHELL"
 # After PVOPS-DONE the power must go off in this many seconds.
@@ -55,6 +59,7 @@ class Host:
     module_args: str = ""               # kvm-amd's
     dom0_memory: int = 512              # MiB, of a dom0 that only starts a domU
     dom0_cpus: int = 1                  # of the same
+    dom0_cmdline: str = ""              # added for its kernel
 
 
 @dataclasses.dataclass
@@ -90,6 +95,11 @@ class World:
     guest_qemu_args: list[str] = dataclasses.field(default_factory=list)
     domu_type: str = "pv"               # xl's: pv or pvh
     domu_config: list[str] = dataclasses.field(default_factory=list)
+    disk: int = 0                       # MiB of the domain's virtual disk, ext4
+    network: bool = False               # it has an interface, and dom0 the other end
+    # what dom0 does to it while it runs the job `toolstack`; the last one must
+    # be "shutdown"
+    steps: list[str] = dataclasses.field(default_factory=list)
     uefi: bool = False                  # OVMF instead of SeaBIOS
     # VMI-64 ROMs (tools.pvops.rom --list) of the machine under test, in the
     # BIOS's window; or, with rom_device, as expansion ROMs of such PCI devices
@@ -195,6 +205,16 @@ def _build(name: str, data: dict) -> World:
                       "python3 -m tools.pvops.rom --list")
     if world.roms and world.kind not in ("direct", "kvm"):
         raise Failure(f"worlds/{name}.toml: roms: only for the kinds direct and kvm")
+    if world.kind != "xen-domu" and (world.disk or world.network or world.steps):
+        raise Failure(f"worlds/{name}.toml: disk, network and steps: only for the kind "
+                      "xen-domu")
+    if strange := set(world.steps) - set(STEPS):
+        raise Failure(f"worlds/{name}.toml: steps: no step {' '.join(sorted(strange))}; "
+                      f"there are: {' '.join(STEPS)}")
+    if world.steps and (world.steps[-1] != "shutdown" or not world.disk
+                        or not world.network or "toolstack" not in world.jobs):
+        raise Failure(f"worlds/{name}.toml: steps: they end with shutdown, and need disk, "
+                      "network and the job toolstack")
     return world
 
 
@@ -299,16 +319,46 @@ class _Machine:
             'kernel = "/guest/kernel"', 'ramdisk = "/guest/initrd"',
             f"memory = {self.world.memory}", f"vcpus = {self.world.cpus}",
             f"extra = '{self.cmdline}'",
-            'on_poweroff = "destroy"', 'on_reboot = "destroy"', 'on_crash = "destroy"',
+            'on_poweroff = "destroy"', 'on_crash = "destroy"',
+            f'on_reboot = "{"restart" if "reboot" in self.world.steps else "destroy"}"',
             *self.world.domu_config]
         guest = Archive()
+        if self.world.disk:
+            config.append('disk = ["phy:/dev/loop0,xvda,w"]')
+            guest.copy("guest/disk", self._disk())
+        if self.world.network:
+            config.append('vif = ["bridge=xenbr0,mac=00:16:3e:70:76:01"]')
+            guest.file("guest/network", b"")
+        if self.world.steps:
+            guest.file("guest/steps", (" ".join(self.world.steps) + "\n").encode())
         guest.copy("guest/kernel", self.kernel)
         guest.copy("guest/initrd", self.initrd)
         guest.file("guest/domu.cfg", ("\n".join(config) + "\n").encode())
         host = self.world.host
         return self._xen(host.dom0_cpus, host.dom0_memory,
-                         "console=hvc0 panic=-1 loglevel=5 kunit.enable=0",
+                         "console=hvc0 panic=-1 loglevel=5 kunit.enable=0 "
+                         + host.dom0_cmdline,
                          self._joined(initramfs.image("host-xen"), guest))
+
+    def _disk(self) -> pathlib.Path:
+        """A file system with files, and their checksums in FILES.sha256."""
+        content = self.scratch / "disk"
+        make = random.Random(self.world.name)
+        sums = []
+        for number, size in enumerate((1, 4095, 4097, 100_000, 3 << 20)):
+            path = content / f"files/{number}" / str(size)
+            path.parent.mkdir(parents=True)
+            path.write_bytes(make.randbytes(size))
+            sums.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  "
+                        f"{path.relative_to(content)}\n")
+        (content / "FILES.sha256").write_text("".join(sums), encoding="utf-8")
+        (content / "remove-me").write_bytes(make.randbytes(50_000))
+        image = self.scratch / "disk.ext4"
+        # in sbin, where not everybody looks
+        env = dict(os.environ, PATH=f"{os.environ.get('PATH', '')}:/sbin:/usr/sbin")
+        common.run_logged(["mkfs.ext4", "-q", "-d", content, image, f"{self.world.disk}m"],
+                          self.scratch / "mkfs.log", what="making the domain's disk", env=env)
+        return image
 
     def _xen(self, vcpus: int, memory: int, cmdline: str,
              initrd: pathlib.Path) -> list[str]:
@@ -518,6 +568,11 @@ def default_kernel() -> pathlib.Path:
     return path
 
 
+def host_jobs(world: World) -> list[str]:
+    """The job that dom0 makes of its own checks, if this world has any."""
+    return [report.HOST_JOB] if world.disk or world.network else []
+
+
 def has_pvops(console: Console) -> bool:
     """Whether the kernel that booted reports a backend at all."""
     return "backend" in console.report
@@ -542,7 +597,7 @@ def _judge(world: World, console: Console, jobs: list[str], *,
     if got and check_kunit and not plain:
         problems += report.kunit_problems(console.suites, report.wanted_suites())
     problems += [f"splat: {line}" for line in console.splats(expect.allow_lines)[:5]]
-    for name in jobs:
+    for name in [*jobs, *host_jobs(world)]:
         job = console.jobs.get(name)
         if name == "shell":
             continue
