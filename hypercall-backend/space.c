@@ -179,7 +179,14 @@ static void walk(pgd_t *pgd, void (*visit)(void *table, unsigned int level,
 	}
 }
 
-static void make_readonly(void *table, unsigned int level, void *data)
+static void make_readonly(void *table)
+{
+	if (!TestSetPagePinned(virt_to_page(table)))
+		protect(table, PAGE_KERNEL_RO, 0);
+}
+
+/* A table in a tree that reverse mapping may have found. */
+static void make_found_readonly(void *table, unsigned int level, void *data)
 {
 	struct page *page = virt_to_page(table);
 
@@ -251,8 +258,8 @@ static void pin_space(pgd_t *pgd)
 	unsigned int i;
 	u8 masked = hc_begin();
 
-	walk(pgd, make_readonly, NULL);
-	make_readonly(pgd, 4, NULL);
+	walk(pgd, make_found_readonly, NULL);
+	make_readonly(pgd);
 	pin(pgd, MMUEXT_PIN_L4_TABLE);
 	for_each_present(i, pgd, USER_ENTRIES)
 		hc_update(&user[i], pgd[i].pgd, MMU_NORMAL_PT_UPDATE);
@@ -309,7 +316,7 @@ int hc_pgd_alloc(struct mm_struct *mm)
 	set_page_private(virt_to_page(mm->pgd), 0);
 
 	masked = hc_begin();
-	make_readonly(user, 4, NULL);
+	make_readonly(user);
 	pin(user, MMUEXT_PIN_L4_TABLE);
 	hc_end(masked, XEN_LAZY_NONE);
 	put_into_stock(user);
@@ -352,18 +359,18 @@ void hc_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 }
 
 /*
- * A new table below a pinned top level. The entry that will point to it is
- * written next, under the same lock, and takes this request along.
+ * A new table below a pinned top level. Nothing points to it yet, so no one can
+ * be writing, and a kernel's table has no lock to wait for. The entry that will
+ * point to it is written next, under the same lock, and takes this request along.
  */
-static void alloc_table(struct mm_struct *mm, unsigned long pfn,
-			unsigned int level)
+static void alloc_table(struct mm_struct *mm, unsigned long pfn)
 {
 	u8 masked;
 
 	if (!hc_pinned(mm->pgd))
 		return;
 	masked = hc_begin();
-	make_readonly(__va(PFN_PHYS(pfn)), level, NULL);
+	make_readonly(__va(PFN_PHYS(pfn)));
 	if (preemptible())
 		hc_flush();
 	hc_release(masked);
@@ -378,7 +385,7 @@ static void alloc_table(struct mm_struct *mm, unsigned long pfn,
  */
 void hc_alloc_pte(struct mm_struct *mm, unsigned long pfn)
 {
-	alloc_table(mm, pfn, 1);
+	alloc_table(mm, pfn);
 }
 
 /**
@@ -390,7 +397,7 @@ void hc_alloc_pte(struct mm_struct *mm, unsigned long pfn)
  */
 void hc_alloc_pmd(struct mm_struct *mm, unsigned long pfn)
 {
-	alloc_table(mm, pfn, 2);
+	alloc_table(mm, pfn);
 }
 
 /**
@@ -402,7 +409,7 @@ void hc_alloc_pmd(struct mm_struct *mm, unsigned long pfn)
  */
 void hc_alloc_pud(struct mm_struct *mm, unsigned long pfn)
 {
-	alloc_table(mm, pfn, 3);
+	alloc_table(mm, pfn);
 }
 
 /**
