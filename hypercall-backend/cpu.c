@@ -17,8 +17,6 @@
 
 static void (*intree_write_msr)(unsigned int msr, unsigned int low,
 				unsigned int high) __ro_after_init;
-static int (*intree_write_msr_safe)(unsigned int msr, unsigned int low,
-				    unsigned int high) __ro_after_init;
 
 static bool is_segment_base(unsigned int msr)
 {
@@ -32,13 +30,6 @@ static void hc_write_msr(unsigned int msr, unsigned int low, unsigned int high)
 		hc_write_segment_base(msr, (u64)high << 32 | low);
 	else
 		intree_write_msr(msr, low, high);
-}
-
-static int hc_write_msr_safe(unsigned int msr, unsigned int low,
-			     unsigned int high)
-{
-	/* The queue does not tell, and a base that is not canonical is an error. */
-	return intree_write_msr_safe(msr, low, high);
 }
 
 static void hc_set_ldt(const void *addr, unsigned int entries)
@@ -72,7 +63,6 @@ static void hc_write_ldt_entry(struct desc_struct *dt, int nr, const void *desc)
 void __init hc_cpu_ops(struct pv_cpu_ops *ops)
 {
 	intree_write_msr = ops->write_msr;
-	intree_write_msr_safe = ops->write_msr_safe;
 
 	ops->io_delay = paravirt_nop;
 	ops->set_ldt = hc_set_ldt;
@@ -80,8 +70,11 @@ void __init hc_cpu_ops(struct pv_cpu_ops *ops)
 	ops->load_gs_index = hc_load_gs_index;
 	ops->write_ldt_entry = hc_write_ldt_entry;
 	ops->load_sp0 = hc_load_sp0;
+	/*
+	 * Not write_msr_safe: the queue does not tell, and a base that is not
+	 * canonical is an error there.
+	 */
 	ops->write_msr = hc_write_msr;
-	ops->write_msr_safe = hc_write_msr_safe;
 	ops->start_context_switch = hc_start_context_switch;
 	ops->end_context_switch = hc_end_context_switch;
 }
