@@ -199,6 +199,14 @@ class Kconfig(unittest.TestCase):
         self.assertEqual({"", "PVOPS", "PVOPS+PVOPS_A", "PVOPS+PVOPS_B", "PVOPS+PVOPS_B+PVOPS_C",
                           "PVOPS+PVOPS_A+PVOPS_B+PVOPS_C"}, self.names("SMP=n", self.config))
 
+    def test_sparse_that_stopped_at_an_error_hides_no_news(self):
+        lock = objects.Warning("mm/memory.c", "warning", "context imbalance in 'copy_pte_range' - unexpected unlock")
+        ours = objects.Warning("arch/x86/pvops/a.c", "warning", "context imbalance in 'f' - unexpected unlock")
+        other = objects.Warning("mm/memory.c", "warning", "incorrect type in argument 1")
+        stopped = objects.Warning("mm/memory.c", "error", "incompatible types in conditional expression")
+        self.assertEqual([lock, ours, other], kconfig_matrix.news([lock, ours, other], []))
+        self.assertEqual([ours, other], kconfig_matrix.news([lock, ours, other], [stopped]))
+
     def test_what_it_cannot_judge_is_said(self):
         with self.assertRaisesRegex(common.Failure, r"cannot judge 'depends on A \|\| B'"):
             kconfig_matrix.parse_kconfig("config X\n\tbool\n\tdepends on A || B\n")
