@@ -35,6 +35,19 @@
 #define RESET_CONTROL		0xcf9
 #define RESET_COLD		0x06
 
+/* Intel 82371AB (PIIX4), function 3: datasheet, chapters 7.1 and 7.2. */
+#define PCI_ADDRESS		0xcf8
+#define PCI_DATA		0xcfc
+#define PCI_ENABLE		0x80000000u
+#define PIIX4_PM_ID		0x71138086
+#define PIIX4_PMBASE		0x40
+#define PIIX4_PMBASE_MASK	0xffc0
+#define PIIX4_PMREGMISC		0x80
+#define PMREGMISC_PMIOSE	0x1
+#define PIIX4_PMCNTRL		4
+#define PMCNTRL_SUS_TYP		(7 << 10)	/* 0: soft off */
+#define PMCNTRL_SUS_EN		(1 << 13)
+
 u64 vmi_counts[VMI64_CALL_END];
 
 static const char *const names[VMI64_CALL_END] = {
@@ -54,6 +67,32 @@ static u8 in8(u16 port)
 static void out8(u16 port, u8 value)
 {
 	asm volatile("outb %0, %1" : : "a" (value), "Nd" (port));
+}
+
+static u16 in16(u16 port)
+{
+	u16 value;
+
+	asm volatile("inw %1, %0" : "=a" (value) : "Nd" (port));
+	return value;
+}
+
+static void out16(u16 port, u16 value)
+{
+	asm volatile("outw %0, %1" : : "a" (value), "Nd" (port));
+}
+
+static u32 in32(u16 port)
+{
+	u32 value;
+
+	asm volatile("inl %1, %0" : "=a" (value) : "Nd" (port));
+	return value;
+}
+
+static void out32(u16 port, u32 value)
+{
+	asm volatile("outl %0, %1" : : "a" (value), "Nd" (port));
 }
 
 /* ---- what was counted, for the kernel's log */
@@ -307,12 +346,47 @@ static s32 reboot(u32 how)
 	return -VMI64_EIO;
 }
 
-/* How power goes off is in ACPI's tables, which are the kernel's to read. */
+static u32 pci_read(u32 function, u32 reg)
+{
+	out32(PCI_ADDRESS, PCI_ENABLE | function << 8 | reg);
+	return in32(PCI_DATA);
+}
+
+/* The port of the chipset's power-management control, or 0. */
+static u16 power_control(void)
+{
+	u32 before = in32(PCI_ADDRESS), function;
+	u16 port = 0;
+
+	for (function = 0; function < 0x100; function++) {
+		if (pci_read(function, 0) != PIIX4_PM_ID)
+			continue;
+		if (pci_read(function, PIIX4_PMREGMISC) & PMREGMISC_PMIOSE)
+			port = (pci_read(function, PIIX4_PMBASE) &
+				PIIX4_PMBASE_MASK) + PIIX4_PMCNTRL;
+		break;
+	}
+	out32(PCI_ADDRESS, before);
+	return port;
+}
+
+/*
+ * Other chipsets are found by way of ACPI's tables, which are in memory that a
+ * ROM must not touch: there the kernel does it.
+ */
 static s32 shutdown(void)
 {
+	u16 port = power_control();
+	u32 patience;
+
 	COUNT(SHUTDOWN);
 	log_counts();
-	return -VMI64_ENOSYS;
+	if (!port)
+		return -VMI64_ENOSYS;
+	out16(port, (in16(port) & ~PMCNTRL_SUS_TYP) | PMCNTRL_SUS_EN);
+	for (patience = 0x100000; patience; patience--)
+		asm volatile("pause");
+	return -VMI64_EIO;
 }
 
 static void io_delay(void)
