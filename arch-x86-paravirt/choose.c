@@ -33,7 +33,7 @@ __printf(3, 4) static void say(struct pvops_socket *socket, bool warn,
 			       const char *fmt, ...)
 {
 	/* One at a time: the boot CPU, or a KUnit case with its own socket. */
-	char line[320];
+	char line[PVOPS_WHY_LEN + 96];
 	va_list args;
 
 	va_start(args, fmt);

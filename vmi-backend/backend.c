@@ -128,23 +128,12 @@ static unsigned int __init __nocfi ask_rom(struct vmi_rom *rom,
 	return vmi_image_pairs(rom->answers, refusal);
 }
 
-static void __init bind_calls(const struct vmi_rom *rom)
-{
-	u32 call;
-
-	for (call = 0; call < VMI64_CALL_END; call++)
-		if (vmi_offers(rom, call))
-			vmi_bind(call, vmi_entry(rom, call));
-}
-
-static int __init refuse(const struct vmi_rom *rom, unsigned int rule,
+/* The socket says it, with what it does next: one line, not two. */
+static int __init refuse(const struct vmi_rom *rom,
 			 const struct vmi_refusal *refusal,
 			 struct pvops_why *why)
 {
-	pr_warn("ROM at 0x%llx refused: V%u: %s%s%s\n", rom->where, rule,
-		vmi_rule_message(rule), refusal->detail[0] ? ": " : "",
-		refusal->detail);
-	pvops_because(why, "ROM at 0x%llx refused: V%u", rom->where, rule);
+	vmi_refusal_text(why->text, sizeof(why->text), rom->where, refusal);
 	return -ENODEV;
 }
 
@@ -163,11 +152,11 @@ setup_vmi(const struct pvops_backend *self, const struct pvops_facts *facts,
 	rule = vmi_image_check(&rom->image, facts->rom.image, facts->rom.size,
 			       &reader, &refusal);
 	if (rule)
-		return refuse(rom, rule, &refusal, why);
+		return refuse(rom, &refusal, why);
 
 	rule = vmi_load(rom, &refusal);
 	if (rule)
-		return refuse(rom, rule, &refusal, why);
+		return refuse(rom, &refusal, why);
 
 	rule = init_rom(rom, &refusal);
 	if (!rule)
@@ -175,10 +164,10 @@ setup_vmi(const struct pvops_backend *self, const struct pvops_facts *facts,
 	if (rule) {
 		vmi_unload(rom);
 		memset(rom->answers, 0, sizeof(rom->answers));
-		return refuse(rom, rule, &refusal, why);
+		return refuse(rom, &refusal, why);
 	}
 
-	bind_calls(rom);
+	vmi_bind_rom(rom);
 	vmi_wire(rom, ops);
 	return 0;
 }

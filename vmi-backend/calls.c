@@ -6,6 +6,7 @@
 #include <linux/static_call.h>
 
 #include "calls.h"
+#include "vmi.h"
 
 #define VMI_X(name, ret, ...)						\
 	DEFINE_STATIC_CALL_NULL(vmi_##name, vmi_fn_##name);
@@ -29,20 +30,30 @@ static const struct {
  * @call: its number
  * @func: where to, or NULL for nowhere
  *
+ * A call that is not made from C has none, and nothing is done.
+ *
  * Context: boot CPU before other CPUs are up, or process context.
- * Return: where they went before; NULL too for a call that is not made from C.
  */
-void *vmi_bind(u32 call, void *func)
+void vmi_bind(u32 call, void *func)
 {
 	unsigned int i;
-	void *old;
 
-	for (i = 0; i < ARRAY_SIZE(bindings); i++) {
-		if (bindings[i].call != call)
-			continue;
-		old = bindings[i].key->func;
-		__static_call_update(bindings[i].key, bindings[i].tramp, func);
-		return old;
-	}
-	return NULL;
+	for (i = 0; i < ARRAY_SIZE(bindings); i++)
+		if (bindings[i].call == call)
+			__static_call_update(bindings[i].key, bindings[i].tramp,
+					     func);
+}
+
+/**
+ * vmi_bind_rom() - let all calls go where a ROM says
+ * @rom: the ROM; all its answers are 0 for none
+ *
+ * Context: as vmi_bind().
+ */
+void vmi_bind_rom(const struct vmi_rom *rom)
+{
+	u32 call;
+
+	for (call = 0; call < VMI64_CALL_END; call++)
+		vmi_bind(call, vmi_offers(rom, call) ? vmi_entry(rom, call) : NULL);
 }

@@ -70,6 +70,9 @@ VMI_C_CALLS(VMI_X)
 /* vmi_call(EXIT_CPU)(flags): only where vmi_offers() says that it is there. */
 #define vmi_call(name)	static_call(vmi_##name)
 
-void *vmi_bind(u32 call, void *func);
+struct vmi_rom;
+
+void vmi_bind(u32 call, void *func);
+void vmi_bind_rom(const struct vmi_rom *rom);
 
 #endif /* _VMI_BACKEND_CALLS_H */

@@ -8,6 +8,7 @@
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
+#include <kunit/static_stub.h>
 #include <linux/cc_platform.h>
 #include <linux/init.h>
 #include <linux/io.h>
@@ -39,13 +40,49 @@ bool vmi_reader_here(struct vmi_reader *reader)
 	return !cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT);
 }
 
-static void note_refusal(struct vmi_search *search, u64 where, unsigned int rule,
-			 const char *detail)
+/**
+ * vmi_warn() - one warning of the backend's
+ * @line: the line, without a newline
+ *
+ * Apart, so that a KUnit case can listen instead of the log.
+ *
+ * Context: any but NMI.
+ */
+void vmi_warn(const char *line)
 {
-	pr_warn("ROM at 0x%llx refused: V%u: %s%s%s\n", where, rule,
-		vmi_rule_message(rule), detail[0] ? ": " : "", detail);
+	KUNIT_STATIC_STUB_REDIRECT(vmi_warn, line);
+	pr_warn("%s\n", line);
+}
+
+/**
+ * vmi_refusal_text() - say which ROM was refused and why
+ * @text: (out) the text; cut where it is too long
+ * @size: room for it
+ * @where: physical address of the ROM
+ * @refusal: which rule failed, and what exactly
+ *
+ * Context: any.
+ * Return: its length.
+ */
+int vmi_refusal_text(char *text, size_t size, u64 where,
+		     const struct vmi_refusal *refusal)
+{
+	return scnprintf(text, size, "ROM at 0x%llx refused: V%u: %s%s%s", where,
+			 refusal->rule, vmi_rule_message(refusal->rule),
+			 refusal->detail[0] ? ": " : "", refusal->detail);
+}
+
+static void note_refusal(struct vmi_search *search, u64 where,
+			 const struct vmi_refusal *refusal)
+{
+	char line[PVOPS_WHY_LEN + 32];
+	int len = vmi_refusal_text(line, sizeof(line), where, refusal);
+
+	scnprintf(line + len, sizeof(line) - len, "; going on without %s",
+		  refusal->rule == VMI64_V_UNIQUE ? "either" : "it");
+	vmi_warn(line);
 	scnprintf(search->refused, sizeof(search->refused),
-		  "ROM at 0x%llx refused: V%u", where, rule);
+		  "ROM at 0x%llx refused: V%u", where, refusal->rule);
 }
 
 /**
@@ -74,7 +111,7 @@ u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
 	rule = vmi_image_check(&image, copy, room, &search->reader, &refusal);
 	if (rule) {
 		if (rule != VMI64_V_SIGNATURES)
-			note_refusal(search, where, rule, refusal.detail);
+			note_refusal(search, where, &refusal);
 		return 0;
 	}
 
@@ -84,12 +121,10 @@ u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
 		search->where = where;
 	} else if (search->image.size != image.size ||
 		   memcmp(search->image.data, image.data, image.size)) {
-		char other[48];
-
-		scnprintf(other, sizeof(other), "the other one is at 0x%llx",
-			  search->where);
 		search->found = 2;
-		note_refusal(search, where, VMI64_V_UNIQUE, other);
+		vmi_refuse(&refusal, VMI64_V_UNIQUE, "the other one is at 0x%llx",
+			   search->where);
+		note_refusal(search, where, &refusal);
 	}
 	return image.size;
 }

@@ -14,7 +14,10 @@
 
 #include "image.h"
 
+struct clock_event_device;
 struct pvops_facts;
+struct sys_off_data;
+struct timespec64;
 
 /**
  * struct vmi_rom - the ROM that is loaded
@@ -101,6 +104,9 @@ void vmi_search_window(struct vmi_search *search, const void *window, u64 where,
 bool vmi_search_copies(struct vmi_search *search);
 void vmi_search_pci(struct vmi_search *search);
 bool vmi_reader_here(struct vmi_reader *reader);
+int vmi_refusal_text(char *text, size_t size, u64 where,
+		     const struct vmi_refusal *refusal);
+void vmi_warn(const char *line);
 
 /* load.c */
 int vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal);
@@ -117,21 +123,40 @@ void vmi_service_load_gs_index(u32 selector);
 void vmi_wire(const struct vmi_rom *rom, struct paravirt_patch_template *ops);
 
 /* irq.c */
+void vmi_eoi(void);
+u32 vmi_apic_read(u32 reg);
+void vmi_apic_write(u32 reg, u32 value);
+void vmi_send_ipi_mask(const struct cpumask *mask, int vector);
+void vmi_send_ipi_mask_allbutself(const struct cpumask *mask, int vector);
+void vmi_send_ipi_allbutself(int vector);
+void vmi_send_ipi_all(int vector);
 void vmi_apic_setup(void);
 
 /* timer.c, alarm.c */
+u64 vmi_sched_clock(void);
+u64 vmi_steal_clock(int cpu);
+void vmi_get_wallclock(struct timespec64 *now);
+s32 vmi_start_alarm(void);
+int vmi_set_next_event(unsigned long delta, struct clock_event_device *dev);
+int vmi_cancel_alarm(struct clock_event_device *dev);
 void vmi_time_early(void);
 void vmi_time_boot(void);
 bool vmi_real_clock(u64 *hz);
 void vmi_alarm_setup(void);
 
 /* smp.c */
+s32 vmi_init_cpu(u32 flags);
+void vmi_exit_cpu(u32 flags);
+void vmi_reboot(void);
+int vmi_power_off(struct sys_off_data *data);
 void vmi_smp_early(void);
 void vmi_smp_setup(void);
 void vmi_tsc_known(void);
 
 /* lock.c */
 #ifdef CONFIG_PARAVIRT_SPINLOCKS
+void vmi_lock_wait(u8 *byte, u8 value);
+void vmi_lock_kick(int cpu);
 void vmi_lock_setup(void);
 #else
 static inline void vmi_lock_setup(void) { }

@@ -19,7 +19,7 @@
 
 #define PVOPS_MAX_SIGNATURES	4
 #define PVOPS_SIGNATURE_LEN	12
-#define PVOPS_WHY_LEN		112
+#define PVOPS_WHY_LEN		256
 
 /**
  * struct pvops_signature - a hypervisor's name as CPUID gives it

@@ -12,7 +12,7 @@
 #include <pvops/backend.h>
 #include <pvops/ops.h>
 
-#define PVOPS_REJECTED_LEN	256
+#define PVOPS_REJECTED_LEN	512
 
 /* How a request for a backend is spelled that leaves the choice to the socket. */
 #define PVOPS_AUTO		"auto"
