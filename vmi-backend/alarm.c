@@ -35,7 +35,7 @@ static DEFINE_PER_CPU(struct clock_event_device, alarm);
 /* The APIC timer, and so an alarm made of it, runs in all idle states. */
 static bool always_running __ro_after_init;
 
-static s32 start_alarm(void)
+s32 vmi_start_alarm(void)
 {
 	/* Per jiffy, as the kernel keeps it; 0 if it has not calibrated. */
 	u64 hz = (u64)lapic_timer_period * HZ;
@@ -44,7 +44,7 @@ static s32 start_alarm(void)
 }
 
 /* Between EXIT_CPU and the end of a CPU nobody waits for an alarm any more. */
-static int set_next_event(unsigned long delta, struct clock_event_device *dev)
+int vmi_set_next_event(unsigned long delta, struct clock_event_device *dev)
 {
 	int cpu = smp_processor_id();
 
@@ -60,10 +60,10 @@ static int set_next_event(unsigned long delta, struct clock_event_device *dev)
  */
 static int set_oneshot(struct clock_event_device *dev)
 {
-	return this_cpu_read(vmi_ready) ? start_alarm() : 0;
+	return this_cpu_read(vmi_ready) ? vmi_start_alarm() : 0;
 }
 
-static int set_shutdown(struct clock_event_device *dev)
+int vmi_cancel_alarm(struct clock_event_device *dev)
 {
 	if (this_cpu_read(vmi_ready))
 		vmi_call(CANCEL_ALARM)();
@@ -89,7 +89,7 @@ static void register_alarm(void)
 		return;
 
 	local_irq_save(flags);
-	err = start_alarm();
+	err = vmi_start_alarm();
 	if (err) {
 		pr_info("no alarm on CPU %d (%d); the kernel keeps its own timer\n",
 			smp_processor_id(), err);
@@ -102,10 +102,10 @@ static void register_alarm(void)
 			.rating = 200,
 			.irq = -1,
 			.cpumask = cpumask_of(smp_processor_id()),
-			.set_next_event = set_next_event,
+			.set_next_event = vmi_set_next_event,
 			.set_state_oneshot = set_oneshot,
-			.set_state_shutdown = set_shutdown,
-			.set_state_oneshot_stopped = set_shutdown,
+			.set_state_shutdown = vmi_cancel_alarm,
+			.set_state_oneshot_stopped = vmi_cancel_alarm,
 		};
 		clockevents_config_and_register(dev, hz, hz / USEC_PER_SEC + 1,
 						hz * MAX_SECONDS);

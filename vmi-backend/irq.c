@@ -20,7 +20,7 @@
 static u32 (*native_read)(u32 reg) __ro_after_init;
 static void (*native_write)(u32 reg, u32 value) __ro_after_init;
 
-static notrace void vmi_eoi(void)
+notrace void vmi_eoi(void)
 {
 	if (!vmi_call(EOI)())
 		apic_native_eoi();
@@ -43,12 +43,12 @@ static bool x2apic_special(u32 reg)
 	return false;
 }
 
-static u32 vmi_read(u32 reg)
+u32 vmi_apic_read(u32 reg)
 {
 	return x2apic_special(reg) ? native_read(reg) : vmi_call(APIC_READ)(reg);
 }
 
-static void vmi_write(u32 reg, u32 value)
+void vmi_apic_write(u32 reg, u32 value)
 {
 	if (x2apic_special(reg))
 		native_write(reg, value);
@@ -111,22 +111,22 @@ static void send_ipis(const struct cpumask *mask, int vector, unsigned int excep
 	send_group(&group, mask, except);
 }
 
-static void vmi_send_ipi_mask(const struct cpumask *mask, int vector)
+void vmi_send_ipi_mask(const struct cpumask *mask, int vector)
 {
 	send_ipis(mask, vector, nr_cpu_ids);
 }
 
-static void vmi_send_ipi_mask_allbutself(const struct cpumask *mask, int vector)
+void vmi_send_ipi_mask_allbutself(const struct cpumask *mask, int vector)
 {
 	send_ipis(mask, vector, smp_processor_id());
 }
 
-static void vmi_send_ipi_allbutself(int vector)
+void vmi_send_ipi_allbutself(int vector)
 {
 	vmi_send_ipi_mask_allbutself(cpu_online_mask, vector);
 }
 
-static void vmi_send_ipi_all(int vector)
+void vmi_send_ipi_all(int vector)
 {
 	vmi_send_ipi_mask(cpu_online_mask, vector);
 }
@@ -155,7 +155,7 @@ void __init vmi_apic_setup(void)
 	if (vmi_offers(&vmi_rom, VMI64_CALL_APIC_READ)) {
 		native_read = apic->read;
 		native_write = apic->write;
-		apic_update_callback(read, vmi_read);
-		apic_update_callback(write, vmi_write);
+		apic_update_callback(read, vmi_apic_read);
+		apic_update_callback(write, vmi_apic_write);
 	}
 }

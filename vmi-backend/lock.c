@@ -21,13 +21,13 @@
 #include "vmi.h"
 
 /* Waiting is never needed, so without the ROM the CPU spins. */
-static void vmi_lock_wait(u8 *byte, u8 value)
+void vmi_lock_wait(u8 *byte, u8 value)
 {
 	if (!in_nmi() && this_cpu_read(vmi_ready))
 		vmi_call(LOCK_WAIT)(byte, value);
 }
 
-static void vmi_lock_kick(int cpu)
+void vmi_lock_kick(int cpu)
 {
 	if (this_cpu_read(vmi_ready))
 		vmi_call(LOCK_KICK)(per_cpu(x86_cpu_to_apicid, cpu));

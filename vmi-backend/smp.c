@@ -45,8 +45,19 @@ static void (*native_emergency_restart)(void) __ro_after_init;
 static void (*native_crash_shutdown)(struct pt_regs *regs) __ro_after_init;
 #endif
 
+__printf(1, 2) static void complain(const char *fmt, ...)
+{
+	char line[96];
+	va_list args;
+
+	va_start(args, fmt);
+	vscnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	vmi_warn(line);
+}
+
 /* Interrupts off. */
-static s32 init_cpu(u32 flags)
+s32 vmi_init_cpu(u32 flags)
 {
 	int cpu = raw_smp_processor_id();
 	struct vmi64_cpu info = {
@@ -69,15 +80,15 @@ static s32 init_cpu(u32 flags)
 
 	err = vmi_call(INIT_CPU)(&info);
 	if (err)
-		pr_warn("INIT_CPU failed on CPU %d (%d); it goes on without the ROM's facilities\n",
-			cpu, err);
+		complain("INIT_CPU failed on CPU %d (%d); it goes on without the ROM's facilities",
+			 cpu, err);
 	else if (!(flags & VMI64_CPU_EARLY))
 		this_cpu_write(vmi_ready, true);
 	return err;
 }
 
 /* Interrupts off, or an NMI. */
-static void exit_cpu(u32 flags)
+void vmi_exit_cpu(u32 flags)
 {
 	this_cpu_write(vmi_ready, false);
 	vmi_call(EXIT_CPU)(flags);
@@ -85,14 +96,14 @@ static void exit_cpu(u32 flags)
 
 static void init_secondary(void)
 {
-	init_cpu(0);
+	vmi_init_cpu(0);
 }
 
 static void __init prepare_boot_cpu(void)
 {
 	native_smp_prepare_boot_cpu();
 	boot_tsc_khz = tsc_khz;
-	init_cpu(VMI64_CPU_BOOT);
+	vmi_init_cpu(VMI64_CPU_BOOT);
 	vmi_lock_setup();
 	vmi_time_boot();
 }
@@ -114,8 +125,8 @@ void __init vmi_tsc_known(void)
 	    !this_cpu_read(vmi_ready))
 		return;
 	local_irq_save(flags);
-	exit_cpu(VMI64_EXIT_LAST);
-	if (!init_cpu(VMI64_CPU_BOOT))
+	vmi_exit_cpu(VMI64_EXIT_LAST);
+	if (!vmi_init_cpu(VMI64_CPU_BOOT))
 		vmi_time_boot();
 	local_irq_restore(flags);
 }
@@ -127,7 +138,7 @@ static int disable_cpu(void)
 	int err = native_cpu_disable();
 
 	if (!err)
-		exit_cpu(VMI64_EXIT_OFFLINE);
+		vmi_exit_cpu(VMI64_EXIT_OFFLINE);
 	return err;
 }
 #endif
@@ -140,19 +151,19 @@ static void save_state(void)
 {
 	if (native_save_state)
 		native_save_state();
-	exit_cpu(VMI64_EXIT_SUSPEND | VMI64_EXIT_LAST);
+	vmi_exit_cpu(VMI64_EXIT_SUSPEND | VMI64_EXIT_LAST);
 }
 
 static void restore_state(void)
 {
-	init_cpu(VMI64_CPU_BOOT | VMI64_CPU_RESUME);
+	vmi_init_cpu(VMI64_CPU_BOOT | VMI64_CPU_RESUME);
 	if (native_restore_state)
 		native_restore_state();
 }
 
 static void exit_for_kexec(void *unused)
 {
-	exit_cpu(VMI64_EXIT_KEXEC);
+	vmi_exit_cpu(VMI64_EXIT_KEXEC);
 }
 
 static void vmi_machine_shutdown(void)
@@ -163,29 +174,32 @@ static void vmi_machine_shutdown(void)
 	smp_call_function(exit_for_kexec, NULL, 1);
 	native_shutdown();
 	local_irq_save(flags);
-	exit_cpu(VMI64_EXIT_KEXEC | VMI64_EXIT_LAST);
+	vmi_exit_cpu(VMI64_EXIT_KEXEC | VMI64_EXIT_LAST);
 	local_irq_restore(flags);
+}
+
+void vmi_reboot(void)
+{
+	u32 how = reboot_mode == REBOOT_SOFT || reboot_mode == REBOOT_WARM ?
+		  VMI64_REBOOT_SOFT : VMI64_REBOOT_HARD;
+	s32 err = vmi_call(REBOOT)(how);
+
+	complain("the ROM cannot reboot (%d); doing it without", err);
 }
 
 static void vmi_emergency_restart(void)
 {
-	u32 how = reboot_mode == REBOOT_SOFT || reboot_mode == REBOOT_WARM ?
-		  VMI64_REBOOT_SOFT : VMI64_REBOOT_HARD;
-	s32 err;
-
 	/* In an emergency other CPUs still run; they go down with the machine. */
-	if (num_online_cpus() == 1) {
-		err = vmi_call(REBOOT)(how);
-		pr_info("the ROM cannot reboot (%d); doing it without\n", err);
-	}
+	if (num_online_cpus() == 1)
+		vmi_reboot();
 	native_emergency_restart();
 }
 
-static int vmi_power_off(struct sys_off_data *data)
+int vmi_power_off(struct sys_off_data *data)
 {
 	s32 err = vmi_call(SHUTDOWN)();
 
-	pr_info("the ROM cannot power off (%d); doing it without\n", err);
+	complain("the ROM cannot power off (%d); doing it without", err);
 	return NOTIFY_DONE;
 }
 
@@ -193,7 +207,7 @@ static int vmi_power_off(struct sys_off_data *data)
 #ifdef CONFIG_SMP
 static void crash_nmi(int cpu, struct pt_regs *regs)
 {
-	exit_cpu(VMI64_EXIT_CRASH);
+	vmi_exit_cpu(VMI64_EXIT_CRASH);
 	crash_save_cpu(regs, cpu);
 	cpu_emergency_stop_pt();
 	disable_local_APIC();
@@ -210,7 +224,7 @@ static void vmi_crash_stop_other_cpus(void)
 static void vmi_crash_shutdown(struct pt_regs *regs)
 {
 	native_crash_shutdown(regs);
-	exit_cpu(VMI64_EXIT_CRASH | VMI64_EXIT_LAST);
+	vmi_exit_cpu(VMI64_EXIT_CRASH | VMI64_EXIT_LAST);
 }
 #endif
 
@@ -222,7 +236,7 @@ static void vmi_crash_shutdown(struct pt_regs *regs)
  */
 void __init vmi_smp_early(void)
 {
-	s32 err = init_cpu(VMI64_CPU_EARLY | VMI64_CPU_BOOT);
+	s32 err = vmi_init_cpu(VMI64_CPU_EARLY | VMI64_CPU_BOOT);
 
 	if (!err)
 		vmi_time_early();

@@ -53,12 +53,12 @@ static __always_inline u64 read_real(void)
 					   raw_smp_processor_id());
 }
 
-static noinstr u64 vmi_sched_clock(void)
+noinstr u64 vmi_sched_clock(void)
 {
 	return to_ns(read_real()) - sched_clock_offset;
 }
 
-static u64 vmi_steal_clock(int cpu)
+u64 vmi_steal_clock(int cpu)
 {
 	return to_ns(vmi_call(GET_CYCLE_COUNTER)(VMI64_CYCLES_STOLEN, cpu));
 }
@@ -70,7 +70,7 @@ static unsigned long vmi_tsc_khz(void)
 }
 
 /* 0 means that the ROM does not know: then the machine's own clock does. */
-static void vmi_get_wallclock(struct timespec64 *now)
+void vmi_get_wallclock(struct timespec64 *now)
 {
 	u64 ns = 0;
 
