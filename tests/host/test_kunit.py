@@ -14,7 +14,7 @@ class Counts(unittest.TestCase):
             {"name": "a", "test_cases": [{"name": "one", "status": "PASS"}, {"name": "two", "status": "FAIL"}],
              "sub_groups": [{"name": "p", "test_cases": [{"name": "x", "status": "ERROR"}], "sub_groups": []}]},
             {"name": "b", "test_cases": [{"name": "one", "status": "SKIP"}], "sub_groups": []}]}
-        self.assertEqual({"PASS": ["a.one"], "FAIL": ["a.two"], "ERROR": ["p.x"], "SKIP": ["b.one"]},
+        self.assertEqual({"PASS": ["a.one"], "FAIL": ["a.two"], "ERROR": ["a.p"], "SKIP": ["b.one"]},
                          kunit.counts(group))
         self.assertEqual({}, kunit.counts({"name": "empty"}))
 

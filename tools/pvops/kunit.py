@@ -21,13 +21,21 @@ from .common import BUILD, LOG, REPORT, Failure, say
 CONFIG = hooks.ROOT / "kunit/.kunitconfig"
 
 
-def counts(group: dict) -> dict[str, list[str]]:
-    """{"PASS": [case, ...], "FAIL": ..., "SKIP": ...} of kunit.py's JSON."""
+def counts(group: dict, depth: int = 0) -> dict[str, list[str]]:
+    """{"PASS": [case, ...], "FAIL": ..., "SKIP": ...} of kunit.py's JSON.
+
+    A group below a suite is one case with many parameters. It counts as one, as
+    in the line that the kernel ends it with.
+    """
     found: dict[str, list[str]] = {}
     for case in group.get("test_cases", []):
         found.setdefault(case["status"], []).append(f"{group['name']}.{case['name']}")
     for below in group.get("sub_groups", []):
-        for status, names in counts(below).items():
+        cases = counts(below, depth + 1)
+        if depth:
+            status = next((one for one in ("ERROR", "FAIL", "PASS") if cases.get(one)), "SKIP")
+            cases = {status: [f"{group['name']}.{below['name']}"]}
+        for status, names in cases.items():
             found.setdefault(status, []).extend(names)
     return found
 
