@@ -21,6 +21,10 @@
 
 DEFINE_PER_CPU(struct hc_queue, hc_queue);
 
+#ifdef CONFIG_PVOPS_KUNIT_TEST
+DEFINE_PER_CPU(bool, hc_stubbed);
+#endif
+
 /**
  * hc_issue() - make one hypercall; the place where this backend enters Xen
  * @call: the hypercall
@@ -30,7 +34,8 @@ DEFINE_PER_CPU(struct hc_queue, hc_queue);
  */
 long hc_issue(struct multicall_entry *call)
 {
-	KUNIT_STATIC_STUB_REDIRECT(hc_issue, call);
+	if (hc_is_stubbed())
+		KUNIT_STATIC_STUB_REDIRECT(hc_issue, call);
 	return xen_single_call(call->op, call->args[0], call->args[1],
 			       call->args[2], call->args[3], call->args[4]);
 }
@@ -45,7 +50,8 @@ long hc_issue(struct multicall_entry *call)
  */
 int hc_issue_multi(struct multicall_entry *calls, unsigned int nr)
 {
-	KUNIT_STATIC_STUB_REDIRECT(hc_issue_multi, calls, nr);
+	if (hc_is_stubbed())
+		KUNIT_STATIC_STUB_REDIRECT(hc_issue_multi, calls, nr);
 	return HYPERVISOR_multicall(calls, nr);
 }
 
@@ -57,7 +63,8 @@ int hc_issue_multi(struct multicall_entry *calls, unsigned int nr)
  */
 void hc_report(const char *line)
 {
-	KUNIT_STATIC_STUB_REDIRECT(hc_report, line);
+	if (hc_is_stubbed())
+		KUNIT_STATIC_STUB_REDIRECT(hc_report, line);
 	pr_err_ratelimited("%s, in %s[%d]\n", line, current->comm,
 			   current->pid);
 }

@@ -70,6 +70,28 @@ struct hc_queue {
 
 DECLARE_PER_CPU(struct hc_queue, hc_queue);
 
+#ifdef CONFIG_PVOPS_KUNIT_TEST
+DECLARE_PER_CPU(bool, hc_stubbed);
+#endif
+
+/**
+ * hc_is_stubbed() - does a test stand for Xen on this CPU?
+ *
+ * Asked before KUnit is: a thread that ran a test still points to it when it
+ * exits, and may switch tasks, which comes through here, when the test is gone.
+ *
+ * Context: any.
+ * Return: true only inside of a test of this backend, events and preemption off.
+ */
+static __always_inline bool hc_is_stubbed(void)
+{
+#ifdef CONFIG_PVOPS_KUNIT_TEST
+	return this_cpu_read(hc_stubbed);
+#else
+	return false;
+#endif
+}
+
 /**
  * hc_begin() - the queue of this CPU is ours until hc_end()
  *

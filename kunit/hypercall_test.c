@@ -31,7 +31,6 @@ struct record {
 
 /* What the stub is to do and has seen; one case runs at a time. */
 static struct {
-	bool on;
 	u8 masked;
 	u64 sets;		/* bits that a CPU sets before an update */
 	u64 refuse;		/* ptr or cmd to refuse, as long as it is set */
@@ -93,10 +92,6 @@ static long stub(struct multicall_entry *call)
 
 static long stub_issue(struct multicall_entry *call)
 {
-	if (!xen.on)
-		return xen_single_call(call->op, call->args[0], call->args[1],
-				       call->args[2], call->args[3],
-				       call->args[4]);
 	xen.nr_hypercalls++;
 	return stub(call);
 }
@@ -105,8 +100,6 @@ static int stub_issue_multi(struct multicall_entry *calls, unsigned int nr)
 {
 	unsigned int i;
 
-	if (!xen.on)
-		return HYPERVISOR_multicall(calls, nr);
 	xen.nr_hypercalls++;
 	for (i = 0; i < nr; i++)
 		calls[i].result = stub(&calls[i]);
@@ -131,13 +124,13 @@ static void begin(void)
 	xen.nr_lines = 0;
 	xen.sets = 0;
 	xen.refuse = 0;
-	xen.on = true;
+	this_cpu_write(hc_stubbed, true);
 }
 
 static void end(void)
 {
 	hc_flush();
-	xen.on = false;
+	this_cpu_write(hc_stubbed, false);
 	hc_release(xen.masked);
 	preempt_enable();
 }
