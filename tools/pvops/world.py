@@ -466,6 +466,9 @@ def _own_log(path: pathlib.Path) -> BinaryIO:
     raise Failure(f"{common.shown(path)}: in use by another run")
 
 
+DEAD = (b"(XEN) Hardware Dom0 crashed", b"(XEN) Panic on CPU")
+
+
 def _wait(child: subprocess.Popen, log: pathlib.Path, limit: float) -> str:
     """Wait for a machine to power off; returns what went wrong, or nothing."""
     deadline = time.monotonic() + limit
@@ -479,8 +482,12 @@ def _wait(child: subprocess.Popen, log: pathlib.Path, limit: float) -> str:
         now = time.monotonic()
         if _stopping.is_set():
             return "stopped"
-        if done_at is None and b"PVOPS-DONE" in log.read_bytes():
+        said = log.read_bytes()
+        if done_at is None and b"PVOPS-DONE" in said:
             done_at = now
+        # A Xen that keeps the console for us, and does nothing any more.
+        if dead := next((line for line in DEAD if line in said), None):
+            return dead.decode()
         if done_at and now - done_at > POWER_OFF_GRACE:
             return f"did not power off within {POWER_OFF_GRACE} s"
         if now > deadline:
