@@ -358,12 +358,18 @@ void hc_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 	free_page((unsigned long)user);
 }
 
-/*
- * A new table below a pinned top level. Nothing points to it yet, so no one can
- * be writing, and a kernel's table has no lock to wait for. The entry that will
- * point to it is written next, under the same lock, and takes this request along.
+/**
+ * hc_alloc_table() - mmu.alloc_pte, alloc_pmd, alloc_pud
+ * @mm: the address space
+ * @pfn: a page that becomes a table, all of it empty
+ *
+ * Nothing points to it yet, so no one can be writing, and a kernel's table has
+ * no lock to wait for. The entry that will point to it is written next, under
+ * the same lock, and takes this request along.
+ *
+ * Context: any; set_pmd(), set_pud() or set_p4d() follows.
  */
-static void alloc_table(struct mm_struct *mm, unsigned long pfn)
+void hc_alloc_table(struct mm_struct *mm, unsigned long pfn)
 {
 	u8 masked;
 
@@ -374,42 +380,6 @@ static void alloc_table(struct mm_struct *mm, unsigned long pfn)
 	if (preemptible())
 		hc_flush();
 	hc_release(masked);
-}
-
-/**
- * hc_alloc_pte() - mmu.alloc_pte: a page becomes a table of the lowest level
- * @mm: the address space
- * @pfn: the page, all of it empty
- *
- * Context: any; set_pmd() follows.
- */
-void hc_alloc_pte(struct mm_struct *mm, unsigned long pfn)
-{
-	alloc_table(mm, pfn);
-}
-
-/**
- * hc_alloc_pmd() - mmu.alloc_pmd: the same for the level above
- * @mm: the address space
- * @pfn: the page
- *
- * Context: any; set_pud() follows.
- */
-void hc_alloc_pmd(struct mm_struct *mm, unsigned long pfn)
-{
-	alloc_table(mm, pfn);
-}
-
-/**
- * hc_alloc_pud() - mmu.alloc_pud: the same for the level above
- * @mm: the address space
- * @pfn: the page
- *
- * Context: any; set_p4d() follows.
- */
-void hc_alloc_pud(struct mm_struct *mm, unsigned long pfn)
-{
-	alloc_table(mm, pfn);
 }
 
 /**
