@@ -170,7 +170,7 @@ IMAGES: dict[str, tuple[Callable[[Archive], None], tuple[str, ...]]] = {
     "host-xen": (_host_xen, ("worlds/host/xen-init", "worlds/host/xen-device",
                              "worlds/host/xen-steps")),
     "domain": (_domain, ("tests/guest/domain", "tests/guest/src/check.h",
-                         "tools/pvops/jobs.py")),
+                         "tests/guest/src/memory.h", "tools/pvops/jobs.py")),
     "bench": (_bench, ("bench/guest", "bench/jobs", "tests/guest/src/check.h",
                        "tests/guest/src/tiny.c", "tools/pvops/jobs.py")),
     "bench-xen": (_bench_xen, ()),

@@ -8,17 +8,15 @@
  * clock, a file on the disk, a connection to dom0. dom0 asks for the counters
  * over a connection of its own ("status"). SIGTERM ends it.
  */
-#include "check.h"
+#include "memory.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define PAGE		4096UL
 #define WORDS		(PAGE / sizeof(uint64_t))
 #define STATUS_PORT	7000
 #define ECHO_PORT	7
@@ -54,35 +52,18 @@ static void wrong(int kind, const char *fmt, ...)
 	va_end(ap);
 }
 
-static uint64_t word(uint64_t seed, size_t i)
-{
-	uint64_t x = (seed << 32 ^ i) * 0x9e3779b97f4a7c15ULL;
-
-	return x ^ x >> 29;
-}
-
 static void fill(uint64_t *page, uint64_t seed)
 {
 	for (size_t i = 0; i < WORDS; i++)
-		page[i] = word(seed, i);
+		page[i] = pattern(seed, i);
 }
 
 static bool holds(const uint64_t *page, uint64_t seed)
 {
 	for (size_t i = 0; i < WORDS; i++)
-		if (page[i] != word(seed, i))
+		if (page[i] != pattern(seed, i))
 			return false;
 	return true;
-}
-
-static uint64_t *map_pages(size_t pages)
-{
-	void *p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		bail("mmap of %zu pages: %s", pages, strerror(errno));
-	return p;
 }
 
 /*
@@ -92,7 +73,7 @@ static uint64_t *map_pages(size_t pages)
 static void memory(int kind)
 {
 	const size_t pages = 2048;
-	uint64_t *base = map_pages(pages);
+	uint64_t *base = map_anon(pages);
 	/* no two pages hold the same, in no turn */
 	uint64_t turn = (1 + kind) << 16;
 
@@ -120,7 +101,7 @@ static void copies(int kind)
 	const size_t pages = 48;
 
 	for (uint64_t turn = 1; !atomic_load(&stop); turn++) {
-		uint64_t *base = map_pages(pages);
+		uint64_t *base = map_anon(pages);
 		int status;
 		pid_t pid;
 
@@ -198,7 +179,7 @@ static void clocks(int kind)
 static void disk(int kind)
 {
 	char path[256];
-	uint64_t *page = map_pages(1), turn;
+	uint64_t *page = map_anon(1), turn;
 	int fd, direct;
 
 	snprintf(path, sizeof(path), "%s/records", directory);
@@ -266,7 +247,7 @@ static void net(int kind)
 		.sin_family = AF_INET, .sin_port = htons(ECHO_PORT),
 		.sin_addr.s_addr = inet_addr(server),
 	};
-	uint64_t *page = map_pages(1);
+	uint64_t *page = map_anon(1);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));

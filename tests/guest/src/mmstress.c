@@ -8,14 +8,13 @@
  * translation behind, data is lost. So each part arranges for another CPU to
  * write at that very moment, and then looks for what is missing.
  */
-#include "check.h"
+#include "memory.h"
 
 #include <fcntl.h>
 #include <linux/loop.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 
 #ifndef MADV_COLD
@@ -23,32 +22,12 @@
 #define MADV_PAGEOUT	21
 #endif
 
-#define PAGE		4096UL
 #define MAX_WRITERS	8
 #define THP		"/sys/kernel/mm/transparent_hugepage/enabled"
 #define BUDGET_NS	(NSEC_PER_SEC * 3 / 2)
 
 static int cpus[64];
 static int nr_cpus;
-
-static void *map_anon(size_t pages)
-{
-	void *p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		bail("mmap of %zu pages: %s", pages, strerror(errno));
-	return p;
-}
-
-static uint64_t pattern(uint64_t seed, size_t i)
-{
-	uint64_t x = seed * 0x9e3779b97f4a7c15ULL + i;
-
-	x ^= x >> 31;
-	x *= 0xbf58476d1ce4e5b9ULL;
-	return x ^ (x >> 29);
-}
 
 /* Two words a page: the first and the last, so that a torn copy shows. */
 static void fill(char *base, size_t pages, uint64_t seed)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Pages, and what is written into them to find what was lost. */
+#ifndef PVOPS_GUEST_MEMORY_H
+#define PVOPS_GUEST_MEMORY_H
+
+#include "check.h"
+
+#include <sys/mman.h>
+
+#define PAGE		4096UL
+
+static inline void *map_anon(size_t pages)
+{
+	void *p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		bail("mmap of %zu pages: %s", pages, strerror(errno));
+	return p;
+}
+
+static inline uint64_t pattern(uint64_t seed, size_t i)
+{
+	uint64_t x = seed * 0x9e3779b97f4a7c15ULL + i;
+
+	x ^= x >> 31;
+	x *= 0xbf58476d1ce4e5b9ULL;
+	return x ^ (x >> 29);
+}
+
+#endif /* PVOPS_GUEST_MEMORY_H */
