@@ -146,34 +146,33 @@ def _libraries(out: pathlib.Path, programs: list[pathlib.Path]) -> None:
         target.chmod(0o755)
 
 
-def fill(out: pathlib.Path) -> None:
-    """Put everything the jobs need under a directory: DIR/jobs, DIR/usr, ..."""
+def _fill(out: pathlib.Path, programs: dict[str, list[pathlib.Path]],
+          scripts: pathlib.Path) -> None:
+    """Programs, each from its sources, and a directory of jobs that use them."""
     (out / LIB).mkdir(parents=True, exist_ok=True)
     (out / "jobs").mkdir(exist_ok=True)
-    for source in sorted((GUEST / "src").glob("*.c")):
-        _compile(out / LIB / source.stem, source)
-    for script in sorted((GUEST / "jobs").iterdir()):
+    for name, sources in programs.items():
+        _compile(out / LIB / name, *sources)
+    for script in sorted(scripts.iterdir()):
         _script(script, out / "jobs" / script.name)
+
+
+def fill(out: pathlib.Path) -> None:
+    """Put everything the jobs need under a directory: DIR/jobs, DIR/usr, ..."""
+    _fill(out, {source.stem: [source] for source in sorted((GUEST / "src").glob("*.c"))},
+          GUEST / "jobs")
     _selftests(out)
 
 
 def fill_domain(out: pathlib.Path) -> None:
     """The same for the jobs of a domain with devices: a small image."""
-    (out / LIB).mkdir(parents=True, exist_ok=True)
-    (out / "jobs").mkdir(exist_ok=True)
-    _compile(out / LIB / "survive", DOMAIN / "survive.c")
-    for script in sorted((DOMAIN / "jobs").iterdir()):
-        _script(script, out / "jobs" / script.name)
+    _fill(out, {"survive": [DOMAIN / "survive.c"]}, DOMAIN / "jobs")
 
 
 def fill_bench(out: pathlib.Path) -> None:
     """The same for the benchmarks, which are an image of their own: it is small."""
-    (out / LIB).mkdir(parents=True, exist_ok=True)
-    (out / "jobs").mkdir(exist_ok=True)
-    _compile(out / LIB / "opcost", *sorted((BENCH / "guest").glob("*.c")))
-    _compile(out / LIB / "tiny", GUEST / "src/tiny.c")
-    for script in sorted((BENCH / "jobs").iterdir()):
-        _script(script, out / "jobs" / script.name)
+    _fill(out, {"opcost": sorted((BENCH / "guest").glob("*.c")),
+                "tiny": [GUEST / "src/tiny.c"]}, BENCH / "jobs")
 
 
 # ---- what is expected
