@@ -234,7 +234,7 @@ def config_differences(a: pathlib.Path, b: pathlib.Path) -> list[str] | None:
 
 
 def compare(a_path: pathlib.Path, b_path: pathlib.Path, boots: int, staggered: int,
-            bound: float, boot_bound: float) -> int:
+            bound: float) -> int:
     """Measure both, print the table, write the report."""
     differing = config_differences(a_path, b_path)
     other = [name for name in differing or [] if not name.startswith("CONFIG_PVOPS")]
@@ -261,7 +261,7 @@ def compare(a_path: pathlib.Path, b_path: pathlib.Path, boots: int, staggered: i
     records, worse = [], 0
     for name, about in (ABOUT | ABOUT_BOOT).items():
         sets = figures[name]
-        bad = is_worse(sets, boot_bound if name == BOOT else bound)
+        bad = is_worse(sets, bound)
         worse += bad
         main_set = sets.get(FIXED) or sets[STAGGERED]
         cells = [about, f"{main_set.a.value:,.0f}", f"{main_set.b.value:,.0f}"]
@@ -272,7 +272,7 @@ def compare(a_path: pathlib.Path, b_path: pathlib.Path, boots: int, staggered: i
                        | {layout: c.record() for layout, c in sets.items()})
     print(report.table(rows))
     print(f"Instructions (TSC ticks under -icount shift=0); {boots} boots of each kernel "
-          f"a layout, {staggered} for booting; bound: +{bound} %, booting +{boot_bound} %")
+          f"a layout, {staggered} for booting; bound: +{bound} %")
     report.write_json(common.REPORT / "cost.json", {
         "unit": "instructions", "world": WORLD, "bound_percent": bound, "ok": not worse,
         "kernels": {"unpatched": common.shown(a_path), "patched": common.shown(b_path)},
@@ -296,8 +296,6 @@ def main() -> int:
                         help="boots of each for the cost of booting (default: %(default)s)")
     parser.add_argument("--bound", type=float, default=BOUND, metavar="PERCENT",
                         help="what B may cost more (default: %(default)s)")
-    parser.add_argument("--boot-bound", type=float, default=BOUND, metavar="PERCENT",
-                        help="what booting B may cost more (default: %(default)s)")
     args = parser.parse_args()
     if args.boots < 1 or args.staggered < 2:
         raise Failure("--boots: at least one; --staggered: at least two")
@@ -307,8 +305,7 @@ def main() -> int:
     a = args.a or kernel.build("vanilla")
     b = args.b or kernel.build("nosuites")
     try:
-        return compare(a.absolute(), b.absolute(), args.boots, args.staggered, args.bound,
-                       args.boot_bound)
+        return compare(a.absolute(), b.absolute(), args.boots, args.staggered, args.bound)
     finally:
         world.stop_all()
 
