@@ -46,6 +46,8 @@ KINDS = ("direct", "kvm", "xen-dom0", "xen-domu")
 STEPS = ("save", "checkpoint", "migrate", "memory", "cpus", "reboot", "shutdown")
 # What a guest prints when it takes input, see worlds/guest/init.
 SHELL_READY = b"PVOPS-SHELL"
+# What Xen says last: it keeps the console for us, and does nothing any more.
+DEAD = (b"(XEN) Hardware Dom0 crashed", b"(XEN) Panic on CPU")
 # After PVOPS-DONE the power must go off in this many seconds.
 POWER_OFF_GRACE = 60
 
@@ -466,9 +468,6 @@ def _own_log(path: pathlib.Path) -> BinaryIO:
     raise Failure(f"{common.shown(path)}: in use by another run")
 
 
-DEAD = (b"(XEN) Hardware Dom0 crashed", b"(XEN) Panic on CPU")
-
-
 def _wait(child: subprocess.Popen, log: pathlib.Path, limit: float) -> str:
     """Wait for a machine to power off; returns what went wrong, or nothing."""
     deadline = time.monotonic() + limit
@@ -485,7 +484,6 @@ def _wait(child: subprocess.Popen, log: pathlib.Path, limit: float) -> str:
         said = log.read_bytes()
         if done_at is None and b"PVOPS-DONE" in said:
             done_at = now
-        # A Xen that keeps the console for us, and does nothing any more.
         if dead := next((line for line in DEAD if line in said), None):
             return dead.decode()
         if done_at and now - done_at > POWER_OFF_GRACE:
