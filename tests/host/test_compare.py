@@ -2,6 +2,7 @@
 """The comparisons must see a difference, and must not see one that is none."""
 
 import base64
+import dataclasses
 import gzip
 import pathlib
 import subprocess
@@ -206,6 +207,22 @@ class Kconfig(unittest.TestCase):
         stopped = objects.Warning("mm/memory.c", "error", "incompatible types in conditional expression")
         self.assertEqual([lock, ours, other], kconfig_matrix.news([lock, ours, other], []))
         self.assertEqual([ours, other], kconfig_matrix.news([lock, ours, other], [stopped]))
+
+    def test_done_is_for_the_same_inputs_only(self):
+        warned = [objects.Warning("mm/memory.c", "error", "x", 7)]
+        with tempfile.TemporaryDirectory(prefix="pvops-test.") as scratch:
+            path = pathlib.Path(scratch) / "done.json"
+            for name, kept in (("none", warned), ("all", [])):
+                result = kconfig_matrix.Result("base", name, False, 1.5, 3, [])
+                kconfig_matrix.Done(path, "key").put(result, warned)
+                asked = dataclasses.replace(result, seconds=0, objects=0)
+                self.assertEqual((result, kept), kconfig_matrix.Done(path, "key").get(asked))
+                self.assertIsNone(kconfig_matrix.Done(path, "other").get(asked))
+                self.assertIsNone(kconfig_matrix.Done(path, "key").get(dataclasses.replace(asked, linked=True)))
+            self.assertEqual(2, len(kconfig_matrix.Done(path, "key").entries))
+            for damage in ("", "[]", "{", '{"key": "key"}', '{"key": "key", "entries": {"base all": {}}}'):
+                path.write_text(damage)
+                self.assertIsNone(kconfig_matrix.Done(path, "key").get(asked))
 
     def test_what_it_cannot_judge_is_said(self):
         with self.assertRaisesRegex(common.Failure, r"cannot judge 'depends on A \|\| B'"):

@@ -33,6 +33,23 @@ class Count(unittest.TestCase):
                 self.assertEqual(want, suite.count(text, status))
 
 
+class Reasons(unittest.TestCase):
+    """Whoever sees only the end of a run must see what failed."""
+
+    def test_reasons(self):
+        boot = ("pvops: tcg: ok after 3 s\npvops: bare: FAILED after 9 s\nworld verdict\n"
+                "bare  FAILED\n\nbare: FAILED\n  no userland\n  kernel: BUG\n  the last lines of x:\n    noise\n"
+                "worlds: 1 passed, 1 failed, 0 skipped\n")
+        unit = "FAIL: test_a (x.Y)\n-----\nFAILED (failures=1)\n"
+        for text, want in (
+                (boot, ["pvops: bare: FAILED after 9 s", "bare  FAILED", "bare: FAILED", "no userland",
+                        "kernel: BUG"]),
+                (unit, ["FAIL: test_a (x.Y)"]), ("a\nb\n\nc\nd\n", ["b", "c", "d"]), ("", []),
+                ("".join(f"x{n}: FAILED\n" for n in range(9)), [f"x{n}: FAILED" for n in range(3, 9)])):
+            with self.subTest(text=text):
+                self.assertEqual(want, suite.reasons(text))
+
+
 class Runs(unittest.TestCase):
     """Whole runs on small stages."""
 
@@ -68,6 +85,7 @@ class Runs(unittest.TestCase):
         self.assertEqual(1, done.returncode)
         self.assertEqual("1 passed, 3 failed, 0 skipped", done.stdout.splitlines()[-1])
         self.assertIn("| broken here", done.stdout)
+        self.assertIn("\nhost-a: broken here\ntook ", done.stdout)
         self.assertEqual(["exit status 3", "not run: host-a failed", "not run: /nonexistent/program: no such program", ""],
                          [entry["why"] for entry in report["stages"]])
 

@@ -8,6 +8,10 @@ the hooked objects and users of hooked headers, with W=1, sparse and objtool:
 a warning that the combination without any of our options does not have is a
 failure, and so is a symbol of ours that nothing defines. A selected few are
 linked to a whole vmlinux.
+
+It takes long, so what was found good is written down at once: a run that was
+cut short goes on where it was, as long as sources, configuration and tools are
+the same.
 """
 
 import argparse
@@ -19,7 +23,7 @@ import re
 import subprocess
 import time
 
-from . import common, hooks, lint, objects, report
+from . import common, hooks, kernel, lint, objects, report
 from .common import BUILD, REPORT, Failure, say
 
 MASTER = "PVOPS"
@@ -36,6 +40,7 @@ VARIANTS: dict[str, dict[str, str]] = {
 }
 # Whole kernels: (variant, which combination).
 LINKED = (("base", "alone"), ("XEN_PV=n", "all"), ("SMP=n", "all"))
+DONE = BUILD / "kconfig-done.json"
 _TERM = re.compile(r"^(!?)(\w+)(?:=([ynm]))?$")
 
 
@@ -203,12 +208,59 @@ def build_one(build: objects.Objects, options: list[Option], base: str, chosen: 
     return warned, problems, count
 
 
+class Done:
+    """What was found good before, with the same sources, configuration and tools."""
+
+    def __init__(self, path: pathlib.Path, key: str):
+        self.path = path
+        self.key = key
+        self.entries: dict[str, dict] = {}
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["key"] == key:
+                self.entries = dict(kept["entries"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass                # as if there were none: all is built
+
+    def get(self, result: Result) -> tuple[Result, list[objects.Warning]] | None:
+        """The result of that combination and what it was warned of."""
+        try:
+            entry = self.entries[self._name(result)]
+            return (Result(**entry["result"]), [objects.Warning(**one) for one in entry["warned"]])
+        except (KeyError, TypeError):
+            return None
+
+    def put(self, result: Result, warned: list[objects.Warning]) -> None:
+        """Write down a good one; the warnings are only needed where others are compared with them."""
+        self.entries[self._name(result)] = {
+            "result": dataclasses.asdict(result),
+            "warned": [dataclasses.asdict(one) for one in warned] if result.options == "none" else []}
+        partial = self.path.with_suffix(".partial")
+        partial.write_text(json.dumps({"key": self.key, "entries": self.entries}) + "\n", encoding="utf-8")
+        partial.replace(self.path)
+
+    @staticmethod
+    def _name(result: Result) -> str:
+        return f"{result.variant} {result.options}{' linked' if result.linked else ''}"
+
+
+def inputs(config: str) -> str:
+    """A hash over everything that decides what a combination's build says."""
+    tools = [pathlib.Path(module.__file__) for module in (hooks, kernel, lint, objects)]
+    versions = [subprocess.run([tool, "--version"], capture_output=True, text=True, check=False).stdout
+                for tool in ("gcc", "ld", "sparse")]
+    code = [path for name, path in hooks.payload().items() if "Documentation" not in name]
+    return common.digest_of([*code, hooks.ROOT / "patches", hooks.ROOT / "tests/lint.toml",
+                             pathlib.Path(__file__), *tools], config, *versions)
+
+
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="pvops-kconfig-matrix", description=__doc__.splitlines()[0])
     parser.add_argument("--variant", action="append", choices=VARIANTS, help="only this variant")
     parser.add_argument("--no-link", action="store_true", help="do not link whole kernels")
     parser.add_argument("--list", action="store_true", help="show what would be built")
+    parser.add_argument("--again", action="store_true", help="build also what was found good before")
     options_ = parser.parse_args()
     options = parse_kconfig((hooks.ROOT / "Kconfig").read_text(encoding="utf-8"))
     if not any(option.name == MASTER for option in options):
@@ -218,6 +270,8 @@ def main() -> int:
         raise Failure(f"{common.shown(config_path)} is not there; 'make kernel' makes it")
     main_config = lint.lint_config(config_path.read_text())
     sources = list(dict.fromkeys([*hooks.hooked_files(hooks.read_series()), *lint.WITNESSES]))
+    done = Done(DONE, inputs(main_config) if not options_.again else "")
+    done.key = inputs(main_config)
     results: list[Result] = []
     for variant, off in VARIANTS.items():
         if options_.variant and variant not in options_.variant:
@@ -238,6 +292,12 @@ def main() -> int:
             if options_.list:
                 print(f"{variant:14} {name}{' (vmlinux)' if link else ''}")
                 continue
+            if before := done.get(Result(variant, name, link, 0, 0, [])):
+                results.append(before[0])
+                if not chosen:
+                    quiet = before[1]
+                say(f"kconfig: {variant}: {name}: ok before, nothing changed since")
+                continue
             began = time.monotonic()
             warned, problems, count = build_one(build, options, text, chosen, link, sources)
             if not chosen:
@@ -254,6 +314,8 @@ def main() -> int:
             # Now, not in hours: the table comes when all is built.
             for problem in problems:
                 say(f"kconfig: {variant}: {name}: {problem}")
+            if not problems:
+                done.put(results[-1], warned)
     if options_.list:
         return 0
     print(report.table([["variant", "options", "objects", "vmlinux", "seconds", "result"],

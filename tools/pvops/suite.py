@@ -26,6 +26,7 @@ from .common import LOG, REPORT, ROOT, Failure
 STAGES = ROOT / "tests/stages.toml"
 HEARTBEAT = 30.0
 _COUNTS = re.compile(r"^(?:.*: )?(\d+) passed, (\d+) failed, (\d+) skipped\s*$", re.M)
+_FAILING = re.compile(r"\bFAILED\b(?! \()|^\s*not ok\b|^(?:FAIL|ERROR): |^make: \*\*\*")
 _UNITTEST = re.compile(r"^Ran (\d+) tests? in .*\n\n(OK|FAILED|NO TESTS RAN)(?: \((.*)\))?\s*\Z", re.M)
 
 
@@ -202,6 +203,28 @@ def _show_end(log: pathlib.Path) -> None:
     print(f"    all of it: {log}", flush=True)
 
 
+def reasons(text: str, most: int = 6) -> list[str]:
+    """The lines of a stage's output that say what failed, the newest last.
+
+    A line that says so, and the indented lines below it, which explain it; where
+    there is none, how the output ended.
+    """
+    found: list[str] = []
+    below = 0
+    lines = [re.sub(r"[^\x20-\x7e\t]", "", line).rstrip()[:150] for line in text.splitlines()]
+    for line in lines:
+        if _FAILING.search(line):
+            found.append(line.strip())
+            below = 2
+        elif below and line.startswith((" ", "\t")):
+            found.append(line.strip())
+            below -= 1
+        else:
+            below = 0
+    found = list(dict.fromkeys(found)) or [line.strip() for line in lines if line][-3:]
+    return found[-most:]
+
+
 def summary(suite: str, results: list[Result], seconds: float) -> dict:
     """What goes into the JSON report."""
     return {"suite": suite, "seconds": round(seconds, 1),
@@ -253,6 +276,10 @@ def main(arguments: list[str] | None = None) -> int:
     for done in results:
         print(f"{done.name:14} {clock(done.seconds):>6} {done.passed:7} {done.failed:7} {done.skipped:8}"
               + (f"  {done.why}" if done.why else ""))
+    for done in results:
+        if done.failed and done.log:
+            for line in reasons((ROOT / done.log).read_text(errors="replace")):
+                print(f"{done.name}: {line}")
     print(f"took {clock(report['seconds'])}; report in {options.report}")
     print(f"{report['passed']} passed, {report['failed']} failed, {report['skipped']} skipped")
     return 1 if report["failed"] else 0
