@@ -177,8 +177,9 @@ class Kconfig(unittest.TestCase):
         self.options = kconfig_matrix.parse_kconfig(KCONFIG)
         self.config = {"X86_64": "y", "HAVE_IT": "y", "JUMP_LABEL": "y", "KUNIT": "y"}
 
-    def names(self, variant, config):
-        return {"+".join(sorted(chosen)) for chosen in kconfig_matrix.plan(self.options, variant, config)}
+    def names(self, variant, config, exhaustive=False):
+        return {"+".join(sorted(chosen))
+                for chosen in kconfig_matrix.plan(self.options, variant, config, exhaustive)}
 
     def test_parse(self):
         self.assertEqual({"PVOPS": ("X86_64", "HAVE_IT"), "PVOPS_A": ("PVOPS", "JUMP_LABEL"), "PVOPS_B": ("PVOPS",),
@@ -189,11 +190,17 @@ class Kconfig(unittest.TestCase):
         self.options.pop()
         want = {"", "PVOPS", "PVOPS+PVOPS_A", "PVOPS+PVOPS_B", "PVOPS+PVOPS_A+PVOPS_B", "PVOPS+PVOPS_B+PVOPS_C",
                 "PVOPS+PVOPS_A+PVOPS_B+PVOPS_C"}
-        self.assertEqual(want, self.names("base", self.config))
+        self.assertEqual(want, self.names("base", self.config, True))
         del self.config["JUMP_LABEL"]
-        self.assertEqual({name for name in want if "_A" not in name}, self.names("base", self.config))
+        self.assertEqual({name for name in want if "_A" not in name}, self.names("base", self.config, True))
         self.config["KUNIT"] = "m"
-        self.assertEqual({"", "PVOPS", "PVOPS+PVOPS_B"}, self.names("base", self.config))
+        self.assertEqual({"", "PVOPS", "PVOPS+PVOPS_B"}, self.names("base", self.config, True))
+
+    def test_all_but_each(self):
+        self.options.pop()
+        self.assertEqual({"", "PVOPS", "PVOPS+PVOPS_A", "PVOPS+PVOPS_B", "PVOPS+PVOPS_B+PVOPS_C",
+                          "PVOPS+PVOPS_A+PVOPS_B", "PVOPS+PVOPS_A+PVOPS_B+PVOPS_C"},
+                         self.names("base", self.config))
 
     def test_variant(self):
         self.options.pop()

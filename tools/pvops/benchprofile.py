@@ -4,10 +4,12 @@
 The benchmark program does the operation over and over. Meanwhile QEMU, told
 over its monitor, runs one instruction at a time and logs the address of each
 one: in user space, the kernel, Xen, the KVM host. Nothing is sampled: every
-instruction between two calls of the operation is there, as often as it ran.
+instruction between two calls of the operation is there, as often as it ran. An
+operation that needs several CPUs has four, and what all of them do is added up.
 
 Symbols come from the kernel's System.map, from Xen itself (dom0 reads them at
-/proc/xen/xensyms), and from the KVM host's /proc/kallsyms.
+/proc/xen/xensyms), from the KVM host's /proc/kallsyms, and from the ELF file
+that a VMI-64 ROM is made of.
 """
 
 import argparse
@@ -24,7 +26,7 @@ import tempfile
 import threading
 import time
 
-from . import bench, common, kernel, packages, report, world
+from . import bench, common, kernel, packages, report, rom, world
 from .common import Failure, say
 
 # Instructions to log; each is a line of 90 bytes.
@@ -33,6 +35,10 @@ INSTRUCTIONS = 3_000_000
 CPL_MASK, IN_GUEST = 3, 1 << 21
 XEN_FIRST, XEN_LAST = 0xffff82c000000000, 0xffff830000000000
 KERNEL_FIRST = 0xffff800000000000
+# Where the kernel puts a ROM: the end of the module space (vmi-backend/load.c;
+# Documentation/arch/x86/x86_64/mm.rst has MODULES_END).
+MODULES_END = 0xffffffffff000000
+ABI = common.ROOT / "include/vmi/vmi64.h"
 SECONDS_TO_LOOP = 900
 SECONDS_TO_LOG = 600
 SHOWN = 40
@@ -41,13 +47,17 @@ SHOWN = 40
 class Symbols:
     """Functions by address."""
 
-    def __init__(self, lines: list[str]) -> None:
-        """Lines as in System.map: address, type, name, perhaps [module]."""
+    def __init__(self, lines: list[str], start: int = 0) -> None:
+        """Lines as in System.map: address, type, name, perhaps [module].
+
+        START is added to each: what is linked at 0 may run elsewhere.
+        """
+        self.start = start
         found = {}
         for line in lines:
             words = line.split()
             if len(words) >= 3 and words[1] in "tTwWiV":
-                found.setdefault(int(words[0], 16), words[2])
+                found.setdefault(start + int(words[0], 16), words[2])
         self.addresses = sorted(found)
         self.names = [found[address] for address in self.addresses]
 
@@ -75,13 +85,26 @@ class Profile:
                 for (place, name), number in sorted(self.places.items(), key=lambda i: -i[1])]
 
 
-def place(address: int, flags: int, kind: str) -> str:
-    """Who runs at this address with these flags, in a world of this kind."""
+def rom_first(header: str) -> int:
+    """Where a ROM's first byte is in the kernel, by the text of the ABI's header."""
+    match = re.search(r"^#define VMI64_MAX_LOAD\s+(0x[0-9a-f]+)$", header, re.M)
+    if not match:
+        raise Failure(f"{common.shown(ABI)}: no VMI64_MAX_LOAD")
+    return MODULES_END - int(match[1], 16)
+
+
+def place(address: int, flags: int, kind: str, rom: int = MODULES_END) -> str:
+    """Who runs at this address with these flags, in a world of this kind.
+
+    ROM is where one begins, if there is one.
+    """
     ring = flags & CPL_MASK
     if kind == "kvm" and not flags & IN_GUEST:
         return "QEMU" if ring == 3 else "host"
     if kind.startswith("xen") and ring == 0 and XEN_FIRST <= address < XEN_LAST:
         return "xen"
+    if rom <= address < MODULES_END and ring == 0:
+        return "rom"
     return "kernel" if address >= KERNEL_FIRST else "user"
 
 
@@ -96,9 +119,10 @@ def add_up(counted: dict[bytes, int], kind: str, symbols: dict[str, Symbols],
     """Logged instructions by function."""
     places: dict[tuple[str, str], int] = collections.Counter()
     rounds = 0
+    rom = symbols["rom"].start if "rom" in symbols else MODULES_END
     for key, number in counted.items():
         address, flags = parse_key(key)
-        where = place(address, flags, kind)
+        where = place(address, flags, kind, rom)
         if where == "user" and address == round_address:
             rounds += number
         names = symbols.get(where)
@@ -188,6 +212,7 @@ def watch(variant: bench.Variant, op: str, instructions: int) -> Profile:
                                   f"pvops.words=loop={op}/budget=1000000",
                     timeout=SECONDS_TO_LOOP + SECONDS_TO_LOG, log=log, check_kunit=False,
                     host_files=host_files,
+                    cpus=bench.SMP_CPUS if op in bench.SMP_OPS else 1,
                     qemu_args=["-seed", "1", "-monitor", f"unix:{monitor},server=on,wait=off",
                                "-D", str(pipe)]))
             except (Failure, OSError) as error:
@@ -216,6 +241,8 @@ def watch(variant: bench.Variant, op: str, instructions: int) -> Profile:
         elif description.kind == "kvm":
             symbols["host"] = Symbols(bench.trace_of(
                 lines.host, "kallsyms").decode().splitlines())
+        if description.roms:
+            symbols["rom"] = _rom_symbols(description.roms[0])
         return add_up(reader.counted, description.kind, symbols, begins, per_round)
 
 
@@ -234,6 +261,13 @@ def _program(scratch: pathlib.Path) -> Symbols:
     listing = subprocess.run(["nm", scratch / jobs.LIB / "opcost"], capture_output=True,
                              text=True, check=True).stdout
     return Symbols(listing.splitlines())
+
+
+def _rom_symbols(name: str) -> Symbols:
+    """Of the ELF file that the ROM was packed from, where the kernel puts it."""
+    path = rom.image(name).with_suffix(".elf")
+    listing = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout
+    return Symbols(listing.splitlines(), rom_first(ABI.read_text(encoding="utf-8")))
 
 
 def _kernel_symbols(image: pathlib.Path) -> Symbols:
@@ -289,11 +323,10 @@ def main() -> int:
     parser.add_argument("--top", type=int, default=SHOWN, metavar="N",
                         help="functions to show (default: %(default)s)")
     args = parser.parse_args()
-    if args.op in bench.SMP_OPS or args.op not in bench.benchdata.ABOUT \
-            or args.op.startswith(("boot", "load-")):
-        raise Failure(f"{args.op}: not an operation on one CPU; there are: " + " ".join(
-            op for op in bench.benchdata.ABOUT
-            if op not in bench.SMP_OPS and not op.startswith(("boot", "load-"))))
+    known = [op for op in bench.benchdata.ABOUT if not op.startswith(("boot", "load-"))]
+    if args.op not in known:
+        raise Failure(f"{args.op}: not an operation that can be done again and again; "
+                      f"there are: {' '.join(known)}")
     packages.ensure()
     variant, = bench.chosen([args.variant], bench.load_variants())
     profile = watch(variant, args.op, args.instructions)

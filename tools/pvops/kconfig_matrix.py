@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Build every combination of our options, also where others are off.
 
-The options are read from Kconfig. In the base configuration every closed set
-of them is built; in each variant (another option of the kernel switched off)
-all of them, each alone with what it needs, and none. Built are our directory,
+The options are read from Kconfig. In the base configuration all of them are
+built, all but each one, each alone with what it needs, and none; in each variant
+(another option of the kernel switched off) the same without all-but-one. With
+--exhaustive it is every set in the base configuration. Built are our directory,
 the hooked objects and users of hooked headers, with W=1, sparse and objtool:
 a warning that the combination without any of our options does not have is a
 failure, and so is a symbol of ours that nothing defines. A selected few are
@@ -121,10 +122,16 @@ def needs(options: list[Option], name: str) -> frozenset[str]:
     return frozenset(wanted)
 
 
-def plan(options: list[Option], variant: str, config: dict[str, str]) -> list[frozenset[str]]:
+def dependents(options: list[Option], name: str) -> frozenset[str]:
+    """An option with everything of ours that depends on it."""
+    return frozenset(option.name for option in options if name in needs(options, option.name))
+
+
+def plan(options: list[Option], variant: str, config: dict[str, str],
+         exhaustive: bool = False) -> list[frozenset[str]]:
     """The sets of options to build in a variant; the empty one first."""
     names = [option.name for option in options]
-    if variant == "base":
+    if variant == "base" and exhaustive:
         sets = [frozenset(chosen) for count in range(len(names) + 1)
                 for chosen in itertools.combinations(names, count)]
     else:
@@ -134,6 +141,8 @@ def plan(options: list[Option], variant: str, config: dict[str, str]) -> list[fr
             if closed(options, most | needs(options, name), config):
                 most |= needs(options, name)
         sets = [frozenset(), *(needs(options, name) for name in names), most]
+        if variant == "base":
+            sets += [most - dependents(options, name) for name in names]
     return [chosen for chosen in dict.fromkeys(sets) if closed(options, chosen, config)]
 
 
@@ -258,6 +267,8 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="pvops-kconfig-matrix", description=__doc__.splitlines()[0])
     parser.add_argument("--variant", action="append", choices=VARIANTS, help="only this variant")
+    parser.add_argument("--exhaustive", action="store_true",
+                        help="every set of options in the base configuration")
     parser.add_argument("--no-link", action="store_true", help="do not link whole kernels")
     parser.add_argument("--list", action="store_true", help="show what would be built")
     parser.add_argument("--again", action="store_true", help="build also what was found good before")
@@ -285,9 +296,11 @@ def main() -> int:
             if others.get(name, "n") != "n":
                 raise Failure(f"{variant}: {name} is still {others[name]}; something selects it")
         quiet: list[objects.Warning] = []
-        for chosen in plan(options, variant, others):
+        planned = plan(options, variant, others, options_.exhaustive)
+        for chosen in planned:
             name = label(options, chosen)
-            kind = "alone" if chosen == frozenset({MASTER}) else "all" if len(chosen) == len(options) else name
+            # Without XEN_PV, say, all are all that can be.
+            kind = "alone" if chosen == frozenset({MASTER}) else "all" if chosen == max(planned, key=len) else name
             link = (variant, kind) in LINKED and not options_.no_link
             if options_.list:
                 print(f"{variant:14} {name}{' (vmlinux)' if link else ''}")
