@@ -138,6 +138,23 @@ class Damaged(unittest.TestCase):
         self.assertEqual([], console(kernel=["WARNING: known"]).splats(["WARNING: known"]))
 
 
+class Breakpoint(unittest.TestCase):
+    """The emulator's own flaw, told from a breakpoint that is there."""
+
+    OOPS = ("[    3.423776] Oops: int3: 0000 [#1] SMP NOPTI\n[    3.429491] RIP: 0010:vmi_set_next_event+0x2f/0x40\n"
+            "[    3.429233] Code: 48 8d 3c 18 5b {} <ad> cf f8 4c\n[    3.42] RIP: 0010:other+0x1/0x2\n"
+            "[    3.431110] Code: 90 e9 <c3> cc cc\n")
+
+    def test_gone_or_there(self):
+        for byte, where in (("e9", "vmi_set_next_event+0x2f/0x40"), ("66", "vmi_set_next_event+0x2f/0x40"), ("cc", "")):
+            self.assertEqual(where, report.stale_breakpoint(self.OOPS.format(byte)))
+
+    def test_other_trouble(self):
+        for text in ("", "Oops: int3: 0000 [#1]\nRIP: 0010:f+0x2/0x4\nCode: Unable to access opcode bytes\n",
+                     self.OOPS.format("e9").replace("int3", "general protection fault")):
+            self.assertEqual("", report.stale_breakpoint(text))
+
+
 class Data(unittest.TestCase):
     """The tree's own data."""
 

@@ -519,6 +519,9 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     log            default: build/log/NAME.log
     check_kunit    the suites of kunit/suites.txt must have run; default: the world's
     scale          so many times the time limit and the memory, for slow kernels
+
+    A machine that the emulator itself has brought down (report.stale_breakpoint)
+    is booted once more, and that is said; its log is kept as NAME.emulator.log.
     """
     world = load(world_name) if isinstance(world_name, str) else world_name
     if icount:
@@ -534,34 +537,50 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     limit = timeout or world.timeout
     image = pathlib.Path(kernel) if kernel else default_kernel()
 
+    path = log or common.LOG / f"{world.name}.log"
+
+    def boot() -> tuple[str, int | None, pathlib.Path]:
+        with _machine(world, jobs, image, extra_cmdline, cpios, icount,
+                      list(qemu_args), host_files) as machine:
+            return _boot(machine, path, limit)
+
     began = time.monotonic()
-    with _machine(world, jobs, image, extra_cmdline, cpios, icount,
-                  list(qemu_args), host_files) as machine, \
-            _own_log(log or common.LOG / f"{world.name}.log") as output:
-        log = pathlib.Path(output.name)
-        argv = machine.argv()
+    trouble, status, log = boot()
+    if where := report.stale_breakpoint(report.plain(log.read_bytes())):
+        kept = log.with_suffix(".emulator.log")
+        shutil.copyfile(log, kept)
+        common.say(f"{world.name}: QEMU ran a breakpoint at {where} that is no longer there; "
+                   f"once more ({common.shown(kept)})")
+        trouble, status, log = boot()
+    seconds = time.monotonic() - began
+
+    console = report.parse(log.read_bytes())
+    problems = [trouble] if trouble else []
+    if status and not trouble:
+        problems.append(f"QEMU ended with status {status}")
+    problems += _judge(world, console, jobs, plain_allowed=not need_pvops,
+                       check_kunit=world.kunit if check_kunit is None else check_kunit)
+    return Result(world, log, seconds, "not done after" in trouble, status,
+                  console, problems)
+
+
+def _boot(machine: _Machine, path: pathlib.Path, limit: float) -> tuple[str, int | None, pathlib.Path]:
+    """Run a machine to its end: what went wrong or nothing, QEMU's status, the log."""
+    with _own_log(path) as output:
         with _children_lock:
             if _stopping.is_set():
                 raise KeyboardInterrupt
-            child = common.start(argv, stdin=subprocess.DEVNULL, stdout=output,
+            child = common.start(machine.argv(), stdin=subprocess.DEVNULL, stdout=output,
                                  stderr=subprocess.STDOUT)
             _children.add(child)
+        log = pathlib.Path(output.name)
         try:
             trouble = _wait(child, log, limit)
         finally:
             common.stop(child)
             with _children_lock:
                 _children.discard(child)
-    seconds = time.monotonic() - began
-
-    console = report.parse(log.read_bytes())
-    problems = [trouble] if trouble else []
-    if child.returncode and not trouble:
-        problems.append(f"QEMU ended with status {child.returncode}")
-    problems += _judge(world, console, jobs, plain_allowed=not need_pvops,
-                       check_kunit=world.kunit if check_kunit is None else check_kunit)
-    return Result(world, log, seconds, "not done after" in trouble, child.returncode,
-                  console, problems)
+    return trouble, child.returncode, log
 
 
 def default_kernel() -> pathlib.Path:

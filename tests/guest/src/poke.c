@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The kernel's text is changed while another CPU runs it. Opening and closing a
+ * software event switches the static key in front of the counting of page
+ * faults; the other CPUs do nothing but fault. An emulator that keeps a
+ * translation of what was there for a moment only (QEMU 7.2, a thread for each
+ * CPU) has the kernel die of a breakpoint within seconds. No other machine may.
+ */
+#include "check.h"
+
+#include <linux/perf_event.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#define SECONDS		10
+#define PAGES		16
+
+static void *fault(void *cpu)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+
+	if (!pin((long)cpu))
+		bail("CPU %ld cannot be had", (long)cpu);
+	for (;;) {
+		char *area = mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (area == MAP_FAILED)
+			bail("mmap: %s", strerror(errno));
+		for (int i = 0; i < PAGES; i++)
+			area[i * page] = 1;
+		munmap(area, PAGES * page);
+	}
+	return NULL;
+}
+
+int main(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE, .size = sizeof(attr),
+		.config = PERF_COUNT_SW_PAGE_FAULTS,
+	};
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	long changes = 0;
+	int64_t end;
+
+	check_begin("poke", 60);
+	if (cpus < 2) {
+		skip("poke", "one CPU only");
+		return check_end();
+	}
+	for (long cpu = 1; cpu < cpus; cpu++) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, fault, (void *)cpu))
+			bail("no thread for CPU %ld", cpu);
+	}
+	if (!pin(0))
+		bail("CPU 0 cannot be had");
+	for (end = now_ns() + SECONDS * NSEC_PER_SEC; now_ns() < end; changes++) {
+		int fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+
+		if (fd < 0)
+			bail("perf_event_open: %s", strerror(errno));
+		close(fd);
+	}
+	ok("poke", "%ld changes", changes);
+	return check_end();
+}
