@@ -47,9 +47,8 @@ TRACE_MASK = 0x0020f000         # TRC_PV, all of it
 SMP_CPUS = 4
 # Steps that a kind of world does not have. Bare metal crosses into nothing. The
 # records of a PV guest do not say which domain they are of, so only a dom0 that
-# is alone is counted. A KVM host with four CPUs that the emulator runs in turn
-# does not get as far as its guest in ten minutes.
-NOT_IN = {"count": ("direct", "xen-domu"), "smp": ("kvm",)}
+# is alone is counted.
+NOT_IN = {"count": ("direct", "xen-domu")}
 # Million instructions to spend on one operation, about; a slow world gets by
 # with the smallest number of samples.
 BUDGET, BUDGET_SHORT, BUDGET_COUNT = 40, 10, 10

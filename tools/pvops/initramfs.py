@@ -2,6 +2,7 @@
 """The initramfs images: the guest's, the jobs', and those of the nested hosts."""
 
 import argparse
+import lzma
 import os
 import pathlib
 import re
@@ -102,8 +103,9 @@ def _host_kvm(archive: Archive) -> None:
             raise Failure(f"{source}: not there; is qemu-system-x86 installed?")
         archive.copy(name, pathlib.Path(source))
     for module in ("virt/lib/irqbypass", "arch/x86/kvm/kvm", "arch/x86/kvm/kvm-amd"):
-        source = packages.unpacked(f"lib/modules/*/kernel/{module}.ko")
-        archive.copy(f"modules/{source.name}", source)
+        # busybox's insmod does not unpack
+        source = packages.unpacked(f"lib/modules/6.12.*/kernel/{module}.ko.xz")
+        archive.file(f"modules/{source.stem}", lzma.decompress(source.read_bytes()))
 
 
 def _host_xen(archive: Archive) -> None:

@@ -306,7 +306,7 @@ class _Machine:
         for name, source in self.host_files.items():
             guest.copy(f"guest/{name}", source)
         return self.qemu("-smp", self._host_cpus(), "-m", host.memory,
-                         "-kernel", packages.unpacked("boot/vmlinuz-*-cloud-amd64"),
+                         "-kernel", packages.unpacked("boot/vmlinuz-6.12.*-cloud-amd64"),
                          "-initrd", self._joined(initramfs.image("host-kvm"), guest),
                          "-append", f"console=ttyS0 panic=-1 quiet {host.cmdline}")
 
