@@ -85,7 +85,7 @@ void measure(const struct op *op, uint64_t budget);
 void reference_loop(void);
 
 bool cross_open(const char *how);
-void cross_mark(const char *name);
+void cross_booted(const uint64_t *ends, int nr);
 void cross_count(const struct op *op, int index, uint64_t budget);
 
 #endif /* PVOPS_BENCH_H */

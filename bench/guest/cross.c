@@ -68,12 +68,12 @@ static void mark(bool begin, int index)
 	}
 }
 
-/* What the host has counted since it was last asked. */
-static void ask_host(char *answer, size_t size)
+/* What the host has counted since it was last asked, by the ends of phases if any. */
+static void ask_host(const char *ends, char *answer, size_t size)
 {
 	size_t n = 0;
 
-	if (write(host, "read\n", 5) != 5)
+	if (dprintf(host, "read%s\n", ends) < 0)
 		bail("ttyS1: %s", strerror(errno));
 	while (n < size - 1 && read(host, answer + n, 1) == 1 && answer[n] != '\n')
 		n++;
@@ -82,13 +82,14 @@ static void ask_host(char *answer, size_t size)
 		bail("the host cannot count exits");
 }
 
-static void print_counts(const char *name, int index, int brackets, int ops)
+static void print_counts(const char *name, int index, int brackets, int ops,
+			 const char *ends)
 {
-	char answer[1024] = "", line[1200];
+	char answer[4096] = "", line[4300];
 	int len;
 
 	if (host >= 0)
-		ask_host(answer, sizeof(answer));
+		ask_host(ends, answer, sizeof(answer));
 	len = snprintf(line, sizeof(line), "cross %s index=%d brackets=%d ops=%d %s\n",
 		       name, index, brackets, ops, answer);
 	if (write(STDOUT_FILENO, line, len) != len)
@@ -96,15 +97,22 @@ static void print_counts(const char *name, int index, int brackets, int ops)
 }
 
 /**
- * cross_mark - everything up to here is one stretch
- * @name:	what to call it
+ * cross_booted - everything up to here was booting
+ * @ends:	ticks at the end of what was before the kernel, and of each phase
+ * @nr:		how many
  *
- * For what was counted before the program began.
+ * The records of Xen have the time; a KVM host is told where to divide.
  */
-void cross_mark(const char *name)
+void cross_booted(const uint64_t *ends, int nr)
 {
+	char list[400] = "";
+	int len = 0;
+
 	mark(false, 0xffff);
-	print_counts(name, 0xffff, 1, 1);
+	for (int i = 0; i < nr; i++)
+		len += snprintf(list + len, sizeof(list) - len, " %llu",
+				(unsigned long long)ends[i]);
+	print_counts("boot", 0xffff, 1, 1, list);
 }
 
 /**
@@ -156,5 +164,5 @@ void cross_count(const struct op *op, int index, uint64_t budget)
 		mark(false, index);
 	if (op->teardown)
 		op->teardown();
-	print_counts(op->name, index, alone ? rounds : 1, rounds * per);
+	print_counts(op->name, index, alone ? rounds : 1, rounds * per, "");
 }

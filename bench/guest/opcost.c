@@ -44,15 +44,36 @@ static const struct {
 	{ "Run /", "init" },
 };
 
+#define TICKS_PER_US	1000	/* under -icount */
+
+/* Ticks when the kernel began, when its clock did, and at the end of each phase. */
+static uint64_t boot_ends[2 + ARRAY_SIZE(phases)];
+static int nr_boot_ends;
+
+static uint64_t entry_ticks(void)
+{
+	int fd = open("/sys/kernel/boot_params/data", O_RDONLY | O_CLOEXEC);
+	uint64_t entry = 0;
+
+	if (fd >= 0) {
+		if (pread(fd, &entry, sizeof(entry), 0x80) != sizeof(entry))
+			entry = 0;
+		close(fd);
+	}
+	return entry;
+}
+
 /*
  * What it took to get here: in ticks since reset, and by the kernel's own
  * clock, which starts early in setup_arch() and stamps the kernel log; so a
  * line written to it tells what its time is now:
  *
  *	phase <name> us=<n>
- *	boot reset-ticks=<n> clock-us=<n> mark-ticks=<n>
+ *	boot reset-ticks=<n> clock-us=<n> mark-ticks=<n> entry-ticks=<n>
  *
- * mark-ticks is when the line was written, in ticks after reset-ticks.
+ * mark-ticks is when the line was written, in ticks after reset-ticks; entry-ticks
+ * when the kernel's first instruction was executed, or 0 if nobody has written
+ * it down (tools/pvops/bootstamp.py).
  */
 static void boot_cost(uint64_t began)
 {
@@ -82,16 +103,21 @@ static void boot_cost(uint64_t began)
 			break;
 		if (phase < ARRAY_SIZE(phases) && strstr(record, phases[phase].text)) {
 			printf("phase %s us=%llu\n", phases[phase].name, usec);
-			phase++;
+			boot_ends[2 + phase++] = usec;
 		}
 	}
 	if (n <= 0)
 		bail("the mark did not come back from the kernel log");
 	close(in);
 	close(out);
-	printf("boot reset-ticks=%llu clock-us=%llu mark-ticks=%llu\n",
+	boot_ends[0] = entry_ticks();
+	for (size_t i = 1; i < 2 + phase; i++)
+		boot_ends[i] = marked - (usec - boot_ends[i]) * TICKS_PER_US;
+	nr_boot_ends = 2 + phase;
+	printf("boot reset-ticks=%llu clock-us=%llu mark-ticks=%llu entry-ticks=%llu\n",
 	       (unsigned long long)began, usec,
-	       (unsigned long long)(marked - began));
+	       (unsigned long long)(marked - began),
+	       (unsigned long long)boot_ends[0]);
 	fflush(stdout);
 }
 
@@ -301,7 +327,7 @@ int main(int argc, char **argv)
 		if (!cross_open(count_how))
 			bail("count=%s: %s", count_how, strerror(errno));
 		if (with_boot)
-			cross_mark("boot");
+			cross_booted(boot_ends, nr_boot_ends);
 	}
 	if (program)
 		measure_all();

@@ -125,7 +125,7 @@ class Exits(unittest.TestCase):
     """What the KVM host counted."""
 
     def test_the_mark_is_taken_off(self):
-        found = bench.kvm_crossings(["cross mmap-1 index=8 brackets=1 ops=50 78=150 129=1 1024=5 "])
+        found = bench.kvm_crossings(["cross mmap-1 index=8 brackets=1 ops=50 78=150 129=1 1024=5 "], None)
         self.assertEqual({"exception 14": 3.0, "nested page fault": 0.1}
                          if 78 not in bench.SVM_EXITS else
                          {"page fault": 3.0, "nested page fault": 0.1}, found["mmap-1"])

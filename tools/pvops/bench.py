@@ -29,7 +29,7 @@ import re
 import tomllib
 from typing import Iterable
 
-from . import benchcompare, benchdata, benchplot, common, initramfs, kernel, packages, report, world, xentrace
+from . import benchcompare, benchdata, benchplot, bootstamp, common, initramfs, kernel, packages, report, world, xentrace
 from .benchdata import Row
 from .common import Failure, say
 
@@ -175,6 +175,8 @@ def boot(variant: Variant, step: str, seed: int, words: str, image: pathlib.Path
             description.memory += 128
     if step == "loads":
         cpios.append(initramfs.image("bench-loads"))
+    if description.kind in ("direct", "kvm") and "boot" in words.split("/"):
+        image = bootstamp.image_of(image)
     log = common.LOG / f"bench-{variant.label}-{step}-{seed}.log"
     result = world.run(
         description, ["bench"], kernel=image, icount=step != "time",
@@ -199,11 +201,14 @@ def boot(variant: Variant, step: str, seed: int, words: str, image: pathlib.Path
 # ---- crossings
 
 
+_STRETCH = re.compile(r"cross (\S+) index=(\d+) brackets=(\d+) ops=(\d+) ?(.*)")
+
+
 def _stretches(lines: Iterable[str]) -> dict[str, tuple[int, int, int, dict[int, int]]]:
     """The guest's `cross` lines: index, brackets, operations, and what the host counted."""
     found = {}
     for line in lines:
-        if match := re.fullmatch(r"cross (\S+) index=(\d+) brackets=(\d+) ops=(\d+) ?(.*)", line):
+        if match := _STRETCH.fullmatch(line):
             counts = {int(a): int(b) for a, b in re.findall(r"(\d+)=(\d+)", match[5])}
             found[match[1]] = (int(match[2]), int(match[3]), int(match[4]), counts)
     return found
@@ -233,15 +238,35 @@ def exit_name(code: int) -> str:
     return f"exit {code:#x}"
 
 
-def kvm_crossings(lines: list[str]) -> dict[str, dict[str, float]]:
+def _named_exits(counts: Iterable[tuple[int, int]]) -> dict[str, float]:
+    named: dict[str, float] = collections.Counter()
+    for code, number in counts:
+        named[exit_name(code)] += number
+    return named
+
+
+def kvm_boot_crossings(lines: Iterable[str], booted: benchdata.Boot) -> dict[str, dict[str, float]]:
+    """Exits of each phase of booting: PHASE:REASON=COUNT, 0 being what was before the kernel."""
+    names = ["", "boot-entry" if booted.entry_ticks else "", *(f"boot-{name}" for name in booted.phases)]
+    by_phase: dict[str, list[tuple[int, int]]] = collections.defaultdict(list)
+    for line in lines:
+        if (match := _STRETCH.fullmatch(line)) and match[1] == "boot":
+            for phase, code, number in re.findall(r"(\d+):(\d+)=(\d+)", match[5]):
+                if int(phase) < len(names):
+                    by_phase[names[int(phase)]].append((int(code), int(number)))
+    found = {name: dict(_named_exits(by_phase[name])) for name in names if name}
+    found["boot"] = dict(_named_exits(pair for name, pairs in by_phase.items()
+                                      if name not in ("", "boot-entry") for pair in pairs))
+    return found
+
+
+def kvm_crossings(lines: list[str], booted: benchdata.Boot | None) -> dict[str, dict[str, float]]:
     """Exits per operation: each bracket contains the exit of its last mark, and no more."""
     found = {}
     for name, (_, brackets, ops, counts) in _stretches(lines).items():
-        named: dict[str, float] = collections.Counter()
-        for code, number in counts.items():
-            named[exit_name(code)] += number
-        found[name] = _per_op(named, brackets, ops, {exit_name(MARK_EXIT): 1})
-    return found
+        if name != "boot":
+            found[name] = _per_op(_named_exits(counts.items()), brackets, ops, {exit_name(MARK_EXIT): 1})
+    return found | (kvm_boot_crossings(lines, booted) if booted else {})
 
 
 def trace_of(lines: Iterable[str], prefix: str = "trace") -> bytes:
@@ -267,14 +292,14 @@ def xen_crossings(lines: list[str], booted: benchdata.Boot | None
              for name, (index, brackets, ops, _) in stretches.items() if name != "boot"}
     if booted:
         before = booted.tsc_of(0)
+        found["boot-entry"] = dict(collections.Counter(kind for at, kind in counted.boot if at < before))
         for name, usec in booted.phases.items():
             after = booted.tsc_of(usec)
-            # what comes before the kernel's clock is the first phase's
             found[f"boot-{name}"] = dict(collections.Counter(
-                kind for at, kind in counted.boot
-                if at < after and (at >= before or name == next(iter(booted.phases)))))
+                kind for at, kind in counted.boot if before <= at < after))
             before = after
-        found["boot"] = dict(collections.Counter(kind for at, kind in counted.boot if at < before))
+        found["boot"] = dict(collections.Counter(
+            kind for at, kind in counted.boot if booted.tsc_of(0) <= at < before))
     return found
 
 
@@ -338,7 +363,12 @@ class Measurement:
                 "cmdline": variant.cmdline}
             if step == "count":
                 booted = benchdata.parse_boot(lines)
-                found = kvm_crossings(lines) if world.load(variant.world).kind == "kvm" \
+                if booted and world.load(variant.world).kind != "kvm":
+                    # A PV kernel comes with no setup code: its first hypercall is near enough.
+                    row = self.row(variant, backend, "boot-entry")
+                    row.instructions = booted.tsc_of(0) - xentrace.count(trace_of(lines)).boot[0][0]
+                    row.spread, row.boots = 0.0, 1
+                found = kvm_crossings(lines, booted) if world.load(variant.world).kind == "kvm" \
                     else xen_crossings(lines, booted)
                 for op, crossings in found.items():
                     if op != "nothing":

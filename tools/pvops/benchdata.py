@@ -45,6 +45,7 @@ ABOUT = {
     "tlb-2": "TLB shootdown (mprotect 1 page), 2 CPUs",
     "tlb-4": "TLB shootdown (mprotect 1 page), 4 CPUs",
     "wake-2": "wake a thread on an idle CPU",
+    "boot-entry": "boot: from the first instruction to the kernel's clock",
     "boot-core": "boot: to alternatives patched",
     "boot-smp": "boot: to all CPUs up",
     "boot-initcalls": "boot: drivers and file systems",
@@ -143,18 +144,24 @@ class Boot:
     clock_us: int                       # when the mark was written
     reset_ticks: int                    # of the program's start, since reset
     mark_ticks: int                     # of the mark, since the program's start
+    entry_ticks: int = 0                # of the kernel's first instruction; 0: not known
 
     def tsc_of(self, usec: int) -> int:
         """The time stamp counter when the kernel's clock showed this."""
         return self.reset_ticks + self.mark_ticks - (self.clock_us - usec) * 1000
 
     def lengths(self) -> dict[str, int]:
-        """Instructions of each phase, and of all."""
+        """Instructions of each phase, and of all from the start of the kernel's clock."""
         found, before = {}, 0
+        if self.entry_ticks:
+            found["boot-entry"] = self.tsc_of(0) - self.entry_ticks
         for name, usec in self.phases.items():
             found[f"boot-{name}"] = (usec - before) * 1000
             before = usec
         return found | {"boot": before * 1000}
+
+
+BOOT_LINE = re.compile(r"boot reset-ticks=(\d+) clock-us=(\d+) mark-ticks=(\d+)(?: entry-ticks=(\d+))?")
 
 
 def parse_boot(lines: Iterable[str]) -> Boot | None:
@@ -163,9 +170,9 @@ def parse_boot(lines: Iterable[str]) -> Boot | None:
     for line in lines:
         if match := re.fullmatch(r"phase (\S+) us=(\d+)", line):
             phases[match[1]] = int(match[2])
-        elif match := re.fullmatch(
-                r"boot reset-ticks=(\d+) clock-us=(\d+) mark-ticks=(\d+)", line):
-            return Boot(phases, int(match[2]), int(match[1]), int(match[3])) if phases else None
+        elif match := BOOT_LINE.fullmatch(line):
+            return Boot(phases, int(match[2]), int(match[1]), int(match[3]),
+                        int(match[4] or 0)) if phases else None
     return None
 
 

@@ -23,7 +23,7 @@ COLOURS = ("#000000", "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#c
            "#f0e442")
 DEBIAN_PYTHON = "/usr/bin/python3"
 KINDS_MAX = 14
-PHASES = ("boot-core", "boot-smp", "boot-initcalls", "boot-init")
+PHASES = ("boot-entry", "boot-core", "boot-smp", "boot-initcalls", "boot-init")
 
 
 def _pyplot():

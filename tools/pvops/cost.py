@@ -36,7 +36,7 @@ import shutil
 import statistics
 import tempfile
 
-from . import common, initramfs, kernel, report, world
+from . import benchdata, common, initramfs, kernel, report, world
 from .common import Failure, say
 
 WORLD = "bare"
@@ -100,9 +100,8 @@ def parse(lines: list[str], log: pathlib.Path, wanted: list[str]) -> dict[str, t
         if match := re.fullmatch(r"cost (\S+) min=(\d+) median=(\d+) max=(\d+) .*", line):
             low, middle, high = map(int, match.groups()[1:])
             found[match[1]] = (middle, low, percent(high - low, middle))
-        elif match := re.fullmatch(
-                r"boot reset-ticks=(\d+) clock-us=(\d+) mark-ticks=(\d+)", line):
-            reset, clock, mark = map(int, match.groups())
+        elif match := benchdata.BOOT_LINE.fullmatch(line):
+            reset, clock, mark = map(int, match.groups()[:3])
             before = reset + mark - clock * TICKS_PER_US
             found[BOOT] = (reset, reset, 0.0)
             found[BEFORE] = (before, before, 0.0)
