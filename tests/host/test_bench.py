@@ -7,12 +7,13 @@ import gzip
 import io
 import json
 import pathlib
+import re
 import struct
 import subprocess
 import tempfile
 import unittest
 
-from tools.pvops import bench, benchcompare, benchdata, benchplot, benchprofile, jobs, xentrace
+from tools.pvops import bench, benchcompare, benchdata, benchplot, benchprofile, bootstamp, jobs, xentrace
 from tools.pvops.benchdata import Row, Sampled
 from tools.pvops.common import Failure
 
@@ -130,10 +131,58 @@ class Exits(unittest.TestCase):
                          if 78 not in bench.SVM_EXITS else
                          {"page fault": 3.0, "nested page fault": 0.1}, found["mmap-1"])
 
+    def test_phases_of_booting(self):
+        line = "cross boot index=65535 brackets=1 ops=1 0:123=900 1:114=3 2:1024=5 2:123=2 3:114=1 4:114=70 "
+        booted = benchdata.Boot({"core": 10, "init": 20}, 30, 500000, 1000, 400000)
+        found = bench.kvm_crossings([line], booted)
+        self.assertEqual({"boot-entry": {"CPUID": 3}, "boot-core": {"nested page fault": 5, "I/O port": 2},
+                          "boot-init": {"CPUID": 1}, "boot": {"nested page fault": 5, "I/O port": 2, "CPUID": 1}},
+                         found)
+        # Nobody wrote down when the kernel began: the firmware's exits are no phase of it.
+        booted.entry_ticks = 0
+        self.assertNotIn("boot-entry", bench.kvm_crossings([line], booted))
+        self.assertEqual({}, bench.kvm_crossings([line], None))
+
     def test_names(self):
         for code, name in ((0x13, "CR3 write"), (0x00, "CR0 read"), (0x4d, "exception 13"),
                            (0x7b, "I/O port"), (0x400, "nested page fault"), (0x999, "exit 0x999")):
             self.assertEqual(name, bench.exit_name(code))
+
+
+class Stamped(unittest.TestCase):
+    """The kernel's first instruction, written down."""
+
+    @staticmethod
+    def image(target=0x100000, magic=b"HdrS"):
+        made = bytearray(3 * 512 + 20)
+        made[bootstamp.SETUP_SECTS] = 1
+        made[bootstamp.MAGIC:bootstamp.MAGIC + 4] = magic
+        struct.pack_into("<H", made, bootstamp.VERSION, 0x20f)
+        struct.pack_into("<I", made, bootstamp.CODE32_START, target)
+        return bytes(made)
+
+    def test_where_it_goes(self):
+        made = bootstamp.stamped(self.image())
+        # 20 bytes behind 512 of code are filled up to 32
+        self.assertEqual(0x100000 + 512 + 32, struct.unpack_from("<I", made, bootstamp.CODE32_START)[0])
+        self.assertEqual(bootstamp.code(0x100000), made[3 * 512 + 32:][:len(bootstamp.code(0))])
+        self.assertEqual(len(made) - 2 * 512, 16 * struct.unpack_from("<I", made, bootstamp.SYSSIZE)[0])
+        self.assertEqual(self.image()[2 * 512:], made[2 * 512:3 * 512 + 20])
+
+    def test_the_code(self):
+        with tempfile.TemporaryDirectory(prefix="pvops-test.") as scratch:
+            path = pathlib.Path(scratch) / "code"
+            path.write_bytes(bootstamp.code(0x100000))
+            said = subprocess.run(["objdump", "-D", "-b", "binary", "-m", "i386", path], capture_output=True,
+                                  text=True, check=True).stdout
+        self.assertEqual(["rdtsc", "mov %eax,0x80(%esi)", "mov %edx,0x84(%esi)", "mov $0x100000,%eax", "jmp *%eax"],
+                         [re.sub(r"\s+", " ", line.split("\t")[2]).strip() for line in said.splitlines()
+                          if line.count("\t") == 2])
+
+    def test_others_are_refused(self):
+        for image, why in ((self.image(magic=b"none"), "not a bzImage"), (self.image(target=0x1000), "loaded at 0x1000")):
+            with self.assertRaisesRegex(Failure, why):
+                bootstamp.stamped(image)
 
 
 class Statistics(unittest.TestCase):
@@ -166,6 +215,10 @@ class Statistics(unittest.TestCase):
                                      "boot reset-ticks=500000 clock-us=40 mark-ticks=1000"])
         self.assertEqual({"boot-core": 10000, "boot-init": 15000, "boot": 25000}, boot.lengths())
         self.assertEqual(501000 - 15000, boot.tsc_of(25))
+        entered = benchdata.parse_boot(["phase core us=10", "boot reset-ticks=500000 clock-us=40 mark-ticks=1000 "
+                                        "entry-ticks=400000"])
+        self.assertEqual({"boot-entry": 501000 - 40000 - 400000, "boot-core": 10000, "boot": 10000},
+                         entered.lengths())
         self.assertIsNone(benchdata.parse_boot(["nothing"]))
         self.assertEqual({"load-tar": Sampled(7, 5, 9)}, bench.load_costs(["load tar ticks=9,5,7"]))
 
