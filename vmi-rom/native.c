@@ -141,7 +141,7 @@ void log_counts(void)
 		*to = '\0';
 		vmi_log(line);
 	}
-	vmi_log("calls made: all are listed");
+	vmi_log("these were the calls made");
 }
 
 /* ---- CPU */

@@ -7,8 +7,8 @@ import subprocess
 import tempfile
 import unittest
 
-from tests.host import test_vmi_abi
-from tools.pvops import badrom, common, elf, rom, rompack
+from tests.host import test_vmi_abi, trees
+from tools.pvops import badrom, common, elf, rom, rompack, vmicalls
 
 RULES = {int(number): message for number, message in
          re.findall(r'X\((\d+), \w+, "([^"]+)"\)', test_vmi_abi.HEADER.read_text(encoding="utf-8"))}
@@ -27,6 +27,38 @@ def disassembled(name: str) -> list[tuple[int, str]]:
     said = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path], capture_output=True, text=True,
                           check=True).stdout
     return [(int(at, 16), text) for at, text in re.findall(r"^ +([0-9a-f]+):\t(.*?)\s*$", said, re.M)]
+
+
+class Calls(unittest.TestCase):
+    """Which calls were made."""
+
+    def test_defined(self):
+        self.assertEqual(list(RING0), vmicalls.defined(test_vmi_abi.HEADER.read_text(encoding="utf-8")))
+        for text in ("", "#define VMI64_CALLS(X)\t\\\n\tX(0, CPUID, SYSV)\n\n"):
+            with self.assertRaisesRegex(common.Failure, "cannot read VMI64_CALLS"):
+                vmicalls.defined(text)
+
+    def test_made(self):
+        said = "pvops: vmi: ROM: "
+        self.assertEqual({"CPUID": 7, "SET_TR": 1}, vmicalls.made([
+            f"{said}calls made: CPUID=3 SET_TR=1", f"{said}these were the calls made", f"{said}calls made: CPUID=4",
+            "calls made: CPUID=9", f"{said}calls made: CPUID=x"]))
+
+    def test_missing_calls_and_logs(self):
+        with tempfile.TemporaryDirectory(prefix="pvops-test.") as name:
+            scratch = pathlib.Path(name)
+            log = scratch / "log"
+            for calls, status, last in ((RING0, 0, f"calls: {len(RING0)} passed, 0 failed, 0 skipped"),
+                                        (list(RING0)[1:], 1, f"calls: {len(RING0) - 1} passed, 1 failed, 0 skipped")):
+                log.write_text("".join(f"[    1.000000] pvops: vmi: ROM: calls made: {call}=1\n" for call in calls))
+                done = trees.run("vmicalls", str(log), "--report", str(scratch / "report.json"))
+                self.assertEqual((status, last), (done.returncode, done.stdout.splitlines()[-1]), done.stderr)
+            self.assertIn(f"FAILED {list(RING0)[0]} was never made", done.stdout)
+            log.write_text("[    1.000000] Linux\n")
+            for path, why in ((log, "no ROM says there"), (scratch / "none", "No such file")):
+                done = trees.run("vmicalls", str(path))
+                self.assertEqual(1, done.returncode)
+                self.assertIn(why, done.stderr)
 
 
 class Good(unittest.TestCase):

@@ -29,6 +29,13 @@ objcompare:
 textcompare:
 	@$(PYTHON) -m tools.pvops.textcompare
 
+# Which calls of VMI-64 were made by booting and by the guest's jobs.
+.PHONY: vmi-calls
+vmi-calls:
+	@$(PYTHON) -m tools.pvops.jobs run --world vmi-allcall
+	@$(PYTHON) -m tools.pvops.boot vmi-allcall-reboot --report build/report/vmi-reboot.json
+	@$(PYTHON) -m tools.pvops.vmicalls
+
 .PHONY: kconfig-matrix kunit
 kconfig-matrix:
 	@$(PYTHON) -m tools.pvops.kconfig_matrix
