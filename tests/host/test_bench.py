@@ -222,6 +222,17 @@ class Statistics(unittest.TestCase):
         self.assertIsNone(benchdata.parse_boot(["nothing"]))
         self.assertEqual({"load-tar": Sampled(7, 5, 9)}, bench.load_costs(["load tar ticks=9,5,7"]))
 
+    def test_combine_crossings(self):
+        mean, spread = benchdata.combine_crossings([{"iret": 3, "x (multicall)": 8}, {"iret": 4, "trap": 1}])
+        self.assertEqual({"iret": 3.5, "trap": 0.5, "x (multicall)": 4}, mean)
+        self.assertEqual(50.0, spread)
+        self.assertEqual(({"iret": 2}, 0.0), benchdata.combine_crossings([{"iret": 2}]))
+        self.assertEqual(({}, 0.0), benchdata.combine_crossings([{}]))
+        a = Row("w", "v", "", "x", crossings={"iret": 100}, crossings_spread=4.0)
+        for number, verdict in ((107, "same"), (113, "worse"), (87, "better")):
+            b = Row("w", "v", "", "x", crossings={"iret": number}, crossings_spread=4.0)
+            self.assertEqual(verdict, benchdata.compare([a], [b], 2.0)[0][0].verdict, number)
+
     def test_calls_in_a_multicall_are_no_crossings(self):
         row = Row("w", "v", "", "x", crossings={"multicall": 2, "mmuext_op (multicall)": 9, "iret": 1})
         self.assertEqual(3, row.total)

@@ -157,6 +157,17 @@ LOADS = ("hackbench", "shell", "tar", "stress-vm", "stress-fork")
 SMP_OPS = ("ipi-2", "ipi-4", "tlb-2", "tlb-4", "wake-2")
 
 
+def alone(description: world.World) -> world.World:
+    """A domU without devices, and with the TSC itself; other worlds as they are.
+
+    Xen gives a domain that may be moved a TSC that traps.
+    """
+    if description.kind != "xen-domu":
+        return description
+    return dataclasses.replace(description, disk=0, network=False, jobs=[], steps=[],
+                               domu_config=[*description.domu_config, 'tsc_mode = "native"'])
+
+
 def boot(variant: Variant, step: str, seed: int, words: str, image: pathlib.Path,
          extra: str = "", limit: float | None = None) -> world.Result:
     """One step in one world; a Failure if it did not come to its end."""
@@ -176,12 +187,7 @@ def boot(variant: Variant, step: str, seed: int, words: str, image: pathlib.Path
         cpios.append(initramfs.image("bench-loads"))
     if description.kind in ("direct", "kvm") and "boot" in words.split("/"):
         image = bootstamp.image_of(image)
-    if description.kind == "xen-domu":
-        # Alone with dom0, and with the TSC itself: Xen gives a domain that may be
-        # moved one that traps.
-        description = dataclasses.replace(
-            description, disk=0, network=False, jobs=[], steps=[],
-            domu_config=[*description.domu_config, 'tsc_mode = "native"'])
+    description = alone(description)
     log = common.LOG / f"bench-{variant.label}-{step}-{seed}.log"
     result = world.run(
         description, ["bench"], kernel=image, icount=step != "time",
@@ -349,8 +355,9 @@ class Measurement:
 
     def step(self, variant: Variant, step: str, image: pathlib.Path) -> None:
         """The boots of one step."""
-        boots = self.plan.boots if step in ("measure", "smp", "loads") else 1
+        boots = self.plan.boots if step != "time" else 1
         costs: dict[str, list[benchdata.Sampled]] = collections.defaultdict(list)
+        crossed: dict[str, list[dict[str, float]]] = collections.defaultdict(list)
         for seed in range(1, boots + 1):
             say(f"bench: {variant.label}: {step}, boot {seed} of {boots}")
             extra = f"pvops.loads={','.join(self.plan.loads)} pvops.times=2" \
@@ -379,9 +386,14 @@ class Measurement:
                 found = kvm_crossings(lines, booted) if world.load(variant.world).kind == "kvm" \
                     else xen_crossings(lines, booted)
                 for op, crossings in found.items():
-                    if op != "nothing":
-                        self.row(variant, backend, op).crossings = {
-                            name: round(number, 4) for name, number in sorted(crossings.items())}
+                    if op == "nothing":
+                        continue
+                    crossed[op].append(crossings)
+                    row = self.row(variant, backend, op)
+                    mean, spread = benchdata.combine_crossings(crossed[op])
+                    row.crossings = {name: round(number, 4) for name, number in mean.items()}
+                    row.crossings_spread = round(spread, 2)
+                self.save(False)
                 continue
             if step == "time":
                 for op, (time, spread) in benchdata.parse_times(lines).items():

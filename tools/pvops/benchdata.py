@@ -67,6 +67,11 @@ UNTIMED = ("nothing", "timer-fire", "idle-wake")
 ROW_KEYS = {"world", "variant", "op", "instructions", "spread", "crossings"}
 
 
+def total_of(crossings: dict[str, float]) -> float:
+    """Crossings of all kinds; those of a multicall are in its one hypercall."""
+    return sum(n for kind, n in crossings.items() if not kind.endswith("(multicall)"))
+
+
 @dataclasses.dataclass
 class Row:
     """One operation in one variant. None: not measured."""
@@ -78,15 +83,14 @@ class Row:
     spread: float = 0.0                 # percent
     boots: int = 0
     crossings: dict[str, float] | None = None       # kind -> per operation
+    crossings_spread: float = 0.0       # percent of all kinds together
     time: float | None = None           # multiples of 100,000 instructions' loop
     time_spread: float = 0.0            # percent
 
     @property
     def total(self) -> float | None:
         """Crossings of all kinds; those of a multicall are in its one hypercall."""
-        if self.crossings is None:
-            return None
-        return sum(n for kind, n in self.crossings.items() if not kind.endswith("(multicall)"))
+        return None if self.crossings is None else total_of(self.crossings)
 
 
 @dataclasses.dataclass
@@ -112,6 +116,14 @@ def combine(boots: list[Sampled]) -> tuple[float, float]:
     between = max(one.median for one in boots) - min(one.median for one in boots)
     within = max(one.q3 - one.q1 for one in boots)
     return value, percent(max(between, within), value)
+
+
+def combine_crossings(boots: list[dict[str, float]]) -> tuple[dict[str, float], float]:
+    """Crossings by kind, on average over the boots, and how far their sums lie apart in percent."""
+    kinds = sorted({kind for one in boots for kind in one})
+    mean = {kind: sum(one.get(kind, 0.0) for one in boots) / len(boots) for kind in kinds}
+    totals = [total_of(one) for one in boots]
+    return mean, percent(max(totals) - min(totals), statistics.mean(totals))
 
 
 def parse_costs(lines: Iterable[str]) -> dict[str, Sampled]:
@@ -188,11 +200,11 @@ def save(path: pathlib.Path, rows: list[Row], about: dict[str, object]) -> None:
     with open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["world", "variant", "backend", "op", "instructions",
-                         "spread_percent", "boots", "crossings", "time",
-                         "time_spread_percent", *kinds])
+                         "spread_percent", "boots", "crossings", "crossings_spread_percent",
+                         "time", "time_spread_percent", *kinds])
         for row in rows:
-            cells = [row.instructions, row.spread, row.boots, row.total, row.time,
-                     row.time_spread]
+            cells = [row.instructions, row.spread, row.boots, row.total, row.crossings_spread,
+                     row.time, row.time_spread]
             writer.writerow([row.world, row.variant, row.backend, row.op,
                              *("" if cell is None else round(cell, 4) for cell in cells),
                              *(round(row.crossings[kind], 4)
@@ -303,7 +315,8 @@ def crossing_table(rows: list[Row], variant: str) -> str:
         kinds = sorted((mine[op].crossings or {}).items(), key=lambda item: -item[1])
         shown = [f"{_count(number)} {kind}" for kind, number in kinds if number >= CROSSINGS_MIN]
         more = [f"and {len(shown) - KINDS_SHOWN} kinds more"] if len(shown) > KINDS_SHOWN else []
-        lines.append([ABOUT.get(op, op), _count(mine[op].total or 0),
+        spread = f" ±{mine[op].crossings_spread:.1f} %" if mine[op].crossings_spread >= 0.05 else ""
+        lines.append([ABOUT.get(op, op), _count(mine[op].total or 0) + spread,
                       ", ".join(shown[:KINDS_SHOWN] + more)])
     return report.table(lines)
 
@@ -379,8 +392,8 @@ def compare(a: list[Row], b: list[Row], bound: float) -> tuple[list[Change], lis
         if old.instructions is not None and new.instructions is not None:
             changes.append(Change(*key, "instructions", instructions(old, new), bound))
         if old.total is not None and new.total is not None:
-            changes.append(Change(*key, "crossings", Difference(
-                old.total, new.total, percent(grain(old.total), old.total)), bound))
+            spread = max(percent(grain(old.total), old.total), old.crossings_spread + new.crossings_spread)
+            changes.append(Change(*key, "crossings", Difference(old.total, new.total, spread), bound))
     alone = [f"only in {name}: {', '.join(f'{v} {op}' for v, op in sorted(keys)[:8])}"
              + (f" and {len(keys) - 8} more" if len(keys) > 8 else "")
              for name, keys in (("A", first.keys() - second.keys()),

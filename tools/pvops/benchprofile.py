@@ -6,6 +6,7 @@ over its monitor, runs one instruction at a time and logs the address of each
 one: in user space, the kernel, Xen, the KVM host. Nothing is sampled: every
 instruction between two calls of the operation is there, as often as it ran. An
 operation that needs several CPUs has four, and what all of them do is added up.
+Beside a domU there is dom0, the same kernel, which is idle as a rule.
 
 Symbols come from the kernel's System.map, from Xen itself (dom0 reads them at
 /proc/xen/xensyms), from the KVM host's /proc/kallsyms, and from the ELF file
@@ -185,9 +186,7 @@ class _Reader(threading.Thread):
 def watch(variant: bench.Variant, op: str, instructions: int) -> Profile:
     """Run an operation in a world, log what is executed, add it up."""
     image = (variant.image or kernel.build(variant.flavour)).absolute()
-    description = world.load(variant.world)
-    if description.kind == "xen-domu":
-        raise Failure("a profile is of a world with one guest kernel; use xen-dom0")
+    description = bench.alone(world.load(variant.world))
     with tempfile.TemporaryDirectory(prefix="profile-") as name:
         scratch = pathlib.Path(name)
         program = _program(scratch)
@@ -201,7 +200,7 @@ def watch(variant: bench.Variant, op: str, instructions: int) -> Profile:
 
         def boot() -> None:
             host_files = {}
-            if description.kind == "kvm":
+            if description.kind in ("kvm", "xen-domu"):
                 marker = scratch / "symbols"
                 marker.touch()
                 host_files["symbols"] = marker
@@ -236,8 +235,8 @@ def watch(variant: bench.Variant, op: str, instructions: int) -> Profile:
         lines = report.parse(log.read_bytes())
         symbols = {"user": program, "kernel": _kernel_symbols(image)}
         if description.kind.startswith("xen"):
-            symbols["xen"] = Symbols(bench.trace_of(
-                lines.jobs["bench"].lines, "xensyms").decode().splitlines())
+            said = lines.host if description.kind == "xen-domu" else lines.jobs["bench"].lines
+            symbols["xen"] = Symbols(bench.trace_of(said, "xensyms").decode().splitlines())
         elif description.kind == "kvm":
             symbols["host"] = Symbols(bench.trace_of(
                 lines.host, "kallsyms").decode().splitlines())

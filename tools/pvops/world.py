@@ -335,6 +335,8 @@ class _Machine:
             guest.file("guest/steps", (" ".join(self.world.steps) + "\n").encode())
         guest.copy("guest/kernel", self.kernel)
         guest.copy("guest/initrd", self.initrd)
+        for name, source in self.host_files.items():
+            guest.copy(f"guest/{name}", source)
         guest.file("guest/domu.cfg", ("\n".join(config) + "\n").encode())
         host = self.world.host
         return self._xen(host.dom0_cpus, host.dom0_memory,
@@ -515,7 +517,8 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     icount         one TSC tick per instruction, for exact costs; one CPU unless
                    `cpus` says how many
     qemu_args      added to the outermost QEMU
-    host_files     more files for a KVM host's /guest, see worlds/host/kvm-init
+    host_files     more files for the /guest of a KVM host or of a dom0 that makes
+                   a domU, see worlds/host/kvm-init and worlds/host/xen-init
     log            default: build/log/NAME.log
     check_kunit    the suites of kunit/suites.txt must have run; default: the world's
     scale          so many times the time limit and the memory, for slow kernels
