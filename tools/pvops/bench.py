@@ -64,6 +64,7 @@ SVM_EXITS = {0x4e: "page fault", 0x60: "interrupt", 0x61: "NMI", 0x64: "interrup
              0x89: "WBINVD", 0x8d: "XSETBV", 0x400: "nested page fault",
              0x401: "AVIC incomplete IPI"}
 MARK_EXIT = 0x81        # of the mark that ends a stretch
+EMULATED = 1000000      # bench/host/kvm-count: not an exit, but what one led to
 
 
 @dataclasses.dataclass
@@ -243,6 +244,8 @@ def exit_name(code: int) -> str:
     """An SVM exit code in words."""
     if code in SVM_EXITS:
         return SVM_EXITS[code]
+    if code == EMULATED:
+        return "emulated instruction (of these)"
     for first, name in ((0x00, "CR{} read"), (0x10, "CR{} write"), (0x20, "DR{} read"),
                         (0x30, "DR{} write")):
         if first <= code < first + 16:
