@@ -50,13 +50,16 @@ static const struct {
 static uint64_t boot_ends[2 + ARRAY_SIZE(phases)];
 static int nr_boot_ends;
 
+/* boot_params.hd0_info, where tools/pvops/bootstamp.py has it written */
+#define HD0_INFO	0x80
+
 static uint64_t entry_ticks(void)
 {
 	int fd = open("/sys/kernel/boot_params/data", O_RDONLY | O_CLOEXEC);
 	uint64_t entry = 0;
 
 	if (fd >= 0) {
-		if (pread(fd, &entry, sizeof(entry), 0x80) != sizeof(entry))
+		if (pread(fd, &entry, sizeof(entry), HD0_INFO) != sizeof(entry))
 			entry = 0;
 		close(fd);
 	}

@@ -405,16 +405,14 @@ class Profiles(unittest.TestCase):
             self.assertEqual(where, benchprofile.place(address, flags, kind))
 
     def test_rom(self):
-        first = benchprofile.rom_first("#define VMI64_MAX_LOAD\t\t0x40000\n")
+        first = benchprofile.ROM_FIRST
         self.assertEqual(0xfffffffffefc0000, first)
-        self.assertEqual(first, benchprofile.rom_first(benchprofile.ABI.read_text()))
-        with self.assertRaisesRegex(Failure, "no VMI64_MAX_LOAD"):
-            benchprofile.rom_first("#define VMI64_MAX_LOAD_SIZE 1\n")
         rom = benchprofile.Symbols(["0000000000000000 a VMI64_CALL_CPUID", "0000000000000000 t init_cpu",
                                     "0000000000000100 T pte_encode"], first)
         for address, flags, where in ((first, 0, "rom"), (first - 1, 0, "kernel"), (first, 3, "kernel"),
                                       (benchprofile.MODULES_END, 0, "kernel")):
-            self.assertEqual(where, benchprofile.place(address, flags, "direct", first))
+            self.assertEqual(where, benchprofile.place(address, flags, "direct", True))
+        self.assertEqual("kernel", benchprofile.place(first, 0, "direct"))
         counted = {self.key(0x401000, 3): 1, self.key(first + 0x104, 0): 5, self.key(first, 0): 2}
         profile = benchprofile.add_up(counted, "direct", self.SYMBOLS | {"rom": rom}, 0x401000, 1)
         self.assertEqual([("rom", "pte_encode", 5.0), ("rom", "init_cpu", 2.0)], profile.rows()[:2])

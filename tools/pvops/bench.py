@@ -297,7 +297,11 @@ def trace_of(lines: Iterable[str], prefix: str = "trace") -> bytes:
 
 def xen_crossings(lines: list[str], booted: benchdata.Boot | None
                   ) -> dict[str, dict[str, float]]:
-    """Crossings per operation and per phase of booting, from the trace."""
+    """Crossings per operation and per phase of booting, from the trace.
+
+    A PV kernel comes with no setup code that could write down when it began: its
+    first hypercall is near enough, and BOOTED is told.
+    """
     counted = xentrace.count(trace_of(lines))
     stretches = _stretches(lines)
     if "nothing" not in stretches:
@@ -308,6 +312,7 @@ def xen_crossings(lines: list[str], booted: benchdata.Boot | None
     found = {name: _per_op(counted.stretches.get(index, {}), brackets, ops, marks)
              for name, (index, brackets, ops, _) in stretches.items() if name != "boot"}
     if booted:
+        booted.entry_ticks = counted.boot[0][0]
         before = booted.tsc_of(0)
         found["boot-entry"] = dict(collections.Counter(kind for at, kind in counted.boot if at < before))
         for name, usec in booted.phases.items():
@@ -381,13 +386,14 @@ class Measurement:
                 "cmdline": variant.cmdline}
             if step == "count":
                 booted = benchdata.parse_boot(lines)
-                if booted and world.load(variant.world).kind != "kvm":
-                    # A PV kernel comes with no setup code: its first hypercall is near enough.
-                    row = self.row(variant, backend, "boot-entry")
-                    row.instructions = booted.tsc_of(0) - xentrace.count(trace_of(lines)).boot[0][0]
-                    row.spread, row.boots = 0.0, 1
-                found = kvm_crossings(lines, booted) if world.load(variant.world).kind == "kvm" \
-                    else xen_crossings(lines, booted)
+                if world.load(variant.world).kind == "kvm":
+                    found = kvm_crossings(lines, booted)
+                else:
+                    found = xen_crossings(lines, booted)
+                    if booted:
+                        row = self.row(variant, backend, "boot-entry")
+                        row.instructions = booted.lengths()["boot-entry"]
+                        row.spread, row.boots = 0.0, 1
                 for op, crossings in found.items():
                     if op == "nothing":
                         continue

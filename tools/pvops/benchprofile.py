@@ -27,7 +27,7 @@ import tempfile
 import threading
 import time
 
-from . import bench, common, kernel, packages, report, rom, world
+from . import bench, common, kernel, packages, report, rom, rompack, world
 from .common import Failure, say
 
 # Instructions to log; each is a line of 90 bytes.
@@ -39,7 +39,7 @@ KERNEL_FIRST = 0xffff800000000000
 # Where the kernel puts a ROM: the end of the module space (vmi-backend/load.c;
 # Documentation/arch/x86/x86_64/mm.rst has MODULES_END).
 MODULES_END = 0xffffffffff000000
-ABI = common.ROOT / "include/vmi/vmi64.h"
+ROM_FIRST = MODULES_END - rompack.C["MAX_LOAD"]
 SECONDS_TO_LOOP = 900
 SECONDS_TO_LOG = 600
 SHOWN = 40
@@ -53,7 +53,6 @@ class Symbols:
 
         START is added to each: what is linked at 0 may run elsewhere.
         """
-        self.start = start
         found = {}
         for line in lines:
             words = line.split()
@@ -86,25 +85,14 @@ class Profile:
                 for (place, name), number in sorted(self.places.items(), key=lambda i: -i[1])]
 
 
-def rom_first(header: str) -> int:
-    """Where a ROM's first byte is in the kernel, by the text of the ABI's header."""
-    match = re.search(r"^#define VMI64_MAX_LOAD\s+(0x[0-9a-f]+)$", header, re.M)
-    if not match:
-        raise Failure(f"{common.shown(ABI)}: no VMI64_MAX_LOAD")
-    return MODULES_END - int(match[1], 16)
-
-
-def place(address: int, flags: int, kind: str, rom: int = MODULES_END) -> str:
-    """Who runs at this address with these flags, in a world of this kind.
-
-    ROM is where one begins, if there is one.
-    """
+def place(address: int, flags: int, kind: str, has_rom: bool = False) -> str:
+    """Who runs at this address with these flags, in a world of this kind."""
     ring = flags & CPL_MASK
     if kind == "kvm" and not flags & IN_GUEST:
         return "QEMU" if ring == 3 else "host"
     if kind.startswith("xen") and ring == 0 and XEN_FIRST <= address < XEN_LAST:
         return "xen"
-    if rom <= address < MODULES_END and ring == 0:
+    if has_rom and ROM_FIRST <= address < MODULES_END and ring == 0:
         return "rom"
     return "kernel" if address >= KERNEL_FIRST else "user"
 
@@ -120,10 +108,9 @@ def add_up(counted: dict[bytes, int], kind: str, symbols: dict[str, Symbols],
     """Logged instructions by function."""
     places: dict[tuple[str, str], int] = collections.Counter()
     rounds = 0
-    rom = symbols["rom"].start if "rom" in symbols else MODULES_END
     for key, number in counted.items():
         address, flags = parse_key(key)
-        where = place(address, flags, kind, rom)
+        where = place(address, flags, kind, "rom" in symbols)
         if where == "user" and address == round_address:
             rounds += number
         names = symbols.get(where)
@@ -266,7 +253,7 @@ def _rom_symbols(name: str) -> Symbols:
     """Of the ELF file that the ROM was packed from, where the kernel puts it."""
     path = rom.image(name).with_suffix(".elf")
     listing = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout
-    return Symbols(listing.splitlines(), rom_first(ABI.read_text(encoding="utf-8")))
+    return Symbols(listing.splitlines(), ROM_FIRST)
 
 
 def _kernel_symbols(image: pathlib.Path) -> Symbols:

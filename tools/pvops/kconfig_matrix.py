@@ -281,8 +281,9 @@ def main() -> int:
         raise Failure(f"{common.shown(config_path)} is not there; 'make kernel' makes it")
     main_config = lint.lint_config(config_path.read_text())
     sources = list(dict.fromkeys([*hooks.hooked_files(hooks.read_series()), *lint.WITNESSES]))
-    done = Done(DONE, inputs(main_config) if not options_.again else "")
-    done.key = inputs(main_config)
+    done = Done(DONE, inputs(main_config))
+    if options_.again:
+        done.entries.clear()
     results: list[Result] = []
     for variant, off in VARIANTS.items():
         if options_.variant and variant not in options_.variant:

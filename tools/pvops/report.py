@@ -130,16 +130,11 @@ def stale_breakpoint(text: str) -> str:
     return match[1] if match and match[2] != "cc" else ""
 
 
-def plain(raw: bytes) -> str:
-    """A console as text, without what is there for terminals."""
-    text = _ESCAPES.sub("", raw.decode(errors="replace").replace("\r", ""))
-    # earlyprintk=xen puts this before every piece it prints
-    return text.replace("(early) ", "")
-
-
 def parse(raw: bytes) -> Console:
     """Take a console apart."""
-    text = plain(raw)
+    text = _ESCAPES.sub("", raw.decode(errors="replace").replace("\r", ""))
+    # earlyprintk=xen puts this before every piece it prints
+    text = text.replace("(early) ", "")
     host = [line[len("PVOPS-HOST "):] for line in text.split("\n")
             if line.startswith("PVOPS-HOST ")]
     inner = text

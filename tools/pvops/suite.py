@@ -196,10 +196,14 @@ def run(suite: str, only: list[str], stages: list[Stage], limit: float) -> list[
     return results
 
 
+def _printable(line: str) -> str:
+    return re.sub(r"[^\x20-\x7e\t]", "", line)
+
+
 def _show_end(log: pathlib.Path) -> None:
     lines = log.read_text(errors="replace").splitlines()[-20:]
     for line in lines:
-        print("    | " + re.sub(r"[^\x20-\x7e\t]", "", line)[:160])
+        print("    | " + _printable(line)[:160])
     print(f"    all of it: {log}", flush=True)
 
 
@@ -211,7 +215,7 @@ def reasons(text: str, most: int = 6) -> list[str]:
     """
     found: list[str] = []
     below = 0
-    lines = [re.sub(r"[^\x20-\x7e\t]", "", line).rstrip()[:150] for line in text.splitlines()]
+    lines = [_printable(line).rstrip()[:150] for line in text.splitlines()]
     for line in lines:
         if _FAILING.search(line):
             found.append(line.strip())

@@ -11,10 +11,9 @@ import argparse
 import pathlib
 import re
 
-from . import common, report
+from . import common, report, rompack
 from .common import Failure
 
-ABI = common.ROOT / "include/vmi/vmi64.h"
 # Of the guest jobs, and of a boot that ends in a reboot.
 LOGS = (common.LOG / "jobs-vmi-allcall.log", common.LOG / "vmi-allcall-reboot.log")
 _CALL = re.compile(r"^\tX\((\d+), ([A-Z0-9_]+), (\w+), ([^)]*)\)", re.M)
@@ -26,7 +25,7 @@ def defined(header: str) -> list[str]:
     match = re.search(r"^#define VMI64_CALLS\(X\)(.*?\n)(?!\t)", header, re.M | re.S)
     calls = _CALL.findall(match[1]) if match else []
     if not calls or len(calls) != len(re.findall(r"\bX\(", match[1])):
-        raise Failure(f"{common.shown(ABI)}: cannot read VMI64_CALLS")
+        raise Failure(f"{common.shown(rompack.HEADER)}: cannot read VMI64_CALLS")
     return [name for _, name, _, flags in calls if "VMI64_F_RING3" not in flags]
 
 
@@ -48,7 +47,7 @@ def main() -> int:
                         help=f"default: {' '.join(common.shown(log) for log in LOGS)}")
     parser.add_argument("--report", type=pathlib.Path, default=common.REPORT / "vmi-calls.json")
     args = parser.parse_args()
-    calls = defined(ABI.read_text(encoding="utf-8"))
+    calls = defined(rompack.HEADER.read_text(encoding="utf-8"))
     total: dict[str, int] = {}
     for log in args.logs:
         try:

@@ -542,22 +542,22 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
 
     path = log or common.LOG / f"{world.name}.log"
 
-    def boot() -> tuple[str, int | None, pathlib.Path]:
+    def boot() -> tuple[str, int | None, pathlib.Path, Console]:
         with _machine(world, jobs, image, extra_cmdline, cpios, icount,
                       list(qemu_args), host_files) as machine:
-            return _boot(machine, path, limit)
+            trouble, status, log = _boot(machine, path, limit)
+        return trouble, status, log, report.parse(log.read_bytes())
 
     began = time.monotonic()
-    trouble, status, log = boot()
-    if where := report.stale_breakpoint(report.plain(log.read_bytes())):
+    trouble, status, log, console = boot()
+    if where := report.stale_breakpoint(console.text):
         kept = log.with_suffix(".emulator.log")
         shutil.copyfile(log, kept)
         common.say(f"{world.name}: QEMU ran a breakpoint at {where} that is no longer there; "
                    f"once more ({common.shown(kept)})")
-        trouble, status, log = boot()
+        trouble, status, log, console = boot()
     seconds = time.monotonic() - began
 
-    console = report.parse(log.read_bytes())
     problems = [trouble] if trouble else []
     if status and not trouble:
         problems.append(f"QEMU ended with status {status}")

@@ -6,11 +6,10 @@
  * translation of what was there for a moment only (QEMU 7.2, a thread for each
  * CPU) has the kernel die of a breakpoint within seconds. No other machine may.
  */
-#include "check.h"
+#include "memory.h"
 
 #include <linux/perf_event.h>
 #include <pthread.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #define SECONDS		10
@@ -18,19 +17,14 @@
 
 static void *fault(void *cpu)
 {
-	const size_t page = sysconf(_SC_PAGESIZE);
-
 	if (!pin((long)cpu))
 		bail("CPU %ld cannot be had", (long)cpu);
 	for (;;) {
-		char *area = mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *area = map_anon(PAGES);
 
-		if (area == MAP_FAILED)
-			bail("mmap: %s", strerror(errno));
 		for (int i = 0; i < PAGES; i++)
-			area[i * page] = 1;
-		munmap(area, PAGES * page);
+			area[i * PAGE] = 1;
+		munmap(area, PAGES * PAGE);
 	}
 	return NULL;
 }
