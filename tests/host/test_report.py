@@ -149,6 +149,12 @@ class Breakpoint(unittest.TestCase):
         for byte, where in (("e9", "vmi_set_next_event+0x2f/0x40"), ("66", "vmi_set_next_event+0x2f/0x40"), ("cc", "")):
             self.assertEqual(where, report.stale_breakpoint(self.OOPS.format(byte)))
 
+    def test_two_at_once(self):
+        one, two = "[ 1.0] Oops: int3: 0000 [#1] SMP\n", "[ 1.0] RIP: 0010:f+0x2/0x4 [kvm]\n"
+        code = "[ 1.0] Code: 00 0f <1f> 44\n"
+        for text in (one + one + code + two + code + two, one + code + one + two + two):
+            self.assertEqual("f+0x2/0x4", report.stale_breakpoint(text))
+
     def test_other_trouble(self):
         for text in ("", "Oops: int3: 0000 [#1]\nRIP: 0010:f+0x2/0x4\nCode: Unable to access opcode bytes\n",
                      self.OOPS.format("e9").replace("int3", "general protection fault")):

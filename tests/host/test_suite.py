@@ -38,14 +38,14 @@ class Reasons(unittest.TestCase):
 
     def test_reasons(self):
         boot = ("pvops: tcg: ok after 3 s\npvops: bare: FAILED after 9 s\nworld verdict\n"
-                "bare  FAILED\n\nbare: FAILED\n  no userland\n  kernel: BUG\n  the last lines of x:\n    noise\n"
+                "bare  FAILED\n\nbare: FAILED\n  no userland\n  kernel: BUG\n  host: dead\n  the last lines of x:\n    noise\n"
                 "worlds: 1 passed, 1 failed, 0 skipped\n")
         unit = "FAIL: test_a (x.Y)\n-----\nFAILED (failures=1)\n"
         for text, want in (
                 (boot, ["pvops: bare: FAILED after 9 s", "bare  FAILED", "bare: FAILED", "no userland",
-                        "kernel: BUG"]),
+                        "kernel: BUG", "host: dead"]),
                 (unit, ["FAIL: test_a (x.Y)"]), ("a\nb\n\nc\nd\n", ["b", "c", "d"]), ("", []),
-                ("".join(f"x{n}: FAILED\n" for n in range(9)), [f"x{n}: FAILED" for n in range(3, 9)])):
+                ("".join(f"x{n}: FAILED\n" for n in range(15)), [f"x{n}: FAILED" for n in range(3, 15)])):
             with self.subTest(text=text):
                 self.assertEqual(want, suite.reasons(text))
 

@@ -207,7 +207,7 @@ def _show_end(log: pathlib.Path) -> None:
     print(f"    all of it: {log}", flush=True)
 
 
-def reasons(text: str, most: int = 6) -> list[str]:
+def reasons(text: str, most: int = 12) -> list[str]:
     """The lines of a stage's output that say what failed, the newest last.
 
     A line that says so, and the indented lines below it, which explain it; where
@@ -219,8 +219,8 @@ def reasons(text: str, most: int = 6) -> list[str]:
     for line in lines:
         if _FAILING.search(line):
             found.append(line.strip())
-            below = 2
-        elif below and line.startswith((" ", "\t")):
+            below = 8
+        elif below and line.startswith((" ", "\t")) and "the last lines of" not in line:
             found.append(line.strip())
             below -= 1
         else:
