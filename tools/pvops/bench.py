@@ -64,7 +64,10 @@ SVM_EXITS = {0x4e: "page fault", 0x60: "interrupt", 0x61: "NMI", 0x64: "interrup
              0x89: "WBINVD", 0x8d: "XSETBV", 0x400: "nested page fault",
              0x401: "AVIC incomplete IPI"}
 MARK_EXIT = 0x81        # of the mark that ends a stretch
-EMULATED = 1000000      # bench/host/kvm-count: not an exit, but what one led to
+# bench/host/kvm-count: not exits, but what some led to
+EMULATED = {1000001: "emulated instruction (of these)",
+            1000002: "emulated page-table write (of these)",
+            1000003: "emulated memory-mapped I/O (of these)"}
 
 
 @dataclasses.dataclass
@@ -244,8 +247,8 @@ def exit_name(code: int) -> str:
     """An SVM exit code in words."""
     if code in SVM_EXITS:
         return SVM_EXITS[code]
-    if code == EMULATED:
-        return "emulated instruction (of these)"
+    if code in EMULATED:
+        return EMULATED[code]
     for first, name in ((0x00, "CR{} read"), (0x10, "CR{} write"), (0x20, "DR{} read"),
                         (0x30, "DR{} write")):
         if first <= code < first + 16:
@@ -391,9 +394,10 @@ class Measurement:
                 else:
                     found = xen_crossings(lines, booted)
                     if booted:
-                        row = self.row(variant, backend, "boot-entry")
-                        row.instructions = booted.lengths()["boot-entry"]
-                        row.spread, row.boots = 0.0, 1
+                        # only here: the trace knows when Xen started the kernel
+                        length = booted.lengths()["boot-entry"]
+                        costs["boot-entry"].append(benchdata.Sampled(length, length, length))
+                        self.combine(variant, backend, costs)
                 for op, crossings in found.items():
                     if op == "nothing":
                         continue
@@ -415,13 +419,18 @@ class Measurement:
                 for op, length in booted.lengths().items():
                     costs[op].append(benchdata.Sampled(length, length, length))
             self.check_nothing(variant, costs)
-            for op, sampled in costs.items():
-                if op in ("nothing", "reference"):
-                    continue
-                row = self.row(variant, backend, op)
-                row.instructions, row.spread = benchdata.combine(sampled)
-                row.spread, row.boots = round(row.spread, 3), len(sampled)
+            self.combine(variant, backend, costs)
             self.save(False)
+
+    def combine(self, variant: Variant, backend: str,
+                costs: dict[str, list[benchdata.Sampled]]) -> None:
+        """The rows' instructions, from all boots so far."""
+        for op, sampled in costs.items():
+            if op in ("nothing", "reference"):
+                continue
+            row = self.row(variant, backend, op)
+            row.instructions, row.spread = benchdata.combine(sampled)
+            row.spread, row.boots = round(row.spread, 3), len(sampled)
 
     @staticmethod
     def check_nothing(variant: Variant, costs: dict[str, list[benchdata.Sampled]]) -> None:
