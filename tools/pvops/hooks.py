@@ -22,6 +22,8 @@ SERIES = "patches/6.12/series"
 PAYLOAD = ("Kbuild", "Kconfig", "arch-x86-paravirt", "native-backend",
            "vmi-backend", "hypercall-backend", "include", "kunit",
            "Documentation")
+# What of it a compiler reads.
+CODE = tuple(name for name in PAYLOAD if name != "Documentation")
 TARGET = "arch/x86/pvops"
 ASM_SOURCE = "include/asm"
 ASM_TARGET = "arch/x86/include/asm"

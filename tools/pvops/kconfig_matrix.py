@@ -3,12 +3,12 @@
 
 The options are read from Kconfig. In the base configuration all of them are
 built, all but each one, each alone with what it needs, and none; in each variant
-(another option of the kernel switched off) the same without all-but-one. With
---exhaustive it is every set in the base configuration. Built are our directory,
-the hooked objects and users of hooked headers, with W=1, sparse and objtool:
-a warning that the combination without any of our options does not have is a
-failure, and so is a symbol of ours that nothing defines. A selected few are
-linked to a whole vmlinux.
+(another option of the kernel switched off) all, the first alone, and none. With
+--exhaustive it is every set in the base configuration, and each alone in the
+variants. Built are our directory, the hooked objects and users of hooked
+headers, with W=1, sparse and objtool: a warning that the combination without any
+of our options does not have is a failure, and so is a symbol of ours that nothing
+defines. A selected few are linked to a whole vmlinux.
 
 It takes long, so what was found good is written down at once: a run that was
 cut short goes on where it was, as long as sources, configuration and tools are
@@ -140,7 +140,8 @@ def plan(options: list[Option], variant: str, config: dict[str, str],
         for name in names:
             if closed(options, most | needs(options, name), config):
                 most |= needs(options, name)
-        sets = [frozenset(), *(needs(options, name) for name in names), most]
+        alone = [needs(options, name) for name in names]
+        sets = [frozenset(), *(alone if variant == "base" or exhaustive else alone[:1]), most]
         if variant == "base":
             sets += [most - dependents(options, name) for name in names]
     return [chosen for chosen in dict.fromkeys(sets) if closed(options, chosen, config)]
@@ -258,7 +259,7 @@ def inputs(config: str) -> str:
     tools = [pathlib.Path(module.__file__) for module in (hooks, kernel, lint, objects)]
     versions = [subprocess.run([tool, "--version"], capture_output=True, text=True, check=False).stdout
                 for tool in ("gcc", "ld", "sparse")]
-    code = [path for name, path in hooks.payload().items() if "Documentation" not in name]
+    code = [hooks.ROOT / name for name in hooks.CODE]
     return common.digest_of([*code, hooks.ROOT / "patches", hooks.ROOT / "tests/lint.toml",
                              pathlib.Path(__file__), *tools], config, *versions)
 
@@ -268,7 +269,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="pvops-kconfig-matrix", description=__doc__.splitlines()[0])
     parser.add_argument("--variant", action="append", choices=VARIANTS, help="only this variant")
     parser.add_argument("--exhaustive", action="store_true",
-                        help="every set of options in the base configuration")
+                        help="every set of options in the base configuration, each alone in the others")
     parser.add_argument("--no-link", action="store_true", help="do not link whole kernels")
     parser.add_argument("--list", action="store_true", help="show what would be built")
     parser.add_argument("--again", action="store_true", help="build also what was found good before")

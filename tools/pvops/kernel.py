@@ -156,7 +156,7 @@ def _inputs(flavour: Flavour) -> str:
     """A hash over everything that decides what the image is."""
     paths = fragment_paths(flavour.fragments)
     if flavour.patched:
-        paths += [common.ROOT / name for name in hooks.PAYLOAD if name != "Documentation"]
+        paths += [common.ROOT / name for name in hooks.CODE]
         paths.append(common.ROOT / "patches")
     tarball = TARBALL.stat() if TARBALL.exists() else None
     compiler = subprocess.run(["gcc", "--version"], capture_output=True, text=True,
