@@ -42,6 +42,11 @@ class Objects(unittest.TestCase):
         subprocess.run(["gcc", "-O2", "-fno-pic", "-mcmodel=kernel", "-c", *flags, "-o", out, path], check=True)
         return elf.Elf(out)
 
+    def test_no_target_inside_another(self):
+        self.assertEqual(["mm/", "kernel/fork.o", "arch/x86/mm/"],
+                         objcompare.outermost(["mm/", "kernel/fork.o", "mm/mprotect.o", "arch/x86/mm/", "mm/",
+                                               "arch/x86/mm/tlb.o", "kernel/fork.o"]))
+
     def test_equal(self):
         self.assertEqual([], objcompare.compare("x", self.build("a"), self.build("b")))
 

@@ -21,6 +21,7 @@ import json
 import pathlib
 import re
 import sys
+from collections.abc import Iterable
 
 from . import common, hooks, kernel, objects
 from .common import BUILD, REPORT, Failure
@@ -110,6 +111,17 @@ def built(out: pathlib.Path, targets: list[str]) -> dict[str, pathlib.Path]:
     return found
 
 
+def outermost(targets: Iterable[str]) -> list[str]:
+    """The targets without those in a directory that is one, too.
+
+    make would go into that directory twice at once, and one of the two finds
+    half of what the other is writing.
+    """
+    every = list(dict.fromkeys(targets))
+    return [name for name in every
+            if not any(name != top and top.endswith("/") and name.startswith(top) for top in every)]
+
+
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="pvops-objcompare", description=__doc__.splitlines()[0])
@@ -137,13 +149,15 @@ def main() -> int:
     if differ:
         raise Failure(f"the two configurations differ in {', '.join(sorted(differ))}")
     hooked = base.enabled(sources)
-    targets = options.targets or [*TARGETS, *hooked]
+    targets = outermost(options.targets or [*TARGETS, *hooked])
     for build in pair:
         common.say(f"objcompare: building {len(targets)} directories and objects in {build.what}")
         status, said = build.make(*targets)
         if status:
-            lines = [line for line in said.splitlines() if "error" in line or "***" in line]
-            raise Failure(f"{build.what} does not build: {lines[0] if lines else said.splitlines()[-1]}")
+            lines = said.splitlines()
+            first = next((n for n, line in enumerate(lines) if "error" in line or "***" in line), len(lines) - 1)
+            # what a failing command said stands before make's own line
+            raise Failure(f"{build.what} does not build: {' / '.join(lines[max(first - 1, 0):first + 1])}")
     left, right = built(ours.out, targets), built(base.out, targets)
     differences = [Difference(name, "", "only in the patched tree" if name in left else "only in the unpatched tree")
                    for name in sorted(set(left) ^ set(right))]
