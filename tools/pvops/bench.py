@@ -373,14 +373,7 @@ class Measurement:
             say(f"bench: {variant.label}: {step}, boot {seed} of {boots}")
             extra = f"pvops.loads={','.join(self.plan.loads)} pvops.times=2" \
                 if step == "loads" else ""
-            try:
-                result = boot(variant, step, seed, _words(self.plan, step), image, extra)
-            except Failure as failure:
-                # QEMU 7.2's nested SVM now and then loses an interrupt of an idle guest
-                if world.load(variant.world).kind != "kvm":
-                    raise
-                say(f"bench: once more with another seed, because {failure}")
-                result = boot(variant, step, seed + 100, _words(self.plan, step), image, extra)
+            result = self.booted(variant, step, seed, image, extra)
             lines = result.jobs["bench"].lines
             backend = result.report.get("backend", "none")
             self.kernels[variant.label] = {
@@ -421,6 +414,24 @@ class Measurement:
             self.check_nothing(variant, costs)
             self.combine(variant, backend, costs)
             self.save(False)
+
+    def booted(self, variant: Variant, step: str, seed: int, image: pathlib.Path,
+               extra: str) -> world.Result:
+        """One boot; under KVM up to three more, with other seeds, if it fails.
+
+        QEMU 7.2's nested SVM now and then loses an interrupt of an idle guest, or
+        delivers one to a CPU that has them off, and the guest dies in its entry code.
+        """
+        seeds = [seed, *(range(seed + 100, seed + 400, 100)
+                         if world.load(variant.world).kind == "kvm" else ())]
+        while True:
+            this = seeds.pop(0)
+            try:
+                return boot(variant, step, this, _words(self.plan, step), image, extra)
+            except Failure as failure:
+                if not seeds:
+                    raise
+                say(f"bench: once more with another seed, because {failure}")
 
     def combine(self, variant: Variant, backend: str,
                 costs: dict[str, list[benchdata.Sampled]]) -> None:
