@@ -129,6 +129,41 @@ static void native_ops_on_a_pud(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, native_pud_val(pud), 0);
 }
 
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+/*
+ * Huge entries, which few programs have and fewer have aged, by the ops in use: a
+ * table that no CPU walks is ordinary memory under every hypervisor.
+ */
+static void ops_in_use_on_huge_entries(struct kunit *test)
+{
+	const unsigned long huge = FRAME | FLAGS | _PAGE_PSE | AD;
+	struct vm_area_struct vma = { .vm_mm = &init_mm };
+	pmd_t *pmdp = (pmd_t *)get_zeroed_page(GFP_KERNEL);
+	pud_t *pudp = (pud_t *)pmdp;
+	pmd_t pmd;
+
+	KUNIT_ASSERT_NOT_NULL(test, pmdp);
+	WRITE_ONCE(*pmdp, native_make_pmd(huge));
+	KUNIT_EXPECT_EQ(test, 1, pmdp_test_and_clear_young(&vma, 0, pmdp));
+	KUNIT_EXPECT_EQ(test, 0, pmdp_test_and_clear_young(&vma, 0, pmdp));
+	KUNIT_EXPECT_EQ(test, native_pmd_val(*pmdp), huge & ~_PAGE_ACCESSED);
+	pmdp_set_wrprotect(&init_mm, 0, pmdp);
+	KUNIT_EXPECT_EQ(test, native_pmd_val(*pmdp) & (_PAGE_RW | _PAGE_DIRTY), 0);
+	KUNIT_EXPECT_EQ(test, native_pmd_val(*pmdp) & FRAME, FRAME);
+	pmd = pmdp_huge_get_and_clear(&init_mm, 0, pmdp);
+	KUNIT_EXPECT_EQ(test, native_pmd_val(pmd) & FRAME, FRAME);
+	KUNIT_EXPECT_EQ(test, native_pmd_val(*pmdp), 0);
+
+	WRITE_ONCE(*pudp, native_make_pud(huge));
+	KUNIT_EXPECT_EQ(test, 1, pudp_test_and_clear_young(&vma, 0, pudp));
+	KUNIT_EXPECT_EQ(test, 0, pudp_test_and_clear_young(&vma, 0, pudp));
+	KUNIT_EXPECT_EQ(test, huge & ~_PAGE_ACCESSED,
+			native_pud_val(pudp_huge_get_and_clear(&init_mm, 0, pudp)));
+	KUNIT_EXPECT_EQ(test, native_pud_val(*pudp), 0);
+	free_page((unsigned long)pmdp);
+}
+#endif
+
 /* The switch in front of the ops says what the table says. */
 static void switch_follows_the_table(struct kunit *test)
 {
@@ -411,6 +446,9 @@ static struct kunit_case rmw_cases[] = {
 	KUNIT_CASE(native_ops_on_a_pte),
 	KUNIT_CASE(native_ops_on_a_pmd),
 	KUNIT_CASE(native_ops_on_a_pud),
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	KUNIT_CASE(ops_in_use_on_huge_entries),
+#endif
 	KUNIT_CASE(switch_follows_the_table),
 	KUNIT_CASE(cpu_sets_accessed),
 	KUNIT_CASE(wrprotect_keeps_dirty),

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * CPU ops that no boot and no program comes by, as the running kernel has them:
+ * that they arrive with their arguments, and do what they are for.
+ *
+ * Only a CPU that is stopped for good halts with interrupts off; a local descriptor
+ * table is written whole by its system call under most hypervisors; the delay after
+ * port I/O is left to drivers of old; performance counters are read by perf in user
+ * space.
+ */
+#include <kunit/test.h>
+#include <linux/cpumask.h>
+#include <linux/delay.h>
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/irqflags.h>
+#include <linux/kdebug.h>
+#include <linux/kthread.h>
+#include <linux/smp.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include <asm/apic.h>
+#include <asm/cpufeature.h>
+#include <asm/desc.h>
+#include <asm/ldt.h>
+#include <asm/msr.h>
+#include <asm/nmi.h>
+#include <asm/ptrace.h>
+
+/* User mode's own data, 32 bits: a hypervisor allows it in any table. */
+static const struct desc_struct user_data = GDT_ENTRY_INIT(DESC_DATA32 | DESC_USER, 0, 0xfffff);
+
+static void ldt_entry_is_written(struct kunit *test)
+{
+	struct desc_struct *ldt = (struct desc_struct *)get_zeroed_page(GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, ldt);
+	write_ldt_entry(ldt, 3, &user_data);
+	KUNIT_EXPECT_EQ(test, 0, memcmp(&ldt[3], &user_data, sizeof(user_data)));
+	for (i = 0; i < 8; i++)
+		if (i != 3)
+			KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(&ldt[i], 0, sizeof(ldt[i])));
+	free_page((unsigned long)ldt);
+}
+
+static void io_delay_leaves_interrupts_off(struct kunit *test)
+{
+	unsigned long flags;
+	bool off;
+
+	local_irq_save(flags);
+	slow_down_io();
+	off = irqs_disabled();
+	local_irq_restore(flags);
+	KUNIT_EXPECT_TRUE(test, off);
+	KUNIT_EXPECT_FALSE(test, irqs_disabled());
+}
+
+#define COUNTER	0x4000beef	/* no CPU has it */
+
+static struct {
+	struct task_struct *task;
+	unsigned int refused;
+	unsigned long counter;
+} rdpmc;
+
+/* Of a kernel's RDPMC: note what it asks for, and go on behind it. */
+static int on_fault(struct notifier_block *block, unsigned long event, void *data)
+{
+	struct pt_regs *regs = ((struct die_args *)data)->regs;
+	u16 insn;
+
+	if ((event != DIE_TRAP && event != DIE_GPF) || current != rdpmc.task ||
+	    user_mode(regs) || get_kernel_nofault(insn, (u16 *)regs->ip) ||
+	    insn != 0x330f)
+		return NOTIFY_DONE;
+
+	rdpmc.refused++;
+	rdpmc.counter = (u32)regs->cx;
+	regs->ip += sizeof(insn);
+	return NOTIFY_STOP;
+}
+
+static struct notifier_block fault_block = { .notifier_call = on_fault };
+
+/*
+ * A counter that is not there must be asked for under its number, and the CPU, or
+ * who emulates it, must refuse it: nothing comes between.
+ */
+static void rdpmc_asks_for_its_counter(struct kunit *test)
+{
+	unsigned long value;
+
+	if (cpu_feature_enabled(X86_FEATURE_XENPV))
+		kunit_skip(test, "Xen's guests read the counter's MSR instead");
+
+	rdpmc.task = current;
+	rdpmc.refused = 0;
+	KUNIT_ASSERT_EQ(test, 0, register_die_notifier(&fault_block));
+	rdpmcl(COUNTER, value);
+	unregister_die_notifier(&fault_block);
+	OPTIMIZER_HIDE_VAR(value);
+
+	KUNIT_EXPECT_EQ(test, rdpmc.refused, 1);
+	KUNIT_EXPECT_EQ(test, rdpmc.counter, COUNTER);
+}
+
+/* Another CPU sends NMIs to the one that halts, until it says that it goes on. */
+static struct {
+	int cpu;
+	bool halted;
+	unsigned int nmis;
+} halt_test;
+
+static int on_nmi(unsigned int type, struct pt_regs *regs)
+{
+	if (!READ_ONCE(halt_test.halted) || raw_smp_processor_id() != halt_test.cpu)
+		return NMI_DONE;
+	halt_test.nmis++;
+	return NMI_HANDLED;
+}
+
+static int send_nmis(void *unused)
+{
+	while (!kthread_should_stop()) {
+		if (READ_ONCE(halt_test.halted))
+			__apic_send_IPI(halt_test.cpu, NMI_VECTOR);
+		/* Nobody may be there to wake a sleeper. */
+		mdelay(1);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* With interrupts off HLT ends by an NMI, and only one that came while it halts. */
+static void halt_ends_by_an_nmi(struct kunit *test)
+{
+	struct task_struct *sender;
+	unsigned long flags;
+	int other;
+
+	if (cpu_feature_enabled(X86_FEATURE_XENPV))
+		kunit_skip(test, "a CPU that Xen is told to halt for good goes offline");
+
+	migrate_disable();
+	halt_test.cpu = raw_smp_processor_id();
+	halt_test.nmis = 0;
+	other = cpumask_any_but(cpu_online_mask, halt_test.cpu);
+	if (other >= nr_cpu_ids) {
+		migrate_enable();
+		kunit_skip(test, "there is no other CPU to send an NMI");
+	}
+	sender = kthread_create_on_cpu(send_nmis, NULL, other, "pvops_nmi");
+	if (IS_ERR(sender)) {
+		migrate_enable();
+		KUNIT_FAIL(test, "no thread (%ld)", PTR_ERR(sender));
+		return;
+	}
+	KUNIT_EXPECT_EQ(test, 0, register_nmi_handler(NMI_LOCAL, on_nmi, 0, "pvops_live"));
+	wake_up_process(sender);
+
+	local_irq_save(flags);
+	WRITE_ONCE(halt_test.halted, true);
+	halt();
+	WRITE_ONCE(halt_test.halted, false);
+	local_irq_restore(flags);
+
+	kthread_stop(sender);
+	unregister_nmi_handler(NMI_LOCAL, "pvops_live");
+	migrate_enable();
+	KUNIT_EXPECT_GE(test, halt_test.nmis, 1);
+}
+
+static struct kunit_case live_cases[] = {
+	KUNIT_CASE(halt_ends_by_an_nmi),
+	KUNIT_CASE(ldt_entry_is_written),
+	KUNIT_CASE(io_delay_leaves_interrupts_off),
+	KUNIT_CASE(rdpmc_asks_for_its_counter),
+	{}
+};
+
+static struct kunit_suite live_suite = {
+	.name = "pvops_live",
+	.test_cases = live_cases,
+};
+
+kunit_test_suite(live_suite);
