@@ -134,7 +134,10 @@ static int send_nmis(void *unused)
 	return 0;
 }
 
-/* With interrupts off HLT ends by an NMI, and only one that came while it halts. */
+/*
+ * With interrupts off only an NMI ends HLT. The case has a thread of its own, which
+ * may be bound to its CPU for good.
+ */
 static void halt_ends_by_an_nmi(struct kunit *test)
 {
 	struct task_struct *sender;
@@ -144,20 +147,14 @@ static void halt_ends_by_an_nmi(struct kunit *test)
 	if (cpu_feature_enabled(X86_FEATURE_XENPV))
 		kunit_skip(test, "a CPU that Xen is told to halt for good goes offline");
 
-	migrate_disable();
 	halt_test.cpu = raw_smp_processor_id();
 	halt_test.nmis = 0;
 	other = cpumask_any_but(cpu_online_mask, halt_test.cpu);
-	if (other >= nr_cpu_ids) {
-		migrate_enable();
+	if (other >= nr_cpu_ids)
 		kunit_skip(test, "there is no other CPU to send an NMI");
-	}
+	KUNIT_ASSERT_EQ(test, 0, set_cpus_allowed_ptr(current, cpumask_of(halt_test.cpu)));
 	sender = kthread_create_on_cpu(send_nmis, NULL, other, "pvops_nmi");
-	if (IS_ERR(sender)) {
-		migrate_enable();
-		KUNIT_FAIL(test, "no thread (%ld)", PTR_ERR(sender));
-		return;
-	}
+	KUNIT_ASSERT_FALSE(test, IS_ERR(sender));
 	KUNIT_EXPECT_EQ(test, 0, register_nmi_handler(NMI_LOCAL, on_nmi, 0, "pvops_live"));
 	wake_up_process(sender);
 
@@ -169,7 +166,6 @@ static void halt_ends_by_an_nmi(struct kunit *test)
 
 	kthread_stop(sender);
 	unregister_nmi_handler(NMI_LOCAL, "pvops_live");
-	migrate_enable();
 	KUNIT_EXPECT_GE(test, halt_test.nmis, 1);
 }
 

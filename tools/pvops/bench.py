@@ -23,6 +23,7 @@ import base64
 import binascii
 import collections
 import dataclasses
+import functools
 import gzip
 import pathlib
 import re
@@ -81,6 +82,11 @@ class Variant:
     needs: str = ""
     short: bool = False
     image: pathlib.Path | None = None   # instead of the flavour's
+
+    @functools.cached_property
+    def kind(self) -> str:
+        """The world's."""
+        return world.load(self.world).kind
 
 
 def load_variants(path: pathlib.Path = VARIANTS) -> list[Variant]:
@@ -349,7 +355,7 @@ class Measurement:
 
     def run(self, variant: Variant) -> None:
         """All steps in one world."""
-        kind = world.load(variant.world).kind
+        kind = variant.kind
         image = (variant.image or kernel.build(variant.flavour)).absolute()
         for step in self.plan.steps:
             if kind in NOT_IN.get(step, ()):
@@ -382,7 +388,7 @@ class Measurement:
                 "cmdline": variant.cmdline}
             if step == "count":
                 booted = benchdata.parse_boot(lines)
-                if world.load(variant.world).kind == "kvm":
+                if variant.kind == "kvm":
                     found = kvm_crossings(lines, booted)
                 else:
                     found = xen_crossings(lines, booted)
@@ -423,7 +429,7 @@ class Measurement:
         delivers one to a CPU that has them off, and the guest dies in its entry code.
         """
         seeds = [seed, *(range(seed + 100, seed + 400, 100)
-                         if world.load(variant.world).kind == "kvm" else ())]
+                         if variant.kind == "kvm" else ())]
         while True:
             this = seeds.pop(0)
             try:
