@@ -186,9 +186,7 @@ static void __init init_platform(void)
 
 static void __init guest_late_init(void)
 {
-	if (vmi_offers(&vmi_rom, VMI64_CALL_SET_LINEAR_MAPPING))
-		vmi_call(SET_LINEAR_MAPPING)(PAGE_OFFSET, 0,
-					     (u64)max_pfn << PAGE_SHIFT);
+	vmi_memory_setup();
 	vmi_smp_setup();
 	vmi_alarm_setup();
 }

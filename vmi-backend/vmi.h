@@ -15,6 +15,7 @@
 #include "image.h"
 
 struct clock_event_device;
+struct notifier_block;
 struct pvops_facts;
 struct sys_off_data;
 struct timespec64;
@@ -120,7 +121,14 @@ s32 vmi_service_wrmsr(u32 msr, u64 value);
 void vmi_service_load_gs_index(u32 selector);
 
 /* wire.c */
-void vmi_wire(const struct vmi_rom *rom, struct paravirt_patch_template *ops);
+void vmi_wire(struct vmi_rom *rom, struct paravirt_patch_template *ops);
+unsigned int vmi_body(const struct vmi_rom *rom, unsigned int slot,
+		      const void *op, const u8 **code);
+
+/* memory.c */
+int vmi_memory_notify(struct notifier_block *self, unsigned long action,
+		      void *arg);
+void vmi_memory_setup(void);
 
 /* irq.c */
 void vmi_eoi(void);
