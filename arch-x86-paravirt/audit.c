@@ -4,8 +4,8 @@
  *
  * "Costs nothing on bare metal" is a claim about the text of the running
  * kernel, so the text is what is read. A site that calls a native op although
- * the op's instructions would fit into it is a violation, and so is a site that
- * was not patched at all.
+ * the op's instructions would fit into it is a violation, and so is one that calls
+ * a backend's op which has code for the site, or that was not patched at all.
  */
 #include <linux/kernel.h>
 
@@ -99,11 +99,12 @@ enum pvops_class pvops_classify(const u8 *site, unsigned int len)
  * @site: the site
  * @target: the op in the table
  * @native: the op that the kernel was linked with
+ * @body_fits: the backend has code for this site, see pvops_body_fits()
  *
  * Context: any.
  */
 void pvops_audit_site(struct pvops_audit *audit, const struct pvops_site *site,
-		      const void *target, const void *native)
+		      const void *target, const void *native, bool body_fits)
 {
 	enum pvops_class class = pvops_classify(site->addr, site->len);
 	unsigned int slot = site->slot;
@@ -119,8 +120,8 @@ void pvops_audit_site(struct pvops_audit *audit, const struct pvops_site *site,
 	}
 
 	if (class == PVOPS_CLASS_INDIRECT ||
-	    (class == PVOPS_CLASS_CALL && target == native &&
-	     audit->fits[slot])) {
+	    (class == PVOPS_CLASS_CALL &&
+	     (target == native ? audit->fits[slot] : body_fits))) {
 		audit->misfits[slot]++;
 		audit->violations++;
 	}

@@ -5,7 +5,8 @@
  * apply_alternatives() turns every call through pv_ops into a direct call. This
  * file is asked at three moments: before, when changing the table still reaches
  * every site; at each site, whether the op is native, so that the instruction
- * may stand there instead of a call; and after, to look at what became of it.
+ * may stand there instead of a call, or else the backend has some for it; and
+ * after, to look at what became of it.
  */
 #define pr_fmt(fmt) "pvops: " fmt
 
@@ -13,12 +14,14 @@
 #include <linux/kernel.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include <asm/alternative.h>
 #include <asm/paravirt.h>
 #include <asm/pvops.h>
 
 #include <pvops/audit.h>
+#include <pvops/body.h>
 #include <pvops/counters.h>
 #include <pvops/rmw.h>
 #include <pvops/socket.h>
@@ -63,30 +66,57 @@ void __init pvops_before_patching(void)
 	pvops_rmw_arm();
 }
 
+/* The code that the backend in use has for an op, and its length or 0. */
+static unsigned int body_of(unsigned int slot, const u8 **code)
+{
+	const struct pvops_backend *chosen = pvops_socket.chosen;
+
+	if (!chosen || !chosen->body)
+		return 0;
+	return chosen->body(slot, pvops_live->slot[slot], code);
+}
+
 /**
- * pvops_patch_site() - may the native instruction stand at a call site?
+ * pvops_patch_site() - what shall stand at a call site?
  * @site: a site about to be patched, still "call *slot(%rip)"
  * @alt: its alternative, with ALT_FLAG_DIRECT_CALL
+ * @code: (out) room for what stands there; as long as the site
  *
  * The op decides, not the hypervisor: native where the slot holds what it was
- * linked with. A site that does not call through pv_ops is none of ours.
+ * linked with, or what does the same. A site that does not call through pv_ops is
+ * none of ours.
  *
  * Context: from apply_alternatives(), for the kernel on the boot CPU and for
  * modules while they are loaded.
- * Return: whether an ALT_PV_NATIVE replacement at this site is right.
+ * Return: 0 if an ALT_PV_NATIVE replacement at this site is right, the length of
+ * what is in @code if it shall stand there, PVOPS_SITE_CALL if the op is to be
+ * called.
  */
-bool pvops_patch_site(const u8 *site, const struct alt_instr *alt)
+int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code)
 {
 	const s32 *disp = (const s32 *)(site + 2);
 	int slot = pvops_slot_at(site + 6 + *disp);
+	unsigned int len;
+	const u8 *body;
 
 	if (slot < 0)
-		return false;
+		return PVOPS_SITE_CALL;
 
 	if (!alternatives_patched)
 		record_site(site, slot, alt->instrlen);
 
-	return pvops_live->slot[slot] == pvops_slot_native(slot);
+	if (pvops_live->slot[slot] == pvops_slot_native(slot))
+		return 0;
+
+	len = body_of(slot, &body);
+	if (!len)
+		return PVOPS_SITE_CALL;
+	if (pvops_body_fits(body, len, alt->instrlen)) {
+		memcpy(code, body, len);
+		return len;
+	}
+	return pvops_body_is_native(body, len, pvops_slot_native(slot)) ?
+	       0 : PVOPS_SITE_CALL;
 }
 
 /**
@@ -100,10 +130,13 @@ void __init pvops_after_patching(void)
 
 	for (i = 0; i < nr_sites; i++) {
 		unsigned int slot = sites[i].slot;
+		const u8 *body;
+		unsigned int len = body_of(slot, &body);
 
 		pvops_audit_site(&pvops_audit, &sites[i],
 				 pvops_live->slot[slot],
-				 pvops_slot_native(slot));
+				 pvops_slot_native(slot),
+				 len && pvops_body_fits(body, len, sites[i].len));
 	}
 	kvfree(sites);
 	sites = NULL;
@@ -117,6 +150,6 @@ void __init pvops_after_patching(void)
 		pr_warn("audit: no memory to record %u sites; it says nothing about them\n",
 			pvops_audit.lost);
 	if (pvops_audit.violations)
-		pr_warn("audit: %u sites call a native op that would fit in place; see pvops/audit in debugfs\n",
+		pr_warn("audit: %u sites call an op that would fit in place; see pvops/audit in debugfs\n",
 			pvops_audit.violations);
 }

@@ -8,7 +8,9 @@
 #include <asm/special_insns.h>
 
 #include <pvops/audit.h>
+#include <pvops/body.h>
 #include <pvops/counters.h>
+#include <pvops/socket.h>
 
 /* Longer than any site, so that the decoder never reads past the end. */
 struct code {
@@ -94,6 +96,58 @@ static void real_functions_are_measured(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pvops_native_fits(pv_native_irq_disable, 0));
 }
 
+static const struct {
+	const char *name;
+	bool fits;
+	u8 len;
+	u8 code[MAX_INSN_SIZE];
+} offers[] = {
+	{ "cli", true, 1, { 0xfa } },
+	{ "mov %rsi,(%rdi)", true, 3, { 0x48, 0x89, 0x37 } },
+	{ "mov %cr3,%rax", true, 3, { 0x0f, 0x20, 0xd8 } },
+	{ "sti; hlt", true, 2, { 0xfb, 0xf4 } },
+	{ "invlpg (%rdi)", true, 3, { 0x0f, 0x01, 0x3f } },
+	{ "six bytes", true, 6, { 0x48, 0x89, 0x37, 0x48, 0x89, 0x37 } },
+	{ "seven bytes", false, 7, { 0x48, 0x89, 0x37, 0x48, 0x89, 0x37, 0xfa } },
+	{ "half an instruction", false, 2, { 0x48, 0x89 } },
+	{ "pushf; pop %rax", false, 2, { 0x9c, 0x58 } },
+	{ "push %r12; pop %r12", false, 4, { 0x41, 0x54, 0x41, 0x5c } },
+	{ "add $8,%rsp", false, 4, { 0x48, 0x83, 0xc4, 8 } },
+	{ "mov %rdi,%rsp", false, 3, { 0x48, 0x89, 0xfc } },
+	{ "mov %rsp,%rax", false, 3, { 0x48, 0x89, 0xe0 } },
+	{ "mov (%rsp),%rax", false, 4, { 0x48, 0x8b, 0x04, 0x24 } },
+	{ "mov (%r12),%rax", true, 4, { 0x49, 0x8b, 0x04, 0x24 } },
+	{ "mov %r12,%rax", true, 3, { 0x4c, 0x89, 0xe0 } },
+	{ "xchg %rsp,%rax", false, 2, { 0x48, 0x94 } },
+	{ "leave", false, 1, { 0xc9 } },
+	{ "pushq (%rdi)", false, 2, { 0xff, 0x37 } },
+};
+
+/* Where there was a call there is no return address, and the unwinder knows. */
+static void offers_must_leave_the_stack(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(offers); i++)
+		KUNIT_EXPECT_EQ_MSG(test, offers[i].fits,
+				    pvops_body_fits(offers[i].code,
+						    offers[i].len, 6),
+				    "%s", offers[i].name);
+}
+
+static void offers_may_be_native(struct kunit *test)
+{
+	static const u8 save_fl[] = { 0x9c, 0x58 }, other[] = { 0x9c, 0x5a };
+
+	KUNIT_EXPECT_TRUE(test, pvops_body_is_native(save_fl, 2,
+						     pv_native_save_fl));
+	KUNIT_EXPECT_FALSE(test, pvops_body_is_native(other, 2,
+						      pv_native_save_fl));
+	KUNIT_EXPECT_FALSE(test, pvops_body_is_native(save_fl, 1,
+						      pv_native_save_fl));
+	KUNIT_EXPECT_FALSE(test, pvops_body_is_native(save_fl, 2, memparse));
+}
+
 static void violations_are_found(struct kunit *test)
 {
 	static const u8 call[32] = { 0xe8 }, indirect[32] = { 0xff, 0x15 };
@@ -105,25 +159,34 @@ static void violations_are_found(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, audit);
 
 	/* A replaced op is rightly called, and so is a native one too big. */
-	pvops_audit_site(audit, &site, big, body);
-	pvops_audit_site(audit, &site, big, big);
+	pvops_audit_site(audit, &site, big, body, false);
+	pvops_audit_site(audit, &site, big, big, false);
 	KUNIT_EXPECT_EQ(test, audit->violations, 0);
 	KUNIT_EXPECT_EQ(test, audit->sites[3][PVOPS_CLASS_CALL], 2);
 
 	/* A native one that fits is not, at each of its sites. */
 	site.slot = 5;
-	pvops_audit_site(audit, &site, body, body);
-	pvops_audit_site(audit, &site, body, body);
+	pvops_audit_site(audit, &site, body, body, false);
+	pvops_audit_site(audit, &site, body, body, false);
 	KUNIT_EXPECT_EQ(test, audit->violations, 2);
 	KUNIT_EXPECT_EQ(test, audit->misfits[5], 2);
 	KUNIT_EXPECT_EQ(test, audit->misfits[3], 0);
 
+	/* Nor is a replaced one for which the backend has code. */
+	site.slot = 6;
+	pvops_audit_site(audit, &site, big, body, true);
+	KUNIT_EXPECT_EQ(test, audit->violations, 3);
+	KUNIT_EXPECT_EQ(test, audit->misfits[6], 1);
+	site.addr = body;
+	pvops_audit_site(audit, &site, big, body, true);
+	KUNIT_EXPECT_EQ(test, audit->violations, 3);
+
 	site.addr = indirect;
 	site.slot = 4;
-	pvops_audit_site(audit, &site, big, body);
-	KUNIT_EXPECT_EQ(test, audit->violations, 3);
+	pvops_audit_site(audit, &site, big, body, false);
+	KUNIT_EXPECT_EQ(test, audit->violations, 4);
 	KUNIT_EXPECT_EQ(test, audit->misfits[4], 1);
-	KUNIT_EXPECT_EQ(test, audit->total[PVOPS_CLASS_CALL], 4);
+	KUNIT_EXPECT_EQ(test, audit->total[PVOPS_CLASS_CALL], 5);
 	KUNIT_EXPECT_EQ(test, audit->total[PVOPS_CLASS_INDIRECT], 1);
 }
 
@@ -161,7 +224,19 @@ static void running_kernel_is_clean(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pvops_audit.lost, 0);
 }
 
-/* Each site follows its op: inline where native, called where it is not. */
+/* Does the backend in use have the code of an op for its sites? */
+static bool has_body(unsigned int slot)
+{
+	const struct pvops_backend *chosen = pvops_socket.chosen;
+	const u8 *code;
+
+	return chosen->body && chosen->body(slot, pvops_live->slot[slot], &code);
+}
+
+/*
+ * Each site follows its op: inline where native or where the backend has code for
+ * it, called otherwise.
+ */
 static void sites_follow_the_table(struct kunit *test)
 {
 	static const unsigned int inlined[] = {
@@ -174,11 +249,12 @@ static void sites_follow_the_table(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(inlined); i++) {
 		unsigned int slot = inlined[i];
 		const u32 *nr = pvops_audit.sites[slot];
-		bool native = pvops_live->slot[slot] == pvops_slot_native(slot);
+		bool here = pvops_live->slot[slot] == pvops_slot_native(slot) ||
+			    has_body(slot);
 
-		KUNIT_EXPECT_EQ_MSG(test, native, !!nr[PVOPS_CLASS_INLINE],
+		KUNIT_EXPECT_EQ_MSG(test, here, !!nr[PVOPS_CLASS_INLINE],
 				    "%s", pvops_op_name(slot));
-		KUNIT_EXPECT_EQ_MSG(test, native, !nr[PVOPS_CLASS_CALL],
+		KUNIT_EXPECT_EQ_MSG(test, here, !nr[PVOPS_CLASS_CALL],
 				    "%s", pvops_op_name(slot));
 	}
 }
@@ -188,6 +264,8 @@ static struct kunit_case audit_cases[] = {
 	KUNIT_CASE(site_ends_at_its_length),
 	KUNIT_CASE(bodies_are_measured),
 	KUNIT_CASE(real_functions_are_measured),
+	KUNIT_CASE(offers_must_leave_the_stack),
+	KUNIT_CASE(offers_may_be_native),
 	KUNIT_CASE(violations_are_found),
 	KUNIT_CASE(slots_are_named),
 	KUNIT_CASE(native_is_remembered),

@@ -8,6 +8,7 @@
  */
 #include <linux/extable.h>
 #include <linux/kernel.h>
+#include <linux/string.h>
 
 #include <asm/ibt.h>
 #include <asm/insn.h>
@@ -69,34 +70,50 @@ static bool is_padding(const struct insn *insn, const u8 *p)
 }
 
 /**
- * pvops_native_fits() - could a function's body replace a call to it?
+ * pvops_native_code() - what a native op does, if that could stand at a call site
  * @func: a native op, patched
- * @room: bytes at the call site
+ * @code: (out) the instructions, or NULL
+ * @room: bytes at @code, or at the call site
  *
  * It could if it is straight-line code that does not depend on where it is, up
  * to a return, and short enough. ENDBR, the tracer's no-op and padding do not
  * count.
  *
  * Context: any; @func is kernel text that is not being patched.
- * Return: true if it would fit.
+ * Return: the length of the code in bytes, or -1 if it could not.
  */
-bool pvops_native_fits(const void *func, unsigned int room)
+int pvops_native_code(const void *func, u8 *code, unsigned int room)
 {
 	const u8 *p = func;
 	unsigned int used = 0;
 	struct insn insn;
 
-	while (used <= room) {
+	for (;;) {
 		if (insn_decode_kernel(&insn, p))
-			return false;
+			return -1;
 		if (is_return(&insn, p))
-			return true;
+			return used;
 		if (!is_padding(&insn, p)) {
-			if (stays_in_place(&insn, p))
-				return false;
+			if (stays_in_place(&insn, p) ||
+			    used + insn.length > room)
+				return -1;
+			if (code)
+				memcpy(code + used, p, insn.length);
 			used += insn.length;
 		}
 		p += insn.length;
 	}
-	return false;
+}
+
+/**
+ * pvops_native_fits() - could a native op's code replace a call to it?
+ * @func: a native op, patched
+ * @room: bytes at the call site
+ *
+ * Context: any; @func is kernel text that is not being patched.
+ * Return: true if it would fit.
+ */
+bool pvops_native_fits(const void *func, unsigned int room)
+{
+	return pvops_native_code(func, NULL, room) >= 0;
 }

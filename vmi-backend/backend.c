@@ -172,6 +172,12 @@ setup_vmi(const struct pvops_backend *self, const struct pvops_facts *facts,
 	return 0;
 }
 
+static unsigned int body_of_call(unsigned int slot, const void *op,
+				 const u8 **code)
+{
+	return vmi_body(&vmi_rom, slot, op, code);
+}
+
 /* The ops are committed; what goes by other hooks follows. */
 static void __init init_platform(void)
 {
@@ -215,5 +221,6 @@ const struct pvops_backend pvops_backend_vmi __refconst = {
 	.desc = "a hypervisor's VMI-64 ROM",
 	.probe = probe_vmi,
 	.setup = setup_vmi,
+	.body = body_of_call,
 	.hyper = &vmi_hyper,
 };

@@ -14,7 +14,6 @@
 
 #include "image.h"
 
-#define INSN_ENDBR	4
 #define INSN_JMP32	0xe9
 #define INSN_CALL32	0xe8
 #define INSN_RET	0xc3

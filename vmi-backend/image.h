@@ -16,6 +16,9 @@
 
 #define VMI_DETAIL_LEN	96
 
+/* ENDBR64, with which each entry begins. */
+#define INSN_ENDBR	4
+
 /**
  * struct vmi_refusal - why an image was refused
  * @rule: number of the first rule that failed, enum vmi64_rule

@@ -10,6 +10,7 @@
 
 #include <asm/paravirt_types.h>
 
+#include <pvops/ops.h>
 #include <vmi/vmi64.h>
 
 #include "image.h"
@@ -28,6 +29,7 @@ struct timespec64;
  * @virt: the load area as it runs
  * @size: bytes of the load area
  * @answers: what the ROM answered for each call, VMI64_RELOC()
+ * @inlined: for each op, the call whose body may stand at its sites, or 0
  * @variant: which of its variants it chose
  * @committed: the kernel may make calls
  */
@@ -38,6 +40,7 @@ struct vmi_rom {
 	unsigned long virt;
 	u32 size;
 	u32 answers[VMI64_CALL_END];
+	u8 inlined[PVOPS_NR_SLOTS];
 	char variant[32];
 	bool committed;
 };

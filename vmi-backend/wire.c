@@ -4,9 +4,10 @@
  *
  * NONE leaves an op native, so that its instruction stays inline; NOP makes it
  * vanish; CALL and INLINE lead straight into the ROM where the op's arguments are
- * the call's, and into an adapter where they are not. An op that needs two calls
- * is wired if the ROM offers the one it is listed with, and makes the other
- * through the op that it belongs to.
+ * the call's, and into an adapter where they are not. Where nothing stands between,
+ * the body of an INLINE call is offered for the sites themselves. An op that needs
+ * two calls is wired if the ROM offers the one it is listed with, and makes the
+ * other through the op that it belongs to.
  */
 #include <linux/init.h>
 #include <linux/kernel.h>
@@ -140,15 +141,17 @@ static const struct vmi_wire wires[] __initconst = {
 
 /* pv_ops.lock is wired when it is known how many CPUs there are, see lock.c. */
 
+/* Numbers of calls are kept in a byte, see struct vmi_rom. */
+static_assert(VMI64_CALL_END < 0x100);
+
 /**
  * vmi_wire() - put the ROM's code into a table
- * @rom: a ROM that was asked for all its answers
+ * @rom: (in/out) a ROM that was asked for all its answers
  * @ops: (in/out) the table; native where the ROM has nothing to offer
  *
  * Context: boot CPU, or a KUnit case with its own table.
  */
-void __init vmi_wire(const struct vmi_rom *rom,
-		     struct paravirt_patch_template *ops)
+void __init vmi_wire(struct vmi_rom *rom, struct paravirt_patch_template *ops)
 {
 	union pvops_table *table = (union pvops_table *)ops;
 	unsigned int i;
@@ -163,10 +166,34 @@ void __init vmi_wire(const struct vmi_rom *rom,
 			if (wire->slot != PVOPS_SLOT(mmu.pgd_alloc))
 				*slot = paravirt_nop;
 			break;
-		case VMI64_RELOC_CALL:
 		case VMI64_RELOC_INLINE:
+			if (!wire->adapter)
+				rom->inlined[wire->slot] = wire->call;
+			fallthrough;
+		case VMI64_RELOC_CALL:
 			*slot = wire->adapter ?: vmi_entry(rom, wire->call);
 			break;
 		}
 	}
+}
+
+/**
+ * vmi_body() - the body of an INLINE call, for the sites of its op
+ * @rom: a ROM that is wired
+ * @slot: the op
+ * @op: what the table holds for it
+ * @code: (out) the body
+ *
+ * Context: any.
+ * Return: its length in bytes; 0 if the op has none, or is not the ROM's (any more).
+ */
+unsigned int vmi_body(const struct vmi_rom *rom, unsigned int slot,
+		      const void *op, const u8 **code)
+{
+	u32 call = rom->inlined[slot];
+
+	if (!call || op != vmi_entry(rom, call))
+		return 0;
+	*code = op + INSN_ENDBR;
+	return rom->image.calls[VMI64_RELOC_INDEX(rom->answers[call])].length;
 }

@@ -32,6 +32,9 @@ enum pvops_entry {
 	PVOPS_ENTRY_XEN_PV,
 };
 
+/* What pvops_patch_site() says of a site where a call must stay. */
+#define PVOPS_SITE_CALL	(-1)
+
 #ifdef CONFIG_PVOPS
 
 void pvops_early_init(enum pvops_entry entry);
@@ -39,7 +42,7 @@ bool pvops_admits(const struct hypervisor_x86 *h);
 const struct hypervisor_x86 *
 pvops_select_platform(const struct hypervisor_x86 *(*detect)(void));
 void pvops_before_patching(void);
-bool pvops_patch_site(const u8 *site, const struct alt_instr *alt);
+int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code);
 void pvops_after_patching(void);
 
 #else /* !CONFIG_PVOPS */
@@ -55,9 +58,10 @@ static inline bool pvops_admits(const struct hypervisor_x86 *h)
 
 static inline void pvops_before_patching(void) { }
 
-static inline bool pvops_patch_site(const u8 *site, const struct alt_instr *alt)
+static inline int pvops_patch_site(const u8 *site, const struct alt_instr *alt,
+				   u8 *code)
 {
-	return true;
+	return 0;
 }
 
 static inline void pvops_after_patching(void) { }

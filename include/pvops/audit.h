@@ -39,8 +39,9 @@ struct pvops_site {
  * struct pvops_audit - result of an audit
  * @sites: for each op, how many sites ended up in each class
  * @total: the same, summed over all ops
- * @misfits: for each op, sites that stayed a call to the native op although its
- *	instructions would have fitted, or that were not patched at all
+ * @misfits: for each op, sites that stayed a call although the instructions of the
+ *	native op, or those that the backend offers, would have fitted; or that were
+ *	not patched at all
  * @violations: sum of @misfits
  * @lost: sites that the audit had no memory to record
  * @measured: the length of the longest site for which @fits was found out
@@ -61,7 +62,10 @@ extern struct pvops_audit pvops_audit;
 enum pvops_class pvops_classify(const u8 *site, unsigned int len);
 const char *pvops_class_name(enum pvops_class class);
 void pvops_audit_site(struct pvops_audit *audit, const struct pvops_site *site,
-		      const void *target, const void *native);
+		      const void *target, const void *native, bool body_fits);
+
+/* native-backend/fits.c */
+int pvops_native_code(const void *func, u8 *code, unsigned int room);
 bool pvops_native_fits(const void *func, unsigned int room);
 
 #endif /* _PVOPS_AUDIT_H */

@@ -120,6 +120,12 @@ __printf(2, 3) void pvops_because(struct pvops_why *why, const char *fmt, ...);
  *	itself goes on changing pv_ops after @setup, as that for Xen PV does. An
  *	error leaves pv_ops to that code, under the name of the in-tree backend
  *	of the same @type. NULL where @setup has said everything.
+ * @body: is there code that may stand in place of a call of an op? @slot is the
+ *	op's, @op what pv_ops holds. Straight-line code that does the same at any
+ *	address, takes its arguments and gives its result where the op does, and
+ *	changes no register that the op preserves. Asked at each site, for modules
+ *	too, so it is not __init. NULL where there is none.
+ *	Return: its length in bytes, with *@code set; 0 if @op must be called.
  * @hyper: the callbacks for x86_init and x86_platform that go with the ops, or
  *	NULL to run with those of bare metal. Not used where @type is set, since
  *	detection has them.
@@ -145,6 +151,7 @@ struct pvops_backend {
 			const struct pvops_facts *facts,
 			struct paravirt_patch_template *ops,
 			struct pvops_why *why);
+	unsigned int (*body)(unsigned int slot, const void *op, const u8 **code);
 	const struct hypervisor_x86 *hyper;
 };
 

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Code of a backend's in place of the call of its op. */
+#ifndef _PVOPS_BODY_H
+#define _PVOPS_BODY_H
+
+#include <linux/types.h>
+
+/* Longer than what can be at a call site. */
+#define PVOPS_MAX_BODY	32
+
+bool pvops_body_fits(const u8 *code, unsigned int len, unsigned int room);
+bool pvops_body_is_native(const u8 *code, unsigned int len, const void *native);
+
+#endif /* _PVOPS_BODY_H */
