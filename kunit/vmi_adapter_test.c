@@ -13,8 +13,10 @@
 #include <kunit/test.h>
 #include <linux/bitmap.h>
 #include <linux/cpumask.h>
+#include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/notifier.h>
+#include <linux/pfn.h>
 #include <linux/pgtable.h>
 #include <linux/preempt.h>
 #include <linux/reboot.h>
@@ -936,6 +938,64 @@ static void machine_goes(struct kunit *test)
 			   "the ROM cannot power off (-38); doing it without");
 }
 
+/* Of the memory there is to be when it is online, in bytes, and of nothing else. */
+static void memory_comes(struct kunit *test)
+{
+	struct memory_notify range = {
+		.start_pfn = max_pfn + 0x8000, .nr_pages = 0x8000,
+	};
+	u64 all = (u64)(max_pfn + 0x10000) << PAGE_SHIFT;
+	int done;
+
+	RECORD(SET_LINEAR_MAPPING, 0, NULL,
+	       done = vmi_memory_notify(NULL, MEM_GOING_ONLINE, &range));
+	EXPECT_CALLS(test, 1);
+	KUNIT_EXPECT_EQ(test, NOTIFY_OK, done);
+	KUNIT_EXPECT_EQ(test, PAGE_OFFSET, rec.calls[0].arg[0]);
+	KUNIT_EXPECT_EQ(test, 0, rec.calls[0].arg[1]);
+	KUNIT_EXPECT_EQ(test, all, rec.calls[0].arg[2]);
+
+	/* Below what there is already, as where there was a hole. */
+	range.start_pfn = 0x100;
+	range.nr_pages = 1;
+	RECORD(SET_LINEAR_MAPPING, 0, NULL,
+	       done = vmi_memory_notify(NULL, MEM_GOING_ONLINE, &range));
+	KUNIT_EXPECT_EQ(test, PFN_PHYS(max_pfn), rec.calls[0].arg[2]);
+
+	RECORD(SET_LINEAR_MAPPING, 0, NULL,
+	       done = vmi_memory_notify(NULL, MEM_OFFLINE, &range));
+	EXPECT_CALLS(test, 0);
+	KUNIT_EXPECT_EQ(test, NOTIFY_OK, done);
+}
+
+/* The body for a site is what the entry has behind ENDBR64, as long as it is called. */
+static void bodies_for_sites(struct kunit *test)
+{
+	static const struct vmi64_call calls[] = {
+		{ .call = VMI64_CALL_GET_CR0, .type = VMI64_RELOC_CALL,
+		  .entry = 0x40, .length = 8 },
+		{ .call = VMI64_CALL_HALT, .type = VMI64_RELOC_INLINE,
+		  .entry = 0x80, .length = 2 },
+	};
+	struct vmi_rom *rom = kunit_kzalloc(test, sizeof(*rom), GFP_KERNEL);
+	unsigned int halt = PVOPS_SLOT(irq.safe_halt);
+	const u8 *code = NULL;
+
+	KUNIT_ASSERT_NOT_NULL(test, rom);
+	rom->virt = 0x10000;
+	rom->image.calls = calls;
+	rom->answers[VMI64_CALL_GET_CR0] = VMI64_RELOC(VMI64_RELOC_CALL, 0);
+	rom->answers[VMI64_CALL_HALT] = VMI64_RELOC(VMI64_RELOC_INLINE, 1);
+	rom->inlined[halt] = VMI64_CALL_HALT;
+
+	KUNIT_EXPECT_EQ(test, 2, vmi_body(rom, halt, (void *)0x10080, &code));
+	KUNIT_EXPECT_PTR_EQ(test, code, (void *)0x10084);
+	/* An op that somebody else has put there since, and one never inline. */
+	KUNIT_EXPECT_EQ(test, 0, vmi_body(rom, halt, (void *)0x10040, &code));
+	KUNIT_EXPECT_EQ(test, 0, vmi_body(rom, PVOPS_SLOT(cpu.read_cr0),
+					  (void *)0x10040, &code));
+}
+
 static struct kunit_case adapter_cases[] = {
 	KUNIT_CASE(control_registers),
 	KUNIT_CASE(task_register),
@@ -968,6 +1028,8 @@ static struct kunit_case adapter_cases[] = {
 	KUNIT_CASE(refused_cpu_is_not_ready),
 	KUNIT_CASE(cpus_go),
 	KUNIT_CASE(machine_goes),
+	KUNIT_CASE(memory_comes),
+	KUNIT_CASE(bodies_for_sites),
 	{}
 };
 
