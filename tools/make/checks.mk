@@ -33,7 +33,7 @@ textcompare:
 .PHONY: vmi-calls
 vmi-calls:
 	@$(PYTHON) -m tools.pvops.jobs run --world vmi-allcall
-	@$(PYTHON) -m tools.pvops.boot vmi-allcall-reboot --report build/report/vmi-reboot.json
+	@$(PYTHON) -m tools.pvops.boot vmi-allcall-reboot vmi-allcall-down --report build/report/vmi-down.json
 	@$(PYTHON) -m tools.pvops.vmicalls
 
 .PHONY: kconfig-matrix kunit

@@ -14,8 +14,10 @@ import re
 from . import common, report, rompack
 from .common import Failure
 
-# Of the guest jobs, and of a boot that ends in a reboot.
-LOGS = (common.LOG / "jobs-vmi-allcall.log", common.LOG / "vmi-allcall-reboot.log")
+# Of the guest jobs, of a boot that ends in a reboot, and of one that is suspended and
+# goes on as another kernel.
+LOGS = (common.LOG / "jobs-vmi-allcall.log", common.LOG / "vmi-allcall-reboot.log",
+        common.LOG / "vmi-allcall-down.log")
 _CALL = re.compile(r"^\tX\((\d+), ([A-Z0-9_]+), (\w+), ([^)]*)\)", re.M)
 _MADE = re.compile(r"^pvops: vmi: ROM: calls made:((?: [A-Z0-9_]+=\d+)+)$")
 

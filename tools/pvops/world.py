@@ -44,6 +44,9 @@ WORLDS = common.ROOT / "worlds"
 KINDS = ("direct", "kvm", "xen-dom0", "xen-domu")
 # What worlds/host/xen-steps knows to do to a domain.
 STEPS = ("save", "checkpoint", "migrate", "memory", "cpus", "reboot", "shutdown")
+# Jobs that start the kernel once more from inside: it is in the guest, with all that
+# the guest has, under /boot.
+BOOTING_JOBS = ("kexec", "kdump")
 # What a guest prints when it takes input, see worlds/guest/init.
 SHELL_READY = b"PVOPS-SHELL"
 # What Xen says last: it keeps the console for us, and does nothing any more.
@@ -419,6 +422,11 @@ def _machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
         parts += initramfs.job_images(jobs)
         initrd = scratch / "initrd"
         content = [part.read_bytes() for part in parts]
+        if set(BOOTING_JOBS) & set(jobs):
+            second = Archive()
+            second.copy("boot/kernel", kernel)
+            second.file("boot/initrd", b"".join(content))
+            content.append(second.content(compress=False))
         if world.kind == "xen-domu":
             # libxl unpacks a ramdisk itself, and only a single gzip stream
             content = [_unzipped(part) for part in content]

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A second kernel: one that the first starts instead of going down ("reboot"), and
+ * one that waits in memory of its own until the first crashes ("crash"). Both are
+ * the image under test, /boot/kernel with /boot/initrd. Words on its command line
+ * tell the second what the first one was; it does this job once more, and then
+ * looks whether all is as it must be.
+ */
+#include "memory.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <linux/kexec.h>
+#include <linux/reboot.h>
+#include <sys/reboot.h>
+#include <sys/syscall.h>
+
+#define BEFORE		"pvops.before="
+#define SEED		"pvops.seed="
+#define VMCORE		"/proc/vmcore"
+/* Pages with a pattern, of which the crashed kernel's memory must have each one. */
+#define MARKED		64
+
+/* What stands behind NAME on this kernel's command line, until the next call; or NULL. */
+static const char *word(const char *name)
+{
+	static char line[4096], text[64];
+	const char *at;
+
+	if (!read_file("/proc/cmdline", line, sizeof(line)))
+		bail("no command line: %s", strerror(errno));
+	at = strstr(line, name);
+	if (!at || sscanf(at + strlen(name), "%63s", text) != 1)
+		return NULL;
+	return text;
+}
+
+static const char *own_backend(void)
+{
+	static char text[512];
+	char *end;
+
+	if (!read_file("/sys/kernel/debug/pvops/backend", text, sizeof(text)) ||
+	    strncmp(text, "backend: ", 9))
+		return "unknown";
+	end = strchr(text, '\n');
+	if (end)
+		*end = 0;
+	return text + 9;
+}
+
+static int open_or_bail(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		bail("%s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* Memory of the kernel and the firmware is not to be reserved a second time. */
+static void command_line(char *to, size_t size, uint64_t seed)
+{
+	char line[4096], *at, *end;
+
+	if (!read_file("/proc/cmdline", line, sizeof(line)))
+		bail("no command line: %s", strerror(errno));
+	at = strstr(line, "crashkernel=");
+	if (at) {
+		end = at + strcspn(at, " ");
+		memmove(at, end, strlen(end) + 1);
+	}
+	if (snprintf(to, size, "%s " BEFORE "%s " SEED "%llu", line, own_backend(),
+		     (unsigned long long)seed) >= (int)size)
+		bail("the command line is too long");
+}
+
+static void load(unsigned long flags, uint64_t seed)
+{
+	char line[2048];
+
+	command_line(line, sizeof(line), seed);
+	if (syscall(SYS_kexec_file_load, open_or_bail("/boot/kernel"),
+		    open_or_bail("/boot/initrd"), strlen(line) + 1, line, flags))
+		bail("kexec_file_load: %s", strerror(errno));
+}
+
+static void start_second(void)
+{
+	load(0, 0);
+	ok("kexec-load", NULL);
+	sync();
+	reboot(LINUX_REBOOT_CMD_KEXEC);
+	bail("kexec: %s", strerror(errno));
+}
+
+static void crash_kernel(void)
+{
+	uint64_t seed = now_ns(), *pages = map_anon(MARKED);
+	char text[32];
+
+	if (!read_file("/sys/kernel/kexec_crash_size", text, sizeof(text)) || !atoll(text))
+		bail("no memory for it: crashkernel= is missing");
+	for (size_t i = 0; i < MARKED * PAGE / 8; i++)
+		pages[i] = pattern(seed, i);
+	if (mlock(pages, MARKED * PAGE))
+		bail("mlock: %s", strerror(errno));
+	load(KEXEC_FILE_ON_CRASH, seed);
+	ok("kdump-load", NULL);
+	if (!write_file("/proc/sys/kernel/sysrq", "1"))
+		bail("no sysrq: %s", strerror(errno));
+	write_file("/proc/sysrq-trigger", "c");
+	bail("the kernel did not crash");
+}
+
+/* Which of the marked pages is this? -1: none of them. */
+static int which(const uint64_t *page, uint64_t seed)
+{
+	for (int nr = 0; nr < MARKED; nr++) {
+		size_t first = nr * (PAGE / 8), i;
+
+		if (page[0] != pattern(seed, first))
+			continue;
+		for (i = 1; i < PAGE / 8 && page[i] == pattern(seed, first + i); i++)
+			;
+		if (i == PAGE / 8)
+			return nr;
+	}
+	return -1;
+}
+
+static void read_at(int fd, void *to, size_t size, off_t at)
+{
+	ssize_t n = pread(fd, to, size, at);
+
+	if (n != (ssize_t)size)
+		bail(VMCORE ": %zd of %zu bytes at 0x%llx: %s", n, size,
+		     (unsigned long long)at, n < 0 ? strerror(errno) : "its end");
+}
+
+/* The crashed kernel's registers, a note for each CPU, and what it says of itself. */
+static void check_notes(int fd, const Elf64_Phdr *ph, long cpus)
+{
+	char *notes = malloc(ph->p_filesz + 1);
+	int registers = 0;
+	bool info = false;
+
+	if (!notes)
+		bail("no memory");
+	read_at(fd, notes, ph->p_filesz, ph->p_offset);
+	for (size_t at = 0; at + sizeof(Elf64_Nhdr) <= ph->p_filesz;) {
+		const Elf64_Nhdr *note = (const void *)(notes + at);
+		const char *name = notes + at + sizeof(*note);
+
+		registers += note->n_type == NT_PRSTATUS && note->n_namesz == 5 &&
+			     !memcmp(name, "CORE", 5);
+		info |= note->n_namesz == 11 && !memcmp(name, "VMCOREINFO", 11);
+		at += sizeof(*note) + ((note->n_namesz + 3) & ~3U) +
+		      ((note->n_descsz + 3) & ~3U);
+	}
+	if (registers == cpus)
+		ok("kdump-registers", "of %d CPUs", registers);
+	else
+		not_ok("kdump-registers", "of %d CPUs instead of %ld", registers, cpus);
+	if (info)
+		ok("kdump-info", NULL);
+	else
+		not_ok("kdump-info", "no VMCOREINFO");
+	free(notes);
+}
+
+static void check_core(uint64_t seed)
+{
+	static uint64_t chunk[64 * PAGE / 8];
+	bool seen[MARKED] = {};
+	int fd = open_or_bail(VMCORE), found = 0;
+	unsigned long long bytes = 0;
+	Elf64_Phdr ph;
+	Elf64_Ehdr eh;
+
+	read_at(fd, &eh, sizeof(eh), 0);
+	if (memcmp(eh.e_ident, ELFMAG, SELFMAG) || eh.e_type != ET_CORE) {
+		not_ok("kdump-core", "it is no core");
+		return;
+	}
+	for (int i = 0; i < eh.e_phnum; i++) {
+		read_at(fd, &ph, sizeof(ph), eh.e_phoff + i * sizeof(ph));
+		if (ph.p_type == PT_NOTE)
+			check_notes(fd, &ph, sysconf(_SC_NPROCESSORS_ONLN));
+		if (ph.p_type != PT_LOAD)
+			continue;
+		for (Elf64_Xword at = 0; at < ph.p_filesz; at += sizeof(chunk)) {
+			size_t n = ph.p_filesz - at;
+
+			n = n < sizeof(chunk) ? n : sizeof(chunk);
+			read_at(fd, chunk, n, ph.p_offset + at);
+			bytes += n;
+			for (size_t p = 0; p + PAGE <= n; p += PAGE) {
+				int nr = which(chunk + p / 8, seed);
+
+				if (nr >= 0 && !seen[nr]) {
+					seen[nr] = true;
+					found++;
+				}
+			}
+		}
+	}
+	ok("kdump-core", "%llu MiB", bytes >> 20);
+	if (found == MARKED)
+		ok("kdump-memory", "all %d pages of the program", found);
+	else
+		not_ok("kdump-memory", "%d of %d pages of the program", found, MARKED);
+}
+
+static void check_backend(const char *name)
+{
+	const char *before = word(BEFORE);
+
+	if (!strcmp(before, own_backend()))
+		ok(name, "%s again", before);
+	else
+		not_ok(name, "%s after %s", own_backend(), before);
+}
+
+int main(int argc, char **argv)
+{
+	bool crashing = argc > 1 && !strcmp(argv[1], "crash");
+	const char *text = word(SEED);
+	uint64_t seed = text ? strtoull(text, NULL, 10) : 0;
+
+	check_begin(crashing ? "kdump" : "kexec", 120);
+	if (!word(BEFORE)) {
+		if (crashing)
+			crash_kernel();
+		start_second();
+	}
+	check_backend(crashing ? "kdump-backend" : "kexec-backend");
+	if (crashing)
+		check_core(seed);
+	else
+		ok("kexec", NULL);
+	return check_end();
+}
