@@ -29,7 +29,7 @@ DOMAIN = GUEST / "domain"
 LIB = "usr/lib/pvops"
 BENCH = common.ROOT / "bench"
 # What a world is put through when nobody says otherwise.
-JOBS = ("clock", "timer", "hotplug", "container", "mmstress", "selftests")
+JOBS = ("clock", "timer", "hotplug", "container", "mmstress", "swap", "selftests")
 # How long they may take on the emulated machine itself; nested ones have twice
 # that. For when something hangs: nothing is as slow as this.
 SECONDS = {"selftests": 600, "mmstress": 120}

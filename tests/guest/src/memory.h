@@ -28,4 +28,24 @@ static inline uint64_t pattern(uint64_t seed, size_t i)
 	return x ^ (x >> 29);
 }
 
+/* Two words a page: the first and the last, so that a torn copy shows. */
+static inline void fill_pages(char *base, size_t pages, uint64_t seed)
+{
+	for (size_t i = 0; i < pages; i++) {
+		*(uint64_t *)(base + i * PAGE) = pattern(seed, i);
+		*(uint64_t *)(base + i * PAGE + PAGE - 8) = pattern(~seed, i);
+	}
+}
+
+static inline size_t wrong_pages(const char *base, size_t pages, uint64_t seed)
+{
+	size_t wrong = 0;
+
+	for (size_t i = 0; i < pages; i++)
+		wrong += *(uint64_t *)(base + i * PAGE) != pattern(seed, i) ||
+			 *(uint64_t *)(base + i * PAGE + PAGE - 8) !=
+			 pattern(~seed, i);
+	return wrong;
+}
+
 #endif /* PVOPS_GUEST_MEMORY_H */

@@ -29,26 +29,6 @@
 static int cpus[64];
 static int nr_cpus;
 
-/* Two words a page: the first and the last, so that a torn copy shows. */
-static void fill(char *base, size_t pages, uint64_t seed)
-{
-	for (size_t i = 0; i < pages; i++) {
-		*(uint64_t *)(base + i * PAGE) = pattern(seed, i);
-		*(uint64_t *)(base + i * PAGE + PAGE - 8) = pattern(~seed, i);
-	}
-}
-
-static size_t wrong_pages(const char *base, size_t pages, uint64_t seed)
-{
-	size_t wrong = 0;
-
-	for (size_t i = 0; i < pages; i++)
-		wrong += *(uint64_t *)(base + i * PAGE) != pattern(seed, i) ||
-			 *(uint64_t *)(base + i * PAGE + PAGE - 8) !=
-			 pattern(~seed, i);
-	return wrong;
-}
-
 static size_t nonzero_pages(const char *base, size_t pages)
 {
 	size_t wrong = 0;
@@ -190,19 +170,19 @@ static void fork_cow(void)
 		uint64_t seed = rounds * 2 + 1;
 		pid_t pid;
 
-		fill(p, pages, seed);
+		fill_pages(p, pages, seed);
 		pid = fork();
 		if (pid < 0)
 			bail("fork: %s", strerror(errno));
 		if (!pid) {
 			size_t bad = wrong_pages(p, pages, seed);
 
-			fill(p, pages, seed + 1000);
+			fill_pages(p, pages, seed + 1000);
 			sched_yield();
 			bad += wrong_pages(p, pages, seed + 1000);
 			_exit(capped(bad));
 		}
-		fill(p, pages / 2, seed + 1);
+		fill_pages(p, pages / 2, seed + 1);
 		wrong += wrong_pages(p, pages / 2, seed + 1);
 		for (size_t i = pages / 2; i < pages; i++)
 			wrong += *(uint64_t *)(p + i * PAGE) !=
@@ -351,7 +331,7 @@ static void *map_unmap(void *arg)
 		char *p = map_anon(pages);
 		size_t bad = nonzero_pages(p, pages);
 
-		fill(p, pages, ++seed);
+		fill_pages(p, pages, ++seed);
 		sched_yield();
 		bad += wrong_pages(p, pages, seed);
 		/* A hole first, so that tables are split and freed unevenly. */
@@ -394,7 +374,7 @@ static void move_pages(void)
 	char *p = map_anon(pages);
 
 	madvise(p, pages * PAGE, MADV_NOHUGEPAGE);
-	fill(p, pages, 5);
+	fill_pages(p, pages, 5);
 	for (rounds = 0; rounds < 10; rounds++) {
 		char *target = map_anon(pages + 512);
 		unsigned char vec;
@@ -427,7 +407,7 @@ static void advise(void)
 	size_t wrong;
 
 	madvise(p, pages * PAGE, MADV_NOHUGEPAGE);
-	fill(p, pages, 9);
+	fill_pages(p, pages, 9);
 	if (madvise(p, pages / 2 * PAGE, MADV_DONTNEED))
 		bail("MADV_DONTNEED: %s", strerror(errno));
 	wrong = nonzero_pages(p, pages / 2);
@@ -439,7 +419,7 @@ static void advise(void)
 		ok("mm-dontneed", NULL);
 
 	/* There is no swap: whatever the advice, the data has to stay. */
-	fill(p, pages, 10);
+	fill_pages(p, pages, 10);
 	if (madvise(p, pages * PAGE, MADV_COLD) ||
 	    madvise(p, pages * PAGE, MADV_PAGEOUT))
 		skip("mm-cold", "MADV_COLD/PAGEOUT: %s", strerror(errno));
@@ -462,7 +442,7 @@ static void dirty_after_free(void)
 
 	madvise(p, pages * PAGE, MADV_NOHUGEPAGE);
 	for (int round = 0; round < 4; round++) {
-		fill(p, pages, 20 + round);
+		fill_pages(p, pages, 20 + round);
 		if (madvise(p, pages * PAGE, MADV_FREE)) {
 			skip("mm-dirty-after-free", "MADV_FREE: %s",
 			     strerror(errno));
@@ -594,7 +574,7 @@ static void accessed_bit(void)
 	long kb;
 
 	madvise(p, pages * PAGE, MADV_NOHUGEPAGE);
-	fill(p, pages, 30);
+	fill_pages(p, pages, 30);
 	if (!write_file("/proc/self/clear_refs", "1")) {
 		skip("mm-accessed", "clear_refs: %s", strerror(errno));
 		munmap(p, pages * PAGE);
@@ -647,7 +627,7 @@ static void huge(void)
 	p = (char *)(((unsigned long)map + unit * PAGE - 1) &
 		     ~(unit * PAGE - 1));
 	madvise(p, pages * PAGE, MADV_HUGEPAGE);
-	fill(p, pages, 50);
+	fill_pages(p, pages, 50);
 	kb = smaps_kb(p, "AnonHugePages:");
 	if (kb <= 0) {
 		skip("mm-huge", "no huge page was given");
@@ -660,24 +640,24 @@ static void huge(void)
 	if (!pid) {
 		size_t bad = wrong_pages(p, pages, 50);
 
-		fill(p, pages, 51);
+		fill_pages(p, pages, 51);
 		_exit(capped(bad + wrong_pages(p, pages, 51)));
 	}
-	fill(p, unit, 52);		/* broken and copied */
+	fill_pages(p, unit, 52);		/* broken and copied */
 	wrong += wrong_pages(p, unit, 52);
 	wrong += reap(pid);
-	fill(p, pages, 53);
+	fill_pages(p, pages, 53);
 	mprotect(p, pages * PAGE, PROT_READ);
 	wrong += wrong_pages(p, pages, 53);
 	mprotect(p, pages * PAGE, PROT_READ | PROT_WRITE);
-	fill(p, pages, 54);
+	fill_pages(p, pages, 54);
 	/* Split: one small page read-only, another given back. */
 	mprotect(p + 3 * PAGE, PAGE, PROT_READ);
 	wrong += wrong_pages(p, pages, 54);
 	mprotect(p + 3 * PAGE, PAGE, PROT_READ | PROT_WRITE);
 	madvise(p + (unit + 7) * PAGE, PAGE, MADV_DONTNEED);
 	wrong += nonzero_pages(p + (unit + 7) * PAGE, 1);
-	fill(p, pages, 55);
+	fill_pages(p, pages, 55);
 	wrong += wrong_pages(p, pages, 55);
 	/* Move one huge page as a whole. */
 	q = map_anon(2 * unit);
@@ -751,14 +731,14 @@ static void fork_storm(void)
 			char *p = map_anon(24);
 			pid_t pid;
 
-			fill(p, 24, seed);
+			fill_pages(p, 24, seed);
 			pid = fork();
 			if (pid < 0)
 				_exit(1);
 			if (!pid) {
 				size_t bad = wrong_pages(p, 24, seed);
 
-				fill(p, 12, seed + 1);
+				fill_pages(p, 12, seed + 1);
 				_exit(capped(bad + wrong_pages(p, 12, seed + 1)));
 			}
 			wrong += reap(pid) + wrong_pages(p, 24, seed);

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Swap under stress, with every page checked. Entries of pages that are not there,
+ * Accessed and Dirty by which the kernel chooses, pages shared after a fork that go
+ * and come: several processes with two threads each on more memory than there is for
+ * them. In the end the swap is taken away, which brings every page back.
+ */
+#include "memory.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/swap.h>
+#include <sys/wait.h>
+
+#define MAX_PROCESSES	8
+#define CHUNKS		16
+/* Of all processes; twice that while each has a child. */
+#define TOTAL_PAGES	(72UL << 20 >> 12)
+#define SECONDS		10
+/* What must have gone out and come in for it to be a test. */
+#define MIN_PAGES	2000
+
+struct half {
+	pthread_t thread;
+	char *base;		/* CHUNKS / 2 of them */
+	uint64_t seeds[CHUNKS / 2];
+	size_t wrong;
+	unsigned int random;
+};
+
+static int64_t end;
+static size_t chunk_pages;
+
+static char *chunk(const struct half *half, int i)
+{
+	return half->base + i * chunk_pages * PAGE;
+}
+
+/* Write, come back later, and find what was written. */
+static void *use(void *arg)
+{
+	struct half *half = arg;
+
+	while (now_ns() < end) {
+		int i = rand_r(&half->random) % (CHUNKS / 2);
+
+		half->wrong += wrong_pages(chunk(half, i), chunk_pages, half->seeds[i]);
+		if (rand_r(&half->random) % 2)
+			fill_pages(chunk(half, i), chunk_pages, ++half->seeds[i]);
+	}
+	return NULL;
+}
+
+/* A child sees what there was at the fork, whatever its parent writes meanwhile. */
+static pid_t snapshot(const struct half *halves)
+{
+	size_t wrong = 0;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		bail("fork: %s", strerror(errno));
+	if (pid)
+		return pid;
+	for (int h = 0; h < 2; h++)
+		for (int i = 0; i < CHUNKS / 2; i++)
+			wrong += wrong_pages(chunk(&halves[h], i), chunk_pages,
+					     halves[h].seeds[i]);
+	_exit(!!wrong);
+}
+
+/* The status says what was lost: 1 in the process itself, 2 in a snapshot. */
+static int process(int number, int wait_fd)
+{
+	struct half halves[2] = {};
+	int status, lost = 0;
+	char byte;
+
+	for (int h = 0; h < 2; h++) {
+		halves[h].base = map_anon(CHUNKS / 2 * chunk_pages);
+		halves[h].random = number * 2 + h + 1;
+		for (int i = 0; i < CHUNKS / 2; i++) {
+			halves[h].seeds[i] = (number * CHUNKS + h * CHUNKS / 2 + i) * 1000ULL;
+			fill_pages(chunk(&halves[h], i), chunk_pages, halves[h].seeds[i]);
+		}
+	}
+	for (int round = 0; round < 3; round++) {
+		pid_t child = snapshot(halves);
+
+		end = now_ns() + SECONDS * NSEC_PER_SEC / 3;
+		for (int h = 0; h < 2; h++)
+			if (pthread_create(&halves[h].thread, NULL, use, &halves[h]))
+				bail("no thread");
+		for (int h = 0; h < 2; h++)
+			pthread_join(halves[h].thread, NULL);
+		if (waitpid(child, &status, 0) != child || status)
+			lost |= 2;
+	}
+	/* Until there is no swap any more. */
+	if (read(wait_fd, &byte, 1) < 0)
+		bail("pipe: %s", strerror(errno));
+	for (int h = 0; h < 2; h++)
+		for (int i = 0; i < CHUNKS / 2; i++)
+			halves[h].wrong += wrong_pages(chunk(&halves[h], i), chunk_pages,
+						       halves[h].seeds[i]);
+	return lost | !!(halves[0].wrong + halves[1].wrong);
+}
+
+static long vmstat(const char *name)
+{
+	char line[128];
+	long value = -1;
+	FILE *f = fopen("/proc/vmstat", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ' ')
+			value = atol(line + strlen(name));
+	if (f)
+		fclose(f);
+	if (value < 0)
+		bail("/proc/vmstat has no %s", name);
+	return value;
+}
+
+int main(int argc, char **argv)
+{
+	long out = vmstat("pswpout"), in = vmstat("pswpin");
+	int nr = 2 * sysconf(_SC_NPROCESSORS_ONLN), gate[2], status, lost = 0;
+	pid_t pids[MAX_PROCESSES];
+
+	if (argc != 3)
+		bail("usage: swap DEVICE MEMORY_MAX");
+	check_begin("swap", 240);
+	nr = nr < 4 ? 4 : nr < MAX_PROCESSES ? nr : MAX_PROCESSES;
+	chunk_pages = TOTAL_PAGES / nr / CHUNKS;
+	if (pipe(gate))
+		bail("pipe: %s", strerror(errno));
+	for (int i = 0; i < nr; i++) {
+		pids[i] = fork();
+		if (pids[i] < 0)
+			bail("fork: %s", strerror(errno));
+		if (!pids[i]) {
+			close(gate[1]);
+			exit(process(i, gate[0]));
+		}
+	}
+	/* Not while they work: then all of it is to be brought in. */
+	sleep(SECONDS + 2);
+	out = vmstat("pswpout") - out;
+	in = vmstat("pswpin") - in;
+	if (!write_file(argv[2], "max"))
+		bail("%s: %s", argv[2], strerror(errno));
+	if (swapoff(argv[1]))
+		not_ok("swap-off", "%s", strerror(errno));
+	else
+		ok("swap-off", NULL);
+	close(gate[1]);
+	for (int i = 0; i < nr; i++) {
+		if (waitpid(pids[i], &status, 0) != pids[i] || !WIFEXITED(status))
+			not_ok("swap-process", "number %d died", i);
+		else
+			lost |= WEXITSTATUS(status);
+	}
+	if (lost)
+		not_ok("swap-memory", "%s%s", lost & 1 ? "pages are wrong" : "",
+		       lost & 2 ? ", pages of a child are wrong" : "");
+	else
+		ok("swap-memory", "%d processes", nr);
+	if (out >= MIN_PAGES && in >= MIN_PAGES)
+		ok("swap-traffic", "%ld pages out, %ld in", out, in);
+	else
+		not_ok("swap-traffic", "%ld pages out, %ld in: too few", out, in);
+	return check_end();
+}
