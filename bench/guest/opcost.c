@@ -329,7 +329,7 @@ int main(int argc, char **argv)
 	if (count_how) {
 		if (!cross_open(count_how))
 			bail("count=%s: %s", count_how, strerror(errno));
-		if (with_boot)
+		if (with_boot && strcmp(count_how, "ops"))
 			cross_booted(boot_ends, nr_boot_ends);
 	}
 	if (program)

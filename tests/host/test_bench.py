@@ -242,6 +242,19 @@ class Statistics(unittest.TestCase):
                                      row.crossings["emulated instruction (of these)"]))
 
 
+    def test_calls_of_ops(self):
+        lines = ["cross nothing index=0 brackets=2 ops=200 mmu.pte_val=20 irq.save_fl=4 ",
+                 "cross x index=8 brackets=1 ops=10 mmu.pte_val=60 mmu.set_pte=30 irq.save_fl=1 "]
+        calls = bench.op_calls(lines)
+        self.assertEqual({"x": {"mmu.pte_val": 5.0, "mmu.set_pte": 3.0}}, calls)
+        with self.assertRaises(Failure):
+            bench.op_calls(lines[1:])
+        rows = [Row("bare", "native", "", "x", 1000), Row("w", "rom", "", "x", 1160, calls=calls["x"])]
+        line = benchdata.call_table(rows, "rom").splitlines()[-1].split()
+        self.assertEqual(["x", "8", "160", "20.0", "5", "mmu.pte_val,", "3", "mmu.set_pte"], line)
+        self.assertEqual("", benchdata.call_table(rows, "native"))
+
+
 class Files(unittest.TestCase):
     """Reports: there, absent, damaged."""
 

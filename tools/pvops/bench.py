@@ -6,7 +6,8 @@ run in the variant's world, in steps, each a boot of its own:
 
     measure     instructions per operation and per phase of booting
     smp         the same for what concerns several CPUs, on four
-    count       crossings into the hypervisor, by kind; nothing on bare metal
+    count       crossings into the hypervisor, by kind; on bare metal there are none,
+                and calls of pv ops where each is one of a ROM
     loads       instructions of real loads
     time        time per operation, as a multiple of a loop in the same run
 
@@ -45,9 +46,9 @@ CMDLINE = ("nokaslr norandmaps randomize_kstack_offset=off random.trust_cpu=on "
 TRACE_PAGES = 4096
 TRACE_MASK = 0x0020f000         # TRC_PV, all of it
 SMP_CPUS = 4
-# Steps that a kind of world does not have. Bare metal crosses into nothing. The
-# records of a PV guest do not say which domain they are of, so only a dom0 that
-# is alone is counted.
+# Steps that a kind of world does not have. Bare metal crosses into nothing, but
+# calls may be counted there. The records of a PV guest do not say which domain they
+# are of, so only a dom0 that is alone is counted.
 NOT_IN = {"count": ("direct", "xen-domu")}
 # Million instructions to spend on one operation, about; a slow world gets by
 # with the smallest number of samples.
@@ -80,6 +81,7 @@ class Variant:
     flavour: str = "main"
     cmdline: str = ""
     needs: str = ""
+    calls: bool = False
     short: bool = False
     image: pathlib.Path | None = None   # instead of the flavour's
 
@@ -186,7 +188,9 @@ def boot(variant: Variant, step: str, seed: int, words: str, image: pathlib.Path
     cpios, host_files = [], {}
     job_step = "measure" if step in ("smp", "time") else step
     if step == "count":
-        if description.kind == "kvm":
+        if variant.calls:
+            extra += " pv_counters"
+        elif description.kind == "kvm":
             host_files["count"] = BENCH / "host/kvm-count"
         else:
             cpios.append(initramfs.image("bench-xen"))
@@ -295,6 +299,21 @@ def kvm_crossings(lines: list[str], booted: benchdata.Boot | None) -> dict[str, 
     return found | (kvm_boot_crossings(lines, booted) if booted else {})
 
 
+def op_calls(lines: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Calls of pv ops per operation, without those of reading the counters."""
+    stretches = {}
+    for line in lines:
+        if match := _STRETCH.fullmatch(line):
+            counts = {name: float(number) for name, number in re.findall(r"([a-z][\w.]*)=(\d+)", match[5])}
+            stretches[match[1]] = (int(match[3]), int(match[4]), counts)
+    if "nothing" not in stretches:
+        raise Failure("no empty stretch was counted: the marks cannot be taken off")
+    brackets, _, counts = stretches["nothing"]
+    marks = {op: number / brackets for op, number in counts.items()}
+    return {name: _per_op(counts, brackets, ops, marks)
+            for name, (brackets, ops, counts) in stretches.items() if name != "nothing"}
+
+
 def trace_of(lines: Iterable[str], prefix: str = "trace") -> bytes:
     """A file that a guest printed, packed and as text."""
     packed = "".join(line[len(prefix) + 1:] for line in lines if line.startswith(f"{prefix} "))
@@ -358,7 +377,7 @@ class Measurement:
         kind = variant.kind
         image = (variant.image or kernel.build(variant.flavour)).absolute()
         for step in self.plan.steps:
-            if kind in NOT_IN.get(step, ()):
+            if kind in NOT_IN.get(step, ()) and not (step == "count" and variant.calls):
                 continue
             if step == "smp" and self.plan.ops and not set(self.plan.ops) & set(SMP_OPS):
                 continue
@@ -386,6 +405,11 @@ class Measurement:
                 "world": variant.world, "about": variant.about, "backend": backend,
                 "release": result.report.get("release", ""), "kernel": common.shown(image),
                 "cmdline": variant.cmdline}
+            if step == "count" and variant.calls:
+                for op, calls in op_calls(lines).items():
+                    self.row(variant, backend, op).calls = {
+                        name: round(number, 4) for name, number in calls.items()}
+                continue
             if step == "count":
                 booted = benchdata.parse_boot(lines)
                 if variant.kind == "kvm":
@@ -480,6 +504,8 @@ class Measurement:
         rows = self.sorted_rows()
         for text in (benchdata.instruction_table(rows),
                      *(benchdata.crossing_table(rows, label)
+                       for label in benchdata.variants(rows)),
+                     *(benchdata.call_table(rows, label)
                        for label in benchdata.variants(rows)),
                      benchdata.time_table(rows)):
             if text:

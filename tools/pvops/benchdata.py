@@ -60,6 +60,7 @@ ABOUT = {
 # In a table: fewer per operation than this came from elsewhere (a tick), and so
 # many kinds at most.
 CROSSINGS_MIN = 0.05
+CALLS_MIN = 0.5
 KINDS_SHOWN = 12
 # They take something off that is known in instructions, not in time.
 UNTIMED = ("nothing", "timer-fire", "idle-wake")
@@ -87,6 +88,7 @@ class Row:
     boots: int = 0
     crossings: dict[str, float] | None = None       # kind -> per operation
     crossings_spread: float = 0.0       # percent of all kinds together
+    calls: dict[str, float] | None = None           # pv op -> calls per operation
     time: float | None = None           # multiples of 100,000 instructions' loop
     time_spread: float = 0.0            # percent
 
@@ -322,6 +324,25 @@ def crossing_table(rows: list[Row], variant: str) -> str:
         lines.append([ABOUT.get(op, op), _count(mine[op].total or 0) + spread,
                       ", ".join(shown[:KINDS_SHOWN] + more)])
     return report.table(lines)
+
+
+def call_table(rows: list[Row], variant: str) -> str:
+    """What a call costs: the instructions that the first variant has not, by the calls."""
+    first = variants(rows)[0]
+    base = {row.op: row for row in rows if row.variant == first}
+    lines = [[f"{variant}: calls of ops", "calls", f"more than {first}", "each", "", "most of them"]]
+    for row in rows:
+        if row.variant != variant or not row.calls or row.instructions is None:
+            continue
+        number, other = sum(row.calls.values()), base.get(row.op)
+        if number < CALLS_MIN or other is None or other is row or other.instructions is None:
+            continue
+        more = instructions(other, row)
+        kinds = sorted(row.calls.items(), key=lambda item: -item[1])[:KINDS_SHOWN // 2]
+        lines.append([ABOUT.get(row.op, row.op), _count(number), f"{more.b - more.a:,.0f}",
+                      f"{(more.b - more.a) / number:.1f}", "" if more.real else "=",
+                      ", ".join(f"{_count(calls)} {op}" for op, calls in kinds if calls >= CALLS_MIN)])
+    return report.table(lines) if len(lines) > 1 else ""
 
 
 def time_table(rows: list[Row]) -> str:
