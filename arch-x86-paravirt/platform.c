@@ -54,11 +54,16 @@ early_param("pv_backend", parse_pv_backend);
  * for one in-tree guest by name hides the others, except those that the kernel
  * cannot run without once it was entered their way.
  *
+ * A kernel that was entered as a PV guest is one, and the others look for
+ * themselves with up to 256 CPUID instructions each, all of which Xen emulates.
+ *
  * Context: boot CPU, from init_hypervisor_platform().
  * Return: whether its detect() may be called.
  */
 bool __init pvops_admits(const struct hypervisor_x86 *h)
 {
+	if (pvops_entry == PVOPS_ENTRY_XEN_PV)
+		return h->type == X86_HYPER_XEN_PV;
 	return only_type == X86_HYPER_NATIVE || h->type == only_type ||
 	       h->ignore_nopv;
 }
