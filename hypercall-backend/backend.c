@@ -97,6 +97,7 @@ complete_hypercall(const struct pvops_backend *self,
 	}
 
 	hc_cpu_ops(&ops->cpu);
+	hc_irq_ops(&ops->irq);
 	hc_space_init(mmu);
 
 	mmu->flush_tlb_user = hc_flush_tlb;

@@ -15,10 +15,9 @@
  * functions serve all of them. Sources: Xen public/arch-x86_64/xen.h
  * (machine_to_phys_mapping); the p2m table, arch/x86/xen/p2m.c.
  */
-#include <linux/linkage.h>
-
 #include <asm/asm.h>
-#include <asm/frame.h>
+
+#include "linkage.h"
 
 /* Present is bit 0; bits 12 to 51 hold the frame (AMD APM vol. 2, 5.3.3). */
 #define PRESENT		1
@@ -37,7 +36,7 @@
  * RDI: entry with a machine frame. RAX: the same with a frame of this guest.
  * Preserves all other registers.
  */
-SYM_FUNC_START(hc_entry_val)
+OP_START hc_entry_val
 	movq	%rdi, %rax
 	testb	$PRESENT, %al
 	jz	.Lval_done
@@ -79,7 +78,7 @@ SYM_FUNC_END(hc_entry_val)
  * RDI: entry with a frame of this guest. RAX: the same with a machine frame.
  * Preserves all other registers.
  */
-SYM_FUNC_START(hc_make_entry)
+OP_START hc_make_entry
 	movq	%rdi, %rax
 	testb	$PRESENT, %al
 	jz	.Lmake_done

@@ -84,4 +84,12 @@ void hc_write_segment_base(unsigned int msr, u64 base);
 /* cpu.c */
 void hc_cpu_ops(struct pv_cpu_ops *ops);
 
+/* irq-entry.S */
+unsigned long hc_save_fl(void);
+void hc_irq_disable(void);
+void hc_irq_enable(void);
+
+/* irq.c */
+void hc_irq_ops(struct pv_irq_ops *ops);
+
 #endif /* HYPERCALL_OPS_H */

@@ -92,6 +92,9 @@ static __always_inline bool hc_is_stubbed(void)
 #endif
 }
 
+/* irq-entry.S: take the events that are pending; they are on afterwards. */
+void hc_upcall(void);
+
 /**
  * hc_begin() - the queue of this CPU is ours until hc_end()
  *
@@ -125,7 +128,7 @@ static __always_inline void hc_release(u8 masked)
 	this_cpu_write(xen_vcpu_info.evtchn_upcall_mask, 0);
 	barrier();
 	if (unlikely(this_cpu_read(xen_vcpu_info.evtchn_upcall_pending)))
-		xen_force_evtchn_callback();
+		hc_upcall();
 }
 
 /**

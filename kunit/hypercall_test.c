@@ -5,16 +5,21 @@
  *
  * Xen is replaced by a stub that records, carries out page-table updates on a
  * page of ours, and can refuse. So the cases run in every world; in a Xen PV
- * guest the true queue goes on being used around them.
+ * guest the true queue goes on being used around them. Only events need Xen.
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/errno.h>
+#include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 
+#include <asm/asm.h>
+#include <asm/irq_regs.h>
 #include <asm/paravirt.h>
 #include <asm/xen/hypercall.h>
+
+#include <xen/xen.h>
 
 #include "ops.h"
 #include "queue.h"
@@ -454,6 +459,100 @@ static void entries_translate_both_ways(struct kunit *test)
 			hc_entry_val(0xabcdef0123456ULL));
 }
 
+/* The interrupt flag is a byte in memory. */
+static void interrupt_flag_is_a_byte(struct kunit *test)
+{
+	unsigned long off, on;
+	u8 masked, byte;
+
+	preempt_disable();
+	masked = this_cpu_read(xen_vcpu_info.evtchn_upcall_mask);
+	hc_irq_disable();
+	off = hc_save_fl();
+	byte = this_cpu_read(xen_vcpu_info.evtchn_upcall_mask);
+	this_cpu_write(xen_vcpu_info.evtchn_upcall_mask, 0);
+	on = hc_save_fl();
+	hc_irq_disable();
+	hc_release(masked);
+	preempt_enable();
+	KUNIT_EXPECT_EQ(test, 1, byte);
+	KUNIT_EXPECT_EQ(test, 0, off & X86_EFLAGS_IF);
+	KUNIT_EXPECT_EQ(test, X86_EFLAGS_IF, on & X86_EFLAGS_IF);
+}
+
+/* What an interrupt of ours has seen. */
+static struct {
+	unsigned int nr;
+	struct pt_regs regs;
+	unsigned long flags;
+} upcall;
+
+static void note_upcall(struct irq_work *work)
+{
+	upcall.nr++;
+	upcall.regs = *get_irq_regs();
+	upcall.flags = hc_save_fl();
+}
+
+static struct irq_work upcall_work = IRQ_WORK_INIT_HARD(note_upcall);
+
+/*
+ * An event that came while they were off is taken when they are on again: by
+ * hc_irq_enable() itself, behind the call, with all registers as they were.
+ */
+static void pending_event_is_taken(struct kunit *test)
+{
+	unsigned long seen[9], sp, behind;
+	unsigned int i;
+
+	if (!xen_pv_domain())
+		kunit_skip(test, "not a PV guest of Xen");
+
+	upcall.nr = 0;
+	preempt_disable();
+	hc_irq_disable();
+	irq_work_queue(&upcall_work);
+	KUNIT_EXPECT_EQ(test, 0, upcall.nr);
+	KUNIT_EXPECT_EQ(test, 1, this_cpu_read(xen_vcpu_info.evtchn_upcall_pending));
+	asm volatile("	movl $1, %%eax\n"
+		     "	movl $2, %%ecx\n"
+		     "	movl $3, %%edx\n"
+		     "	movl $4, %%esi\n"
+		     "	movl $5, %%edi\n"
+		     "	movl $6, %%r8d\n"
+		     "	movl $7, %%r9d\n"
+		     "	movl $8, %%r10d\n"
+		     "	movl $9, %%r11d\n"
+		     "	call hc_irq_enable\n"
+		     "1:	movq %%rax, (%[seen])\n"
+		     "	movq %%rcx, 8(%[seen])\n"
+		     "	movq %%rdx, 16(%[seen])\n"
+		     "	movq %%rsi, 24(%[seen])\n"
+		     "	movq %%rdi, 32(%[seen])\n"
+		     "	movq %%r8, 40(%[seen])\n"
+		     "	movq %%r9, 48(%[seen])\n"
+		     "	movq %%r10, 56(%[seen])\n"
+		     "	movq %%r11, 64(%[seen])\n"
+		     "	movq %%rsp, %[sp]\n"
+		     "	leaq 1b(%%rip), %[behind]\n"
+		     : [sp] "=&r" (sp), [behind] "=&r" (behind),
+		       ASM_CALL_CONSTRAINT
+		     : [seen] "r" (seen)
+		     : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10",
+		       "r11", "memory", "cc");
+	preempt_enable();
+
+	KUNIT_EXPECT_EQ(test, 1, upcall.nr);
+	KUNIT_EXPECT_EQ(test, 0, upcall.flags & X86_EFLAGS_IF);
+	KUNIT_EXPECT_FALSE(test, irqs_disabled());
+	KUNIT_EXPECT_EQ(test, behind, upcall.regs.ip);
+	KUNIT_EXPECT_EQ(test, sp, upcall.regs.sp);
+	KUNIT_EXPECT_FALSE(test, user_mode(&upcall.regs));
+	KUNIT_EXPECT_EQ(test, X86_EFLAGS_IF, upcall.regs.flags & X86_EFLAGS_IF);
+	for (i = 0; i < ARRAY_SIZE(seen); i++)
+		KUNIT_EXPECT_EQ(test, i + 1, seen[i]);
+}
+
 static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(updates_share_a_call),
 	KUNIT_CASE(full_queue_is_issued),
@@ -468,6 +567,8 @@ static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(bits_set_meanwhile_are_kept),
 	KUNIT_CASE(young_is_told_once),
 	KUNIT_CASE(entries_translate_both_ways),
+	KUNIT_CASE(interrupt_flag_is_a_byte),
+	KUNIT_CASE(pending_event_is_taken),
 	{}
 };
 

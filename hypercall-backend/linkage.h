@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* How an op that is written in assembly begins. */
+#ifndef HYPERCALL_LINKAGE_H
+#define HYPERCALL_LINKAGE_H
+
+#include <linux/linkage.h>
+#include <linux/objtool.h>
+
+/*
+ * SYM_FUNC_START() without ENDBR. A PV guest's kernel runs in ring 3, where no
+ * branch of a kernel is tracked, and these are the functions called most.
+ */
+.macro OP_START name
+SYM_START(\name, SYM_L_GLOBAL, SYM_F_ALIGN)
+	ANNOTATE_NOENDBR
+.endm
+
+#endif /* HYPERCALL_LINKAGE_H */
