@@ -89,6 +89,7 @@ complete_hypercall(const struct pvops_backend *self,
 		   struct paravirt_patch_template *ops, struct pvops_why *why)
 {
 	struct pv_mmu_ops *mmu = &ops->mmu;
+	int err;
 
 	/* hc_begin() depends on it; Xen before 3.4 cannot move it there. */
 	if (this_cpu_read(xen_vcpu) != this_cpu_ptr(&xen_vcpu_info)) {
@@ -97,7 +98,6 @@ complete_hypercall(const struct pvops_backend *self,
 	}
 
 	hc_cpu_ops(&ops->cpu);
-	hc_irq_ops(&ops->irq);
 	hc_space_init(mmu);
 
 	mmu->flush_tlb_user = hc_flush_tlb;
@@ -142,7 +142,12 @@ complete_hypercall(const struct pvops_backend *self,
 	ops->rmw.ptep_test_and_clear_young =
 		PV_CALLEE_SAVE(hc_ptep_test_and_clear_young);
 	ops->rmw.ptep_clear_flush = PV_CALLEE_SAVE(hc_ptep_clear_flush);
-	return 0;
+
+	/* Changes more than @ops, so nothing may go wrong after it. */
+	err = hc_irq_ops(&ops->irq);
+	if (err)
+		pvops_because(why, "Xen did not take the entries for events and page faults");
+	return err;
 }
 
 const struct pvops_backend pvops_backend_hypercall __refconst = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Events: on, off, and what happens to one that was pending meanwhile.
+ * Events: on, off, and what happens to one that was pending meanwhile; and the
+ * way back to kernel code, also from a page fault.
  *
  * A guest of Xen has its interrupt flag in memory, a byte that masks events, and
  * beside it stands whether one is pending. Xen looks at both on its way back to
@@ -9,13 +10,18 @@
  *
  * Who finds one pending then need not enter Xen to be called back by it. What
  * Xen would do is mask events again and build a frame: hc_upcall() does that, and
- * returns as a function does.
+ * returns as a function does. Nor is Xen needed to go back to kernel code that
+ * was interrupted. It runs in ring 3, as the handler does: unmasking is a store,
+ * and IRET within ring 3 is not privileged. Only user mode has other page tables
+ * and another GS, which Xen has to switch.
  *
- * Source: Xen public/xen.h (struct vcpu_info).
+ * Sources: Xen public/xen.h (struct vcpu_info), public/callback.h; Intel SDM
+ * vol. 2A, IRET; AMD APM vol. 3, IRET.
  */
 #include <asm/asm.h>
 #include <asm/asm-offsets.h>
 #include <asm/frame.h>
+#include <asm/ibt.h>
 #include <asm/percpu.h>
 #include <asm/processor-flags.h>
 #include <asm/segment.h>
@@ -27,6 +33,13 @@
 
 #define MASK	PER_CPU_VAR(xen_vcpu_info + XEN_vcpu_info_mask)
 #define PENDING	PER_CPU_VAR(xen_vcpu_info + XEN_vcpu_info_pending)
+
+/* What an interrupt leaves on the stack: RIP, CS, RFLAGS, RSP, SS. */
+#define FRAME_CS	(CS - RIP)
+#define FRAME_RSP	(RSP - RIP)
+
+/* The ring of a selector. Xen stores 0 for the kernel. */
+#define RING		3
 
 .pushsection .noinstr.text, "ax"
 
@@ -99,5 +112,95 @@ SYM_CODE_START(hc_upcall)
 	/* Looks again, with as little on the stack as the first time. */
 	jmp	hc_irq_enable
 SYM_CODE_END(hc_upcall)
+
+/*
+ * hc_event_callback() - Xen says that events are pending
+ *
+ * On the stack: RCX, R11, and the frame of what was interrupted. Events were on
+ * there and are masked here.
+ *
+ * Between unmasking events and IRET the next one may come, with all registers
+ * restored already but the frame still on the stack. So that frames do not pile
+ * up then, the new one is dropped and the old one serves again.
+ */
+SYM_CODE_START(hc_event_callback)
+	UNWIND_HINT_ENTRY
+	ANNOTATE_NOENDBR
+	popq	%rcx
+	popq	%r11
+	UNWIND_HINT_IRET_REGS
+	testb	$RING, FRAME_CS(%rsp)
+	jnz	asm_exc_xen_hypervisor_callback + ENDBR_INSN_SIZE
+	cmpq	$hc_leaving, (%rsp)
+	jb	.Lhandle
+	cmpq	$.Lleft, (%rsp)
+	jb	.Lreplace
+
+.Lhandle:
+	cld				/* memmove() may have been interrupted */
+	pushq	$-1			/* no system call */
+	PUSH_REGS
+	ENCODE_FRAME_POINTER
+
+	movq	%rsp, %rdi
+	call	xen_pv_evtchn_do_upcall
+
+.Lgo_back:
+	POP_REGS
+	addq	$8, %rsp
+	UNWIND_HINT_IRET_REGS
+	orb	$RING, FRAME_CS(%rsp)
+	movb	$0, MASK
+SYM_INNER_LABEL(hc_leaving, SYM_L_GLOBAL)
+	ANNOTATE_NOENDBR
+	testb	$0xff, PENDING
+	jnz	.Lonce_more
+	iretq
+.Lonce_more:
+	movb	$1, MASK
+.Lleft:
+	ANNOTATE_NOENDBR
+	andb	$~RING, FRAME_CS(%rsp)
+	jmp	.Lhandle
+
+.Lreplace:
+	movq	FRAME_RSP(%rsp), %rsp
+	UNWIND_HINT_IRET_REGS
+	andb	$~RING, FRAME_CS(%rsp)
+	jmp	.Lhandle
+SYM_CODE_END(hc_event_callback)
+
+/*
+ * hc_page_fault() - what Xen calls for a page fault
+ *
+ * On the stack: RCX, R11, the error code, and the frame of what faulted. Kernel
+ * code that does may have events on, or off: then IRET is all there is to do.
+ */
+SYM_CODE_START(hc_page_fault)
+	UNWIND_HINT_ENTRY
+	ANNOTATE_NOENDBR
+	popq	%rcx
+	popq	%r11
+	UNWIND_HINT_IRET_REGS offset=8
+	testb	$RING, (8 + FRAME_CS)(%rsp)
+	jnz	asm_exc_page_fault + ENDBR_INSN_SIZE
+
+	cld
+	PUSH_REGS
+	ENCODE_FRAME_POINTER
+
+	movq	%rsp, %rdi
+	movq	ORIG_RAX(%rsp), %rsi	/* the error code */
+	movq	$-1, ORIG_RAX(%rsp)	/* no system call */
+	call	exc_page_fault
+
+	testl	$X86_EFLAGS_IF, EFLAGS(%rsp)
+	jnz	.Lgo_back
+	POP_REGS
+	addq	$8, %rsp
+	UNWIND_HINT_IRET_REGS
+	orb	$RING, FRAME_CS(%rsp)
+	iretq
+SYM_CODE_END(hc_page_fault)
 
 .popsection

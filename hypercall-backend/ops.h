@@ -88,8 +88,10 @@ void hc_cpu_ops(struct pv_cpu_ops *ops);
 unsigned long hc_save_fl(void);
 void hc_irq_disable(void);
 void hc_irq_enable(void);
+void hc_event_callback(void);
+void hc_page_fault(void);
 
 /* irq.c */
-void hc_irq_ops(struct pv_irq_ops *ops);
+int hc_irq_ops(struct pv_irq_ops *ops);
 
 #endif /* HYPERCALL_OPS_H */

@@ -12,6 +12,7 @@
 #include <linux/errno.h>
 #include <linux/irq_work.h>
 #include <linux/mm.h>
+#include <linux/objtool.h>
 #include <linux/sched.h>
 
 #include <asm/asm.h>
@@ -553,6 +554,58 @@ static void pending_event_is_taken(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, i + 1, seen[i]);
 }
 
+/*
+ * An event that comes between unmasking and IRET is handled on the frame that
+ * is there: as Xen would, this calls back with one frame above the other.
+ */
+static void frames_do_not_pile_up(struct kunit *test)
+{
+	unsigned long ss, cs, sp, behind, tmp;
+
+	if (!xen_pv_domain())
+		kunit_skip(test, "not a PV guest of Xen");
+
+	upcall.nr = 0;
+	preempt_disable();
+	hc_irq_disable();
+	irq_work_queue(&upcall_work);
+	asm volatile("	movq %%cs, %[cs]\n"
+		     "	movq %%ss, %[ss]\n"
+		     "	movq %%rsp, %[sp]\n"
+		     "	leaq 1f(%%rip), %[behind]\n"
+		     /* What was interrupted, about to be gone back to. */
+		     "	pushq %[ss]\n"
+		     "	pushq %[sp]\n"
+		     "	pushfq\n"
+		     "	pushq %[cs]\n"
+		     "	pushq %[behind]\n"
+		     /* What Xen adds; for the kernel it says ring 0. */
+		     "	movq %%rsp, %[tmp]\n"
+		     "	andq $~3, %[cs]\n"
+		     "	pushq %[ss]\n"
+		     "	pushq %[tmp]\n"
+		     "	pushfq\n"
+		     "	pushq %[cs]\n"
+		     "	pushq $hc_leaving\n"
+		     "	pushq %%r11\n"
+		     "	pushq %%rcx\n"
+		     "	jmp hc_event_callback\n"
+		     "1:\n"
+		     : [ss] "=&r" (ss), [cs] "=&r" (cs), [sp] "=&r" (sp),
+		       [behind] "=&r" (behind), [tmp] "=&r" (tmp),
+		       ASM_CALL_CONSTRAINT
+		     : : "memory", "cc");
+	preempt_enable();
+
+	KUNIT_EXPECT_EQ(test, 1, upcall.nr);
+	KUNIT_EXPECT_FALSE(test, irqs_disabled());
+	KUNIT_EXPECT_EQ(test, behind, upcall.regs.ip);
+	KUNIT_EXPECT_EQ(test, sp, upcall.regs.sp);
+	KUNIT_EXPECT_FALSE(test, user_mode(&upcall.regs));
+}
+
+STACK_FRAME_NON_STANDARD(frames_do_not_pile_up);
+
 static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(updates_share_a_call),
 	KUNIT_CASE(full_queue_is_issued),
@@ -569,6 +622,7 @@ static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(entries_translate_both_ways),
 	KUNIT_CASE(interrupt_flag_is_a_byte),
 	KUNIT_CASE(pending_event_is_taken),
+	KUNIT_CASE(frames_do_not_pile_up),
 	{}
 };
 
