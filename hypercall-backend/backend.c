@@ -109,12 +109,12 @@ complete_hypercall(const struct pvops_backend *self,
 	mmu->enter_mmap = hc_enter_mmap;
 	mmu->pgd_alloc = hc_pgd_alloc;
 	mmu->pgd_free = hc_pgd_free;
-	mmu->alloc_pte = hc_alloc_table;
+	mmu->alloc_pte = hc_alloc_pte;
 	mmu->alloc_pmd = hc_alloc_table;
 	mmu->alloc_pud = hc_alloc_table;
-	mmu->release_pte = hc_release_table;
-	mmu->release_pmd = hc_release_table;
-	mmu->release_pud = hc_release_table;
+	mmu->release_pte = hc_release_pte;
+	mmu->release_pmd = hc_release_pmd;
+	mmu->release_pud = hc_release_pud;
 	mmu->set_pte = hc_set_pte;
 	mmu->set_pmd = hc_set_pmd;
 	mmu->set_pud = hc_set_pud;

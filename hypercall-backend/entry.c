@@ -6,7 +6,8 @@
  * is asked for. A page table under construction or being torn down is ordinary
  * memory, and is written as such: Xen looks at it as a whole later, which costs
  * less than half as much for each entry (see space.c). Which of the two a page
- * table is, its struct page says (PagePinned).
+ * table is, its struct page says (PagePinned). Tables above the lowest level stay
+ * ordinary memory, and what is written there is asked for in a twin (twin.c).
  *
  * What makes reading and changing an entry in one step difficult is that Xen's
  * hypercall does not return what it replaced, while any CPU that runs in the
@@ -31,6 +32,7 @@
 
 #include "ops.h"
 #include "queue.h"
+#include "tables.h"
 
 #define AD	((pteval_t)(_PAGE_ACCESSED | _PAGE_DIRTY))
 
@@ -69,6 +71,32 @@ static __always_inline void write_table_entry(void *entry, u64 val)
 	hc_end(masked, XEN_LAZY_MMU);
 }
 
+/*
+ * An entry of a table that has a twin. Who finds a table in Linux's own writes to
+ * it by hypercall, and Xen refuses that while it is still looking at the table. So
+ * what is new is in the twin first.
+ */
+static void write_both(u64 *entry, u64 val, u64 *twin, u64 twin_val)
+{
+	u8 masked = hc_begin();
+
+	if (val & _PAGE_PRESENT) {
+		hc_update(twin, twin_val, MMU_NORMAL_PT_UPDATE);
+		hc_flush();
+		WRITE_ONCE(*entry, val);
+	} else {
+		WRITE_ONCE(*entry, val);
+		hc_update(twin, twin_val, MMU_NORMAL_PT_UPDATE);
+	}
+	hc_end(masked, XEN_LAZY_MMU);
+}
+
+/* The entry of the table that the CPU walks in place of this one's. */
+static __always_inline void *twin_entry(const void *entry)
+{
+	return hc_twin(entry) + offset_in_page(entry) / sizeof(u64);
+}
+
 /**
  * hc_set_pte() - mmu.set_pte
  * @ptep: the entry
@@ -93,10 +121,13 @@ void hc_set_pte(pte_t *ptep, pte_t pte)
  */
 void hc_set_pmd(pmd_t *pmdp, pmd_t pmd)
 {
-	if (!hc_pinned(pmdp))
-		native_set_pmd(pmdp, pmd);
-	else
+	if (hc_twinned(pmdp)) {
+		write_both((u64 *)pmdp, pmd.pmd, twin_entry(pmdp), pmd.pmd);
+	} else if (hc_pinned(pmdp)) {
 		write_table_entry(pmdp, pmd.pmd);
+	} else {
+		native_set_pmd(pmdp, pmd);
+	}
 }
 
 /**
@@ -108,10 +139,24 @@ void hc_set_pmd(pmd_t *pmdp, pmd_t pmd)
  */
 void hc_set_pud(pud_t *pudp, pud_t pud)
 {
-	if (!hc_pinned(pudp))
+	bool twinned = hc_twinned(pudp);
+	u8 masked;
+
+	if (!twinned && !hc_pinned(pudp)) {
 		native_set_pud(pudp, pud);
+		return;
+	}
+
+	masked = hc_begin();
+	if (pud.pud & _PAGE_PRESENT)
+		hc_adopt_below(pud.pud, 2,
+			       twinned ? twin_entry(pudp) : NULL);
+	if (twinned)
+		write_both((u64 *)pudp, pud.pud, twin_entry(pudp),
+			   hc_twin_val(pud.pud));
 	else
-		write_table_entry(pudp, pud.pud);
+		hc_update(pudp, pud.pud, MMU_NORMAL_PT_UPDATE);
+	hc_end(masked, XEN_LAZY_MMU);
 }
 
 /**
@@ -119,14 +164,14 @@ void hc_set_pud(pud_t *pudp, pud_t pud)
  * @p4dp: the entry
  * @p4d: its new value
  *
- * User mode has a top level of its own, which shares all below it, from when an
- * address space is pinned until it is unpinned (space.c).
+ * An address space in use has two twins of it, one of them for user mode.
  *
  * Context: any.
  */
 void hc_set_p4d(p4d_t *p4dp, p4d_t p4d)
 {
-	p4d_t *user = (p4d_t *)hc_user_entry((pgd_t *)p4dp);
+	unsigned int index = offset_in_page(p4dp) / sizeof(p4d);
+	u64 *top, *user, val = native_p4d_val(p4d);
 	u8 masked;
 
 	if (!hc_pinned(p4dp)) {
@@ -134,10 +179,18 @@ void hc_set_p4d(p4d_t *p4dp, p4d_t p4d)
 		return;
 	}
 
+	top = hc_kernel_top(p4dp);
+	user = index < USER_ENTRIES ? hc_user_top(p4dp) : NULL;
+
 	masked = hc_begin();
-	hc_update(p4dp, native_p4d_val(p4d), MMU_NORMAL_PT_UPDATE);
+	if (user && (val & _PAGE_PRESENT))
+		hc_adopt_below(val, 3, top ? &top[index] : NULL);
 	if (user)
-		hc_update(user, native_p4d_val(p4d), MMU_NORMAL_PT_UPDATE);
+		hc_update(&user[index], hc_twin_val(val), MMU_NORMAL_PT_UPDATE);
+	if (top)
+		write_both((u64 *)p4dp, val, &top[index], hc_twin_val(val));
+	else
+		hc_update(p4dp, val, MMU_NORMAL_PT_UPDATE);
 	hc_end(masked, XEN_LAZY_MMU);
 }
 

@@ -17,6 +17,9 @@ struct thread_struct;
  * hc_pinned() - does Xen hold this page table?
  * @entry: an entry of it
  *
+ * A top level that has twins is marked, too, so that the kernel's own code for
+ * Xen leaves it alone when the domain is saved (twin.c).
+ *
  * Context: any.
  * Return: true if it is read-only and changed by hypercall; false if it is
  * ordinary memory.
@@ -54,15 +57,23 @@ extern typeof(hc_ptep_test_and_clear_young)
 extern typeof(hc_ptep_clear_flush) __raw_callee_save_hc_ptep_clear_flush;
 
 /* space.c */
-pgd_t *hc_user_entry(pgd_t *pgdp);
-int hc_pgd_alloc(struct mm_struct *mm);
-void hc_pgd_free(struct mm_struct *mm, pgd_t *pgd);
-void hc_alloc_table(struct mm_struct *mm, unsigned long pfn);
-void hc_release_table(unsigned long pfn);
 void hc_enter_mmap(struct mm_struct *mm);
 void hc_exit_mmap(struct mm_struct *mm);
 void hc_write_cr3(unsigned long cr3);
 void hc_space_init(const struct pv_mmu_ops *ops);
+
+/* stock.c */
+int hc_pgd_alloc(struct mm_struct *mm);
+void hc_pgd_free(struct mm_struct *mm, pgd_t *pgd);
+
+/* table.c */
+void hc_alloc_pte(struct mm_struct *mm, unsigned long pfn);
+void hc_release_pte(unsigned long pfn);
+
+/* twin.c */
+void hc_alloc_table(struct mm_struct *mm, unsigned long pfn);
+void hc_release_pmd(unsigned long pfn);
+void hc_release_pud(unsigned long pfn);
 
 /* tlb.c */
 void hc_flush_tlb(void);

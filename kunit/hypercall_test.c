@@ -3,8 +3,8 @@
  * The hypercall backend: what is queued, when and in which order it is issued,
  * what happens if Xen refuses it, and what the read-modify-write ops return.
  *
- * Xen is replaced by a stub that records, carries out page-table updates on a
- * page of ours, and can refuse. So the cases run in every world; in a Xen PV
+ * Xen is replaced by a stub that records, carries out page-table updates on
+ * pages of ours, and can refuse. So the cases run in every world; in a Xen PV
  * guest the true queue goes on being used around them. Only events need Xen.
  */
 #include <kunit/static_stub.h>
@@ -24,6 +24,7 @@
 
 #include "ops.h"
 #include "queue.h"
+#include "tables.h"
 
 #define MAX_CALLS	300
 #define FLAGS	(_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_NX)
@@ -47,11 +48,25 @@ static struct {
 	char line[160];		/* the last one that was said */
 	struct record calls[MAX_CALLS];
 	u64 *table;
+	u64 *twins[2];		/* tables that it knows as well */
+	u64 *in_stock;
+	unsigned int nr_put;	/* tables put back into stock */
 } xen;
+
+static u64 *entry_at(u64 ptr)
+{
+	unsigned int i, index = offset_in_page(ptr & ~3ULL) / sizeof(u64);
+
+	for (i = 0; i < ARRAY_SIZE(xen.twins); i++)
+		if (xen.twins[i] &&
+		    PFN_DOWN(ptr) == virt_to_mfn(xen.twins[i]))
+			return xen.twins[i] + index;
+	return xen.table + index;
+}
 
 static int carry_out(const struct mmu_update *u)
 {
-	u64 *entry = xen.table + offset_in_page(u->ptr & ~3ULL) / sizeof(u64);
+	u64 *entry = entry_at(u->ptr);
 	u64 val = u->val;
 
 	if (xen.refuse && (u->ptr & ~3ULL) == xen.refuse)
@@ -118,6 +133,19 @@ static void stub_report(const char *line)
 	strscpy(xen.line, line);
 }
 
+static u64 *stub_take_table(unsigned int level)
+{
+	u64 *table = xen.in_stock;
+
+	xen.in_stock = NULL;
+	return table;
+}
+
+static void stub_put_tables(struct list_head *pages, unsigned int level)
+{
+	xen.nr_put += list_count_nodes(pages);
+}
+
 /* From here to end() what this CPU queues goes to the stub. */
 static void begin(void)
 {
@@ -130,6 +158,7 @@ static void begin(void)
 	xen.nr_lines = 0;
 	xen.sets = 0;
 	xen.refuse = 0;
+	xen.nr_put = 0;
 	this_cpu_write(hc_stubbed, true);
 }
 
@@ -152,6 +181,10 @@ static int hypercall_init(struct kunit *test)
 	kunit_activate_static_stub(test, hc_issue, stub_issue);
 	kunit_activate_static_stub(test, hc_issue_multi, stub_issue_multi);
 	kunit_activate_static_stub(test, hc_report, stub_report);
+	kunit_activate_static_stub(test, hc_take_table, stub_take_table);
+	kunit_activate_static_stub(test, hc_put_tables, stub_put_tables);
+	memset(xen.twins, 0, sizeof(xen.twins));
+	xen.in_stock = NULL;
 	return 0;
 }
 
@@ -606,6 +639,237 @@ static void frames_do_not_pile_up(struct kunit *test)
 
 STACK_FRAME_NON_STANDARD(frames_do_not_pile_up);
 
+static u64 *new_page(struct kunit *test)
+{
+	unsigned long page = get_zeroed_page(GFP_KERNEL);
+
+	KUNIT_ASSERT_NE(test, 0, page);
+	return (u64 *)page;
+}
+
+static void free_pages_of(u64 **pages, unsigned int nr)
+{
+	while (nr--) {
+		struct page *page = virt_to_page(pages[nr]);
+
+		ClearPagePinned(page);
+		ClearPagePrivate(page);
+		__free_page(page);
+	}
+}
+
+static u64 entry_of(const void *table)
+{
+	return (u64)virt_to_mfn(table) << PAGE_SHIFT | _PAGE_TABLE;
+}
+
+/* A table of level 3 with its twin, one of level 2, and what becomes its twin. */
+enum { UPPER, UPPER_TWIN, LOWER, LOWER_TWIN, NR_TABLES };
+
+static void make_tables(struct kunit *test, u64 **t)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_TABLES; i++)
+		t[i] = new_page(test);
+	xen.twins[0] = t[UPPER_TWIN];
+	xen.twins[1] = t[LOWER_TWIN];
+}
+
+static void give_twin(u64 *table, u64 *twin)
+{
+	page_ptdesc(virt_to_page(table))->_pt_pad_1 = (unsigned long)twin;
+	SetPagePrivate(virt_to_page(table));
+}
+
+/* What is written to a table that has a twin is in both. */
+static void twin_is_written_too(struct kunit *test)
+{
+	u64 *t[NR_TABLES], val = entry_of(xen.table);
+
+	make_tables(test, t);
+	give_twin(t[LOWER], t[LOWER_TWIN]);
+	begin();
+	hc_set_pmd((pmd_t *)&t[LOWER][7], native_make_pmd(val));
+	end();
+	KUNIT_EXPECT_EQ(test, val, t[LOWER][7]);
+	KUNIT_EXPECT_EQ(test, val, t[LOWER_TWIN][7]);
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_calls);
+	free_pages_of(t, NR_TABLES);
+}
+
+/* A table that is hung in gets a twin, the twin above refers to it, and back. */
+static void twin_refers_to_twin(struct kunit *test)
+{
+	u64 *t[NR_TABLES];
+
+	make_tables(test, t);
+	give_twin(t[UPPER], t[UPPER_TWIN]);
+	xen.in_stock = t[LOWER_TWIN];
+	begin();
+	hc_set_pud((pud_t *)&t[UPPER][5], native_make_pud(entry_of(t[LOWER])));
+	KUNIT_EXPECT_TRUE(test, hc_twinned(t[LOWER]));
+	KUNIT_EXPECT_FALSE(test, hc_pinned(t[LOWER]));
+	KUNIT_EXPECT_EQ(test, entry_of(t[LOWER]), t[UPPER][5]);
+	KUNIT_EXPECT_EQ(test, entry_of(t[LOWER_TWIN]), t[UPPER_TWIN][5]);
+
+	/* It is in use: moving it to another place changes nothing else. */
+	hc_set_pud((pud_t *)&t[UPPER][5], native_make_pud(0));
+	hc_set_pud((pud_t *)&t[UPPER][6], native_make_pud(entry_of(t[LOWER])));
+	KUNIT_EXPECT_EQ(test, 0, t[UPPER_TWIN][5]);
+	KUNIT_EXPECT_EQ(test, entry_of(t[LOWER_TWIN]), t[UPPER_TWIN][6]);
+
+	/* The twin goes back empty, and no TLB knows it any more. */
+	hc_set_pmd((pmd_t *)&t[LOWER][1], native_make_pmd(entry_of(xen.table)));
+	hc_set_pud((pud_t *)&t[UPPER][6], native_make_pud(0));
+	KUNIT_EXPECT_EQ(test, 0, xen.nr_flushes);
+	hc_release_pmd(PFN_DOWN(__pa(t[LOWER])));
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_put);
+	end();
+	KUNIT_EXPECT_FALSE(test, hc_twinned(t[LOWER]));
+	KUNIT_EXPECT_EQ(test, 0, t[LOWER_TWIN][1]);
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_flushes);
+	free_pages_of(t, NR_TABLES);
+}
+
+/* Nothing in stock: the CPU walks the table itself. */
+static void no_twin_is_no_failure(struct kunit *test)
+{
+	u64 *t[NR_TABLES];
+
+	make_tables(test, t);
+	give_twin(t[UPPER], t[UPPER_TWIN]);
+	begin();
+	hc_set_pud((pud_t *)&t[UPPER][5], native_make_pud(entry_of(t[LOWER])));
+	KUNIT_EXPECT_FALSE(test, hc_twinned(t[LOWER]));
+	KUNIT_EXPECT_TRUE(test, hc_pinned(t[LOWER]));
+	KUNIT_EXPECT_EQ(test, entry_of(t[LOWER]), t[UPPER_TWIN][5]);
+	/* It is read-only before it is a table. */
+	KUNIT_ASSERT_EQ(test, 2, xen.nr_calls);
+	KUNIT_EXPECT_EQ(test, __HYPERVISOR_update_va_mapping, xen.calls[0].op);
+	KUNIT_EXPECT_EQ(test, __HYPERVISOR_mmu_update, xen.calls[1].op);
+
+	hc_set_pud((pud_t *)&t[UPPER][5], native_make_pud(0));
+	hc_release_pmd(PFN_DOWN(__pa(t[LOWER])));
+	end();
+	KUNIT_EXPECT_FALSE(test, hc_pinned(t[LOWER]));
+	KUNIT_EXPECT_EQ(test, 0, xen.nr_put);
+	free_pages_of(t, NR_TABLES);
+}
+
+/* The CPU walks the table above, so it walks the one that is hung in as well. */
+static void no_twin_below_a_table_without(struct kunit *test)
+{
+	u64 *t[NR_TABLES];
+
+	make_tables(test, t);
+	SetPagePinned(virt_to_page(t[UPPER]));
+	xen.twins[0] = t[UPPER];
+	give_twin(t[LOWER], t[LOWER_TWIN]);
+	t[LOWER][3] = entry_of(xen.table);
+	t[LOWER_TWIN][3] = entry_of(xen.table);
+	begin();
+	hc_set_pud((pud_t *)&t[UPPER][5], native_make_pud(entry_of(t[LOWER])));
+	end();
+	KUNIT_EXPECT_FALSE(test, hc_twinned(t[LOWER]));
+	KUNIT_EXPECT_TRUE(test, hc_pinned(t[LOWER]));
+	KUNIT_EXPECT_EQ(test, entry_of(t[LOWER]), t[UPPER][5]);
+	KUNIT_EXPECT_EQ(test, entry_of(xen.table), t[LOWER][3]);
+	KUNIT_EXPECT_EQ(test, 0, t[LOWER_TWIN][3]);
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_put);
+	free_pages_of(t, NR_TABLES);
+}
+
+/* A whole tree comes into use and goes out of it: writing entries comes last. */
+static void tree_is_adopted_and_disowned(struct kunit *test)
+{
+	struct ptdesc *lowest = pagetable_alloc(GFP_KERNEL | __GFP_ZERO, 0);
+	struct hc_disowning d = { .may_stay = 0 };
+	struct hc_edits edits = { .nr = 0 };
+	u64 *t[NR_TABLES], *pte, val;
+
+	KUNIT_ASSERT_NOT_NULL(test, lowest);
+	KUNIT_ASSERT_TRUE(test, pagetable_pte_ctor(lowest));
+	pte = ptdesc_address(lowest);
+	val = entry_of(pte);
+	make_tables(test, t);
+	hc_init_twins(d.twins);
+	t[LOWER][9] = val;
+	t[LOWER][500] = val;
+
+	xen.in_stock = t[LOWER_TWIN];
+	begin();
+	hc_adopt(t[LOWER], 2, &t[UPPER_TWIN][1], &edits, d.twins);
+	KUNIT_EXPECT_EQ(test, 2, edits.nr);
+	hc_edit_all(&edits);
+	hc_flush();
+	KUNIT_EXPECT_TRUE(test, hc_pinned(pte));
+	KUNIT_ASSERT_EQ(test, 2, xen.nr_calls);
+	KUNIT_EXPECT_EQ(test, __HYPERVISOR_update_va_mapping, xen.calls[0].op);
+	KUNIT_EXPECT_EQ(test, 2, xen.calls[1].nr);
+	KUNIT_EXPECT_EQ(test, val, t[LOWER_TWIN][9]);
+	KUNIT_EXPECT_EQ(test, val, t[LOWER_TWIN][500]);
+
+	hc_disown(t[LOWER], 2, false, &d);
+	KUNIT_EXPECT_TRUE(test, hc_pinned(pte));
+	hc_unpinning_done(&d.u, true);
+	end();
+	KUNIT_EXPECT_FALSE(test, hc_pinned(pte));
+	KUNIT_EXPECT_FALSE(test, hc_twinned(t[LOWER]));
+	KUNIT_EXPECT_EQ(test, 0, t[LOWER_TWIN][9]);
+	KUNIT_EXPECT_EQ(test, 0, t[LOWER_TWIN][500]);
+	KUNIT_EXPECT_EQ(test, val, t[LOWER][9]);
+	KUNIT_EXPECT_EQ(test, 1, list_count_nodes(&d.twins[2]));
+
+	free_pages_of(t, NR_TABLES);
+	pagetable_pte_dtor(lowest);
+	pagetable_free(lowest);
+}
+
+/* A twin stays where it is, and whoever needs one there next has it; or not. */
+static void twin_stays_in_place(struct kunit *test)
+{
+	struct hc_disowning d = { .may_stay = 1 };
+	struct hc_edits edits = { .nr = 0 };
+	u64 *t[NR_TABLES];
+
+	make_tables(test, t);
+	hc_init_twins(d.twins);
+	give_twin(t[UPPER], t[UPPER_TWIN]);
+	give_twin(t[LOWER], t[LOWER_TWIN]);
+	t[UPPER][5] = entry_of(t[LOWER]);
+	t[UPPER_TWIN][5] = entry_of(t[LOWER_TWIN]);
+	begin();
+	hc_disown(t[UPPER], 3, true, &d);
+	hc_unpinning_done(&d.u, false);
+	KUNIT_EXPECT_FALSE(test, hc_twinned(t[LOWER]));
+	KUNIT_EXPECT_EQ(test, entry_of(t[LOWER_TWIN]), t[UPPER_TWIN][5]);
+	KUNIT_EXPECT_TRUE(test, list_empty(&d.twins[2]));
+
+	/* The same place. */
+	xen.twins[0] = t[UPPER_TWIN];
+	xen.in_stock = t[UPPER_TWIN];
+	hc_adopt(t[UPPER], 3, &xen.table[1], &edits, d.twins);
+	KUNIT_EXPECT_EQ(test, 0, edits.nr);
+	KUNIT_EXPECT_TRUE(test, hc_twinned(t[LOWER]));
+	KUNIT_EXPECT_PTR_EQ(test, t[LOWER_TWIN], hc_twin(t[LOWER]));
+
+	/* Another one, without anything in stock. */
+	d.may_stay = 1;
+	hc_disown(t[UPPER], 3, true, &d);
+	t[UPPER][6] = t[UPPER][5];
+	t[UPPER][5] = 0;
+	xen.in_stock = t[UPPER_TWIN];
+	hc_adopt(t[UPPER], 3, &xen.table[1], &edits, d.twins);
+	hc_edit_all(&edits);
+	end();
+	KUNIT_EXPECT_EQ(test, 0, t[UPPER_TWIN][5]);
+	KUNIT_EXPECT_EQ(test, entry_of(t[LOWER]), t[UPPER_TWIN][6]);
+	KUNIT_EXPECT_TRUE(test, hc_pinned(t[LOWER]));
+	KUNIT_EXPECT_EQ(test, 1, list_count_nodes(&d.twins[2]));
+	free_pages_of(t, NR_TABLES);
+}
+
 static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(updates_share_a_call),
 	KUNIT_CASE(full_queue_is_issued),
@@ -623,6 +887,12 @@ static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(interrupt_flag_is_a_byte),
 	KUNIT_CASE(pending_event_is_taken),
 	KUNIT_CASE(frames_do_not_pile_up),
+	KUNIT_CASE(twin_is_written_too),
+	KUNIT_CASE(twin_refers_to_twin),
+	KUNIT_CASE(no_twin_is_no_failure),
+	KUNIT_CASE(no_twin_below_a_table_without),
+	KUNIT_CASE(tree_is_adopted_and_disowned),
+	KUNIT_CASE(twin_stays_in_place),
 	{}
 };
 

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Stocks of tables that Xen holds already.
+ *
+ * When Xen accepts a table it looks at all 512 entries, and again when it gives
+ * the table up. Tables above the lowest level hold a handful. So those that the
+ * CPU walks (twin.c) are pinned once and stay so: they are taken from a stock,
+ * get their entries one by one, and go back without them.
+ *
+ * Top levels come in pairs: the guest's kernel runs in ring 3 like its programs,
+ * so user mode has a top level of its own without the kernel in it. There are
+ * always as many pairs as were promised to address spaces that will come for
+ * one. Of the lower levels there may be none: whoever comes then does without.
+ *
+ * A pair keeps some of the twins below it, which are empty: who has it next often
+ * needs them in the same places, as the children of one process do.
+ */
+#include <linux/cpumask.h>
+#include <linux/gfp.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/spinlock.h>
+
+#include <kunit/static_stub.h>
+
+#include "ops.h"
+#include "queue.h"
+#include "tables.h"
+
+/* How many more pairs than promised are kept. */
+#define SPARE_PAIRS	16
+
+static DEFINE_SPINLOCK(lock);	/* guards what follows */
+static unsigned int promised;	/* pairs */
+
+/* Pages linked by their lru; of a pair, user mode's. */
+static struct {
+	struct list_head pages;
+	unsigned int nr;
+} stock[HC_LEVELS];
+
+/* The kernel's own op, which knows where the vsyscall page is mapped. */
+static int (*intree_pgd_alloc)(struct mm_struct *mm) __ro_after_init;
+
+/* Fork takes about two tables of a level, and exit brings them back. */
+static unsigned int low_mark(void)
+{
+	return 4 + 4 * num_online_cpus();
+}
+
+static void pin(void *table, unsigned int level)
+{
+	u8 masked = hc_begin();
+
+	hc_make_readonly(table);
+	hc_ext(MMUEXT_PIN_L1_TABLE + level - 1)->arg1.mfn = virt_to_mfn(table);
+	hc_end(masked, XEN_LAZY_NONE);
+}
+
+/* Give a table of a stock back to Linux. */
+static void free_table(void *table)
+{
+	struct hc_unpinning u = { .nr = 0 };
+	u8 masked = hc_begin();
+
+	hc_ext(MMUEXT_UNPIN_TABLE)->arg1.mfn = virt_to_mfn(table);
+	hc_make_writable(table, &u);
+	hc_unpinning_done(&u, true);
+	hc_release(masked);
+	set_page_private(virt_to_page(table), 0);
+	free_page((unsigned long)table);
+}
+
+static struct page *take(unsigned int level)
+{
+	struct page *page;
+
+	page = list_first_entry_or_null(&stock[level].pages, struct page, lru);
+	if (page) {
+		list_del(&page->lru);
+		stock[level].nr--;
+	}
+	return page;
+}
+
+static void put(struct page *page, unsigned int level)
+{
+	list_add(&page->lru, &stock[level].pages);
+	stock[level].nr++;
+}
+
+/**
+ * hc_take_table() - take an empty table out of stock
+ * @level: of which level; 4 for a pair, which must have been promised
+ *
+ * Context: any.
+ * Return: the table, of a pair that for user mode; or NULL if there is none.
+ */
+u64 *hc_take_table(unsigned int level)
+{
+	struct page *page;
+
+	if (hc_is_stubbed())
+		KUNIT_STATIC_STUB_REDIRECT(hc_take_table, level);
+
+	spin_lock(&lock);
+	page = take(level);
+	if (level == 4)
+		promised--;
+	spin_unlock(&lock);
+	return page ? page_address(page) : NULL;
+}
+
+/**
+ * hc_put_tables() - put tables back into stock
+ * @pages: a list of them, linked by their lru; empty on return
+ * @level: their level
+ *
+ * Nothing is in them, and no CPU knows of anything that was.
+ *
+ * Context: any.
+ */
+void hc_put_tables(struct list_head *pages, unsigned int level)
+{
+	struct page *page, *next;
+
+	if (hc_is_stubbed())
+		KUNIT_STATIC_STUB_REDIRECT(hc_put_tables, pages, level);
+
+	spin_lock(&lock);
+	list_for_each_entry_safe(page, next, pages, lru) {
+		list_del(&page->lru);
+		put(page, level);
+		if (level == 4)
+			promised++;
+	}
+	spin_unlock(&lock);
+}
+
+/**
+ * hc_put_twins() - put tables of all levels back into stock
+ * @twins: for each level, as for hc_put_tables()
+ *
+ * Context: any.
+ */
+void hc_put_twins(struct list_head *twins)
+{
+	unsigned int level;
+
+	for (level = 2; level < HC_LEVELS; level++)
+		if (!list_empty(&twins[level]))
+			hc_put_tables(&twins[level], level);
+}
+
+/* Have a few tables of the lower levels. If there is no memory, so be it. */
+static void fill_up(unsigned int level)
+{
+	struct page *page;
+
+	while (READ_ONCE(stock[level].nr) < low_mark()) {
+		page = alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+		if (!page)
+			return;
+		pin(page_address(page), level);
+		spin_lock(&lock);
+		put(page, level);
+		spin_unlock(&lock);
+	}
+}
+
+/* The kernel's top level of a pair starts out with the kernel's entries. */
+static u64 *new_kernel_top(void)
+{
+	u64 *top = (u64 *)get_zeroed_page(GFP_KERNEL);
+
+	if (!top)
+		return NULL;
+	memcpy(top + KERNEL_FIRST, swapper_pg_dir + KERNEL_FIRST,
+	       (PTRS_PER_PGD - KERNEL_FIRST) * sizeof(*top));
+	pin(top, 4);
+	return top;
+}
+
+/**
+ * hc_pgd_alloc() - mmu.pgd_alloc: promise an address space its top levels
+ * @mm: the address space; Linux's own top level is there
+ *
+ * Context: process; may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int hc_pgd_alloc(struct mm_struct *mm)
+{
+	u64 *user, *top;
+	int err;
+
+	fill_up(2);
+	fill_up(3);
+
+	spin_lock(&lock);
+	if (stock[4].nr > promised) {
+		promised++;
+		spin_unlock(&lock);
+		return 0;
+	}
+	spin_unlock(&lock);
+
+	top = new_kernel_top();
+	if (!top)
+		return -ENOMEM;
+	err = intree_pgd_alloc(mm);
+	if (err) {
+		free_table(top);
+		return err;
+	}
+	user = hc_user_top(mm->pgd);
+	set_page_private(virt_to_page(mm->pgd), 0);
+	pin(user, 4);
+	set_page_private(virt_to_page(user), (unsigned long)top);
+
+	spin_lock(&lock);
+	put(virt_to_page(user), 4);
+	promised++;
+	spin_unlock(&lock);
+	return 0;
+}
+
+/* A pair of top levels that nobody needs; what stayed below it goes into stock. */
+static void free_pair(u64 *user)
+{
+	u64 *top = (u64 *)page_private(virt_to_page(user));
+	struct list_head twins[HC_LEVELS];
+	struct hc_edits edits;
+	unsigned int i;
+	u8 masked = hc_begin();
+
+	edits.nr = 0;
+	hc_init_twins(twins);
+	for_each_present(i, top, USER_ENTRIES) {
+		hc_strip(&top[i], 3, &edits, twins);
+		hc_edit(&edits, &user[i], 0);
+	}
+	hc_edit_all(&edits);
+	hc_end(masked, XEN_LAZY_NONE);
+	hc_put_twins(twins);
+
+	free_table(top);
+	free_table(user);
+}
+
+/* What is too much of a level, one at a time. */
+static u64 *surplus(unsigned int level)
+{
+	unsigned int enough = level == 4 ? SPARE_PAIRS : 2 * low_mark();
+	struct page *page = NULL;
+
+	spin_lock(&lock);
+	if (level == 4)
+		enough += promised;
+	if (stock[level].nr > enough)
+		page = take(level);
+	spin_unlock(&lock);
+	return page ? page_address(page) : NULL;
+}
+
+/**
+ * hc_pgd_free() - mmu.pgd_free: take the promise back
+ * @mm: the address space, not in use any more
+ * @pgd: Linux's own top level
+ *
+ * Context: any in which a page may be freed.
+ */
+void hc_pgd_free(struct mm_struct *mm, pgd_t *pgd)
+{
+	unsigned int level;
+	u64 *table;
+
+	spin_lock(&lock);
+	promised--;
+	spin_unlock(&lock);
+
+	while ((table = surplus(4)))
+		free_pair(table);
+	for (level = 2; level < 4; level++)
+		while ((table = surplus(level)))
+			free_table(table);
+}
+
+/**
+ * hc_stock_init() - take over from the kernel's own ops
+ * @ops: what the kernel's own code for Xen has put into the table
+ *
+ * Context: boot CPU, from the backend's complete().
+ */
+void __init hc_stock_init(const struct pv_mmu_ops *ops)
+{
+	unsigned int level;
+
+	for (level = 0; level < HC_LEVELS; level++)
+		INIT_LIST_HEAD(&stock[level].pages);
+	intree_pgd_alloc = ops->pgd_alloc;
+}

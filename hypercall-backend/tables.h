@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Page tables as pages: what Xen holds, what stands in for it, walking them. */
+#ifndef HYPERCALL_TABLES_H
+#define HYPERCALL_TABLES_H
+
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/page-flags.h>
+
+#include <asm/pgtable.h>
+
+#include "ops.h"
+#include "queue.h"
+
+/* Entries of the top level that belong to user mode; Xen's own come next. */
+#define USER_ENTRIES	(PTRS_PER_PGD / 2)
+
+/* The first entry of the top level behind Xen's. */
+#define KERNEL_FIRST	pgd_index(GUARD_HOLE_END_ADDR)
+
+/* What the CPU sets in an entry says nothing about it. */
+#define HC_AD	((u64)(_PAGE_ACCESSED | _PAGE_DIRTY))
+
+/* A stock is kept for each level from 2 to 4. */
+#define HC_LEVELS	5
+
+/**
+ * hc_twinned() - does the CPU walk another table instead of this one?
+ * @entry: an entry of it; of level 2 or 3
+ *
+ * Nothing else sets this flag of a page that is a page table.
+ *
+ * Context: any.
+ * Return: true if so; the table itself is ordinary memory.
+ */
+static __always_inline bool hc_twinned(const void *entry)
+{
+	return PagePrivate(virt_to_page(entry));
+}
+
+/**
+ * hc_twin() - the table that the CPU walks
+ * @entry: an entry of a table for which hc_twinned() is true
+ *
+ * Context: any.
+ * Return: the twin's first entry.
+ */
+static __always_inline u64 *hc_twin(const void *entry)
+{
+	return (u64 *)page_ptdesc(virt_to_page(entry))->_pt_pad_1;
+}
+
+/**
+ * hc_user_top() - user mode's top level
+ * @pgd: the top level of an address space, as Linux has it
+ *
+ * Context: any.
+ * Return: the table, or NULL if the address space is not in use.
+ */
+static __always_inline u64 *hc_user_top(const void *pgd)
+{
+	return (u64 *)page_private(virt_to_page(pgd));
+}
+
+/**
+ * hc_kernel_top() - the twin of a top level
+ * @pgd: the top level, as Linux has it
+ *
+ * Context: any.
+ * Return: the twin, or NULL if the CPU walks @pgd itself or nothing yet.
+ */
+static __always_inline u64 *hc_kernel_top(const void *pgd)
+{
+	u64 *user = hc_user_top(pgd);
+
+	return user ? (u64 *)page_private(virt_to_page(user)) : NULL;
+}
+
+/**
+ * hc_table_of() - the table below an entry
+ * @entry: the entry, present, with a machine frame
+ *
+ * Context: any.
+ * Return: the table's first entry.
+ */
+static __always_inline u64 *hc_table_of(u64 entry)
+{
+	return __va(hc_entry_val(entry) & PTE_PFN_MASK);
+}
+
+/* table.c */
+
+/**
+ * struct hc_unpinning - tables on their way to being ordinary memory
+ * @nr: how many
+ * @page: the tables
+ *
+ * The mark may go only when they are writable. As many as one multicall takes,
+ * and two more calls.
+ */
+struct hc_unpinning {
+	unsigned int nr;
+	struct page *page[HC_CALLS - 2];
+};
+
+unsigned int hc_next_present(const u64 *table, unsigned int from,
+			     unsigned int end);
+
+unsigned int hc_next_present_in_two(const u64 *one, const u64 *other,
+				    unsigned int from, unsigned int end);
+
+#define for_each_present(index, table, end)				\
+	for ((index) = hc_next_present(table, 0, end);			\
+	     (index) < (end);						\
+	     (index) = hc_next_present(table, (index) + 1, end))
+
+#define for_each_present_in_two(index, one, other, end)			\
+	for ((index) = hc_next_present_in_two(one, other, 0, end);	\
+	     (index) < (end);						\
+	     (index) = hc_next_present_in_two(one, other, (index) + 1, end))
+
+void hc_make_readonly(void *table);
+void hc_make_found_readonly(void *table);
+void hc_make_writable(void *table, struct hc_unpinning *u);
+void hc_unpinning_done(struct hc_unpinning *u, bool flush);
+
+/**
+ * struct hc_edits - entries of twins to be written after all else
+ * @nr: how many
+ * @edit: the entries and what they will be
+ *
+ * Xen flushes the TLBs of all CPUs that run the domain at the end of each hypercall
+ * that writes an entry above the lowest level. So they go into one.
+ */
+struct hc_edits {
+	unsigned int nr;
+	struct {
+		u64 *entry;
+		u64 val;
+	} edit[24];
+};
+
+/**
+ * struct hc_disowning - what becomes of an address space that goes out of use
+ * @u: tables that become ordinary memory
+ * @twins: for each level, those that go back into stock
+ * @may_stay: how many twins below the top level may still stay where they are
+ */
+struct hc_disowning {
+	struct hc_unpinning u;
+	struct list_head twins[HC_LEVELS];
+	unsigned int may_stay;
+};
+
+/**
+ * hc_init_twins() - no twins yet, of any level
+ * @twins: a list for each level
+ *
+ * Context: any.
+ */
+static inline void hc_init_twins(struct list_head *twins)
+{
+	unsigned int level;
+
+	for (level = 0; level < HC_LEVELS; level++)
+		INIT_LIST_HEAD(&twins[level]);
+}
+
+/* stock.c */
+u64 *hc_take_table(unsigned int level);
+void hc_put_tables(struct list_head *pages, unsigned int level);
+void hc_put_twins(struct list_head *twins);
+void hc_stock_init(const struct pv_mmu_ops *ops);
+
+/* twin.c */
+u64 hc_twin_val(u64 val);
+void hc_edit(struct hc_edits *edits, u64 *entry, u64 val);
+void hc_edit_if_new(struct hc_edits *edits, u64 *entry, u64 val);
+void hc_edit_all(struct hc_edits *edits);
+void hc_strip(u64 *slot, unsigned int level, struct hc_edits *edits,
+	      struct list_head *twins);
+void hc_adopt(u64 *table, unsigned int level, u64 *slot, struct hc_edits *edits,
+	      struct list_head *twins);
+void hc_adopt_below(u64 val, unsigned int level, u64 *slot);
+bool hc_may_stay(const u64 *table, struct hc_disowning *d);
+void hc_disown(u64 *table, unsigned int level, bool stays,
+	       struct hc_disowning *d);
+void hc_twin_init(void);
+
+#endif /* HYPERCALL_TABLES_H */

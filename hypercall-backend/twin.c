@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Twins: the tables that the CPU walks in place of Linux's own.
+ *
+ * Xen looks at all 512 entries of a table when it accepts it and when it gives it
+ * up, whatever is in them. In a table of the lowest level there is much. Above,
+ * there are a handful of entries. So Linux's own tables of levels 2 to 4 stay
+ * ordinary memory, which only Linux walks, and the CPU walks twins of them. Those
+ * come out of a stock (stock.c), Xen holds them all the time, and they have got
+ * entries only while their address space is in use.
+ *
+ * An entry of a twin says the same as that of the table, but refers to the twin
+ * of the table below. Tables of the lowest level have no twin: Linux's entry
+ * and the twin's both refer to the one there is. Linux's entries hold
+ * the machine frames of Linux's own tables, so walking them is as ever. What is new
+ * is in the twin first, what goes is in Linux's own table first. Who runs into the
+ * time between takes a page fault, finds nothing wrong and tries again.
+ *
+ * A table comes into use with its address space, or when it is hung into one that
+ * is. That cannot fail, and there may be no lower table in stock. Then the
+ * table is the one the CPU walks, as it is in the kernel's own address space:
+ * read-only, and every change is asked for. An entry of a table that the CPU walks
+ * refers to a table that it walks, so all below is without twins as well.
+ */
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/spinlock.h>
+#include <linux/syscore_ops.h>
+
+#include "ops.h"
+#include "queue.h"
+#include "tables.h"
+
+/**
+ * hc_twin_val() - what a twin has for an entry of Linux's own table
+ * @val: the entry, of level 3 or 4
+ *
+ * Context: any.
+ * Return: the same, but for the twin of the table that it refers to, if it has
+ * one.
+ */
+u64 hc_twin_val(u64 val)
+{
+	u64 *table;
+
+	if (!(val & _PAGE_PRESENT))
+		return val;
+	table = hc_table_of(val);
+	if (!hc_twinned(table))
+		return val;
+	return (val & ~PTE_PFN_MASK) |
+	       (u64)virt_to_mfn(hc_twin(table)) << PAGE_SHIFT;
+}
+
+/**
+ * hc_edit_all() - queue the entries to be written
+ * @edits: the entries; empty on return
+ *
+ * Context: after hc_begin().
+ */
+void hc_edit_all(struct hc_edits *edits)
+{
+	unsigned int i;
+
+	for (i = 0; i < edits->nr; i++)
+		hc_update(edits->edit[i].entry, edits->edit[i].val,
+			  MMU_NORMAL_PT_UPDATE);
+	edits->nr = 0;
+}
+
+/**
+ * hc_edit() - have an entry of a twin written
+ * @edits: where it is kept until hc_edit_all()
+ * @entry: the entry; what it will refer to is queued to be made a table
+ * @val: its new value
+ *
+ * Context: after hc_begin().
+ */
+void hc_edit(struct hc_edits *edits, u64 *entry, u64 val)
+{
+	if (edits->nr == ARRAY_SIZE(edits->edit))
+		hc_edit_all(edits);
+	edits->edit[edits->nr].entry = entry;
+	edits->edit[edits->nr].val = val;
+	edits->nr++;
+}
+
+/**
+ * hc_edit_if_new() - the same with an entry that may say so already
+ * @edits: as for hc_edit()
+ * @entry: the same
+ * @val: the same
+ *
+ * Context: after hc_begin().
+ */
+void hc_edit_if_new(struct hc_edits *edits, u64 *entry, u64 val)
+{
+	if ((*entry ^ val) & ~HC_AD)
+		hc_edit(edits, entry, val);
+}
+
+/* The twins below one of level 3 go. */
+static void strip(u64 *twin, struct hc_edits *edits, struct list_head *twins)
+{
+	unsigned int i;
+
+	for_each_present(i, twin, PTRS_PER_PUD) {
+		list_add(&virt_to_page(hc_table_of(twin[i]))->lru, &twins[2]);
+		hc_edit(edits, &twin[i], 0);
+	}
+}
+
+/**
+ * hc_strip() - a twin goes from the twin above, and all below it from it
+ * @slot: the entry that refers to it; of a twin that no CPU has loaded
+ * @level: its level, 2 or 3
+ * @edits: what will be written to twins is added
+ * @twins: for each level, a list to which twins are added; they are empty and
+ *	nothing refers to them when the edits are done
+ *
+ * Context: after hc_begin().
+ */
+void hc_strip(u64 *slot, unsigned int level, struct hc_edits *edits,
+	      struct list_head *twins)
+{
+	u64 *twin = hc_table_of(*slot);
+
+	list_add(&virt_to_page(twin)->lru, &twins[level]);
+	hc_edit(edits, slot, 0);
+	if (level == 3)
+		strip(twin, edits, twins);
+}
+
+static void give_twin(u64 *table, u64 *twin)
+{
+	page_ptdesc(virt_to_page(table))->_pt_pad_1 = (unsigned long)twin;
+	SetPagePrivate(virt_to_page(table));
+}
+
+static void adopt_pmd(u64 *pmd, u64 *twin, struct hc_edits *edits)
+{
+	unsigned int i;
+
+	for_each_present(i, pmd, PTRS_PER_PMD) {
+		hc_make_found_readonly(hc_table_of(pmd[i]));
+		if (twin)
+			hc_edit(edits, &twin[i], pmd[i]);
+	}
+}
+
+static void adopt_pud(u64 *pud, u64 *twin, struct hc_edits *edits,
+		      struct list_head *twins)
+{
+	unsigned int i;
+
+	for_each_present_in_two(i, pud, twin ?: pud, PTRS_PER_PUD) {
+		u64 *slot = twin ? &twin[i] : NULL;
+
+		if (!(pud[i] & _PAGE_PRESENT)) {
+			hc_strip(slot, 2, edits, twins);
+			continue;
+		}
+		hc_adopt(hc_table_of(pud[i]), 2, slot, edits, twins);
+		if (slot)
+			hc_edit_if_new(edits, slot, hc_twin_val(pud[i]));
+	}
+}
+
+/**
+ * hc_adopt() - a table, and all below it, comes into use
+ * @table: the table, ordinary memory
+ * @level: 2 or 3
+ * @slot: the entry for it in the twin above, which may refer to one that was
+ *	left there; NULL if the CPU walks the table above itself
+ * @edits: what will be written to twins is added, but for @slot
+ * @twins: as for hc_strip()
+ *
+ * Nothing that the CPU walks refers to it yet.
+ *
+ * Context: after hc_begin(); nobody else changes tables of these levels. It is
+ * done when the edits are queued and the queue is issued.
+ */
+void hc_adopt(u64 *table, unsigned int level, u64 *slot, struct hc_edits *edits,
+	      struct list_head *twins)
+{
+	u64 *twin = NULL;
+
+	if (slot)
+		twin = *slot & _PAGE_PRESENT ? hc_table_of(*slot) :
+					       hc_take_table(level);
+	if (level == 2)
+		adopt_pmd(table, twin, edits);
+	else
+		adopt_pud(table, twin, edits, twins);
+	if (twin)
+		give_twin(table, twin);
+	else
+		hc_make_readonly(table);
+}
+
+/*
+ * Take the twin away from one table. TLBs may know it as a table until they are
+ * flushed, and the next one to have it may be another address space.
+ */
+static void part(u64 *table, unsigned int level)
+{
+	u64 *twin = hc_twin(table);
+	LIST_HEAD(twins);
+	unsigned int i;
+
+	for_each_present(i, twin, PTRS_PER_PMD)
+		hc_update(&twin[i], 0, MMU_NORMAL_PT_UPDATE);
+	hc_ext(MMUEXT_TLB_FLUSH_ALL);
+	hc_flush();
+	ClearPagePrivate(virt_to_page(table));
+	list_add(&virt_to_page(twin)->lru, &twins);
+	hc_put_tables(&twins, level);
+}
+
+/**
+ * hc_adopt_below() - a table is about to be hung into an address space in use
+ * @val: the entry that will refer to it, present
+ * @level: the table's level, 2 or 3
+ * @slot: the entry for it in the twin above, which is empty; NULL if the CPU walks
+ *	the table above itself
+ *
+ * Usually it is new. mremap() moves one that is in use.
+ *
+ * Context: after hc_begin(); the entry's lock is held.
+ */
+void hc_adopt_below(u64 val, unsigned int level, u64 *slot)
+{
+	u64 *table = hc_table_of(val);
+	struct hc_edits edits;
+
+	if (hc_pinned(table))
+		return;
+	if (!hc_twinned(table)) {
+		edits.nr = 0;
+		hc_adopt(table, level, slot, &edits, NULL);
+		hc_edit_all(&edits);
+	} else if (!slot) {
+		hc_make_readonly(table);
+		part(table, level);
+	}
+}
+
+static void disown_pmd(u64 *pmd, u64 *twin, struct hc_unpinning *u)
+{
+	unsigned int i;
+
+	for_each_present(i, pmd, PTRS_PER_PMD) {
+		if (twin)
+			hc_update(&twin[i], 0, MMU_NORMAL_PT_UPDATE);
+		hc_make_writable(hc_table_of(pmd[i]), u);
+	}
+}
+
+static void disown_pud(u64 *pud, u64 *twin, bool stays, struct hc_disowning *d)
+{
+	unsigned int i;
+
+	for_each_present(i, pud, PTRS_PER_PUD) {
+		u64 *pmd = hc_table_of(pud[i]);
+		bool pmd_stays = stays && hc_may_stay(pmd, d);
+
+		if (twin && !pmd_stays)
+			hc_update(&twin[i], 0, MMU_NORMAL_PT_UPDATE);
+		hc_disown(pmd, 2, pmd_stays, d);
+	}
+}
+
+/**
+ * hc_may_stay() - may the twin of a table stay where it is in the twin above?
+ * @table: the table
+ * @d: says how many still may
+ *
+ * Who has the pair of top levels next often has its tables in the same places.
+ *
+ * Context: any.
+ * Return: true if so, and it is counted; false if the entry must go.
+ */
+bool hc_may_stay(const u64 *table, struct hc_disowning *d)
+{
+	if (!d->may_stay || !hc_twinned(table))
+		return false;
+	d->may_stay--;
+	return true;
+}
+
+/**
+ * hc_disown() - a table, and all below it, goes out of use
+ * @table: the table
+ * @level: 2 or 3
+ * @stays: its twin stays in the twin above; otherwise no table refers to it or to
+ *	the table itself when the queue has been issued
+ * @d: what becomes of the tables and the twins
+ *
+ * Context: after hc_begin(); no CPU has the address space loaded.
+ */
+void hc_disown(u64 *table, unsigned int level, bool stays,
+	       struct hc_disowning *d)
+{
+	u64 *twin = hc_twinned(table) ? hc_twin(table) : NULL;
+
+	if (level == 2)
+		disown_pmd(table, twin, &d->u);
+	else
+		disown_pud(table, twin, stays, d);
+
+	if (!twin) {
+		hc_make_writable(table, &d->u);
+		return;
+	}
+	ClearPagePrivate(virt_to_page(table));
+	if (!stays)
+		list_add(&virt_to_page(twin)->lru, &d->twins[level]);
+}
+
+/**
+ * hc_alloc_table() - mmu.alloc_pmd, mmu.alloc_pud
+ * @mm: the address space
+ * @pfn: a page that becomes a table
+ *
+ * The kernel's have no twins. The others are adopted when they are hung into
+ * their address space, which says what they need.
+ *
+ * Context: any; set_pud() or set_p4d() follows.
+ */
+void hc_alloc_table(struct mm_struct *mm, unsigned long pfn)
+{
+	if (mm == &init_mm)
+		hc_alloc_pte(mm, pfn);
+}
+
+static void release(unsigned long pfn, unsigned int level)
+{
+	u64 *table = __va(PFN_PHYS(pfn));
+	u8 masked;
+
+	if (hc_twinned(table)) {
+		masked = hc_begin();
+		part(table, level);
+		hc_release(masked);
+	} else {
+		hc_release_pte(pfn);
+	}
+}
+
+/**
+ * hc_release_pmd() - mmu.release_pmd
+ * @pfn: a page that is no table any more; nothing points to it
+ *
+ * Context: any.
+ */
+void hc_release_pmd(unsigned long pfn)
+{
+	release(pfn, 2);
+}
+
+/**
+ * hc_release_pud() - mmu.release_pud
+ * @pfn: a page that is no table any more; nothing points to it
+ *
+ * Context: any.
+ */
+void hc_release_pud(unsigned long pfn)
+{
+	release(pfn, 3);
+}
+
+/*
+ * Saving the domain. What Xen holds as a page table goes to where the domain is
+ * made anew with its frames translated. Linux's own tables are not among those,
+ * so they hold Linux's frames meanwhile. Those that the CPU walks are left alone.
+ */
+static void translate(u64 *table, unsigned int level, bool save)
+{
+	unsigned int i, end = level == 4 ? USER_ENTRIES : PTRS_PER_PMD;
+
+	for_each_present(i, table, end) {
+		u64 val = save ? hc_entry_val(table[i]) : table[i];
+
+		if (level > 2) {
+			u64 *below = __va(val & PTE_PFN_MASK);
+
+			if (hc_twinned(below))
+				translate(below, level - 1, save);
+		}
+		table[i] = save ? val : hc_make_entry(val);
+	}
+	if (level != 4)
+		return;
+	for (i = KERNEL_FIRST; i < PTRS_PER_PGD; i++)
+		table[i] = save ? hc_entry_val(table[i]) :
+				  hc_make_entry(table[i]);
+}
+
+/* All other CPUs wait, and no one is inside of a lock. */
+static void translate_all(bool save)
+{
+	struct page *page;
+
+	spin_lock(&pgd_lock);
+	list_for_each_entry(page, &pgd_list, lru)
+		if (hc_kernel_top(page_address(page)))
+			translate(page_address(page), 4, save);
+	spin_unlock(&pgd_lock);
+}
+
+static int suspend(void *data)
+{
+	translate_all(true);
+	return 0;
+}
+
+static void resume(void *data)
+{
+	translate_all(false);
+}
+
+static const struct syscore_ops twin_syscore_ops = {
+	.suspend = suspend,
+	.resume = resume,
+};
+
+static struct syscore twin_syscore = {
+	.ops = &twin_syscore_ops,
+};
+
+/**
+ * hc_twin_init() - have Linux's own tables translated when the domain is saved
+ *
+ * It is the first to be registered: nobody's suspend comes after ours, nobody's
+ * resume before.
+ *
+ * Context: boot CPU, from the backend's complete().
+ */
+void __init hc_twin_init(void)
+{
+	register_syscore(&twin_syscore);
+}
