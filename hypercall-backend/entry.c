@@ -121,9 +121,16 @@ void hc_set_pte(pte_t *ptep, pte_t pte)
  */
 void hc_set_pmd(pmd_t *pmdp, pmd_t pmd)
 {
+	u64 *slot;
+
 	if (hc_twinned(pmdp)) {
-		write_both((u64 *)pmdp, pmd.pmd, twin_entry(pmdp), pmd.pmd);
+		slot = twin_entry(pmdp);
+		if (pmd.pmd & _PAGE_PRESENT)
+			hc_set_slot(hc_table_of(pmd.pmd), slot);
+		write_both((u64 *)pmdp, pmd.pmd, slot, pmd.pmd);
 	} else if (hc_pinned(pmdp)) {
+		if (pmd.pmd & _PAGE_PRESENT)
+			hc_set_slot(hc_table_of(pmd.pmd), NULL);
 		write_table_entry(pmdp, pmd.pmd);
 	} else {
 		native_set_pmd(pmdp, pmd);

@@ -3,7 +3,7 @@
  * The queue of hypercalls, and what happens if Xen refuses one.
  *
  * Page-table updates are the mass of what is queued. They go into one array,
- * and one call covers as many as follow each other: 256 of them cost one
+ * and one call covers as many as follow each other: 512 of them cost one
  * hypercall. A call that is alone in the queue is made directly, since Xen's
  * multicall adds its own loop around it.
  */
@@ -204,6 +204,48 @@ static noinline void make_up_for(struct hc_queue *q, unsigned int index, long er
 	flush_all_tlbs();
 }
 
+static void issue_updates(struct mmu_update *updates, unsigned int nr)
+{
+	struct multicall_entry call = {
+		.op = __HYPERVISOR_mmu_update,
+		.args = { (unsigned long)updates, nr, 0, DOMID_SELF },
+	};
+
+	if (unlikely(nr && hc_issue(&call) < 0)) {
+		redo_updates(updates, nr);
+		flush_all_tlbs();
+	}
+}
+
+/* How many updates from here on are of the same table. */
+static unsigned int run_length(const struct mmu_update *updates, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 1; i < nr; i++)
+		if ((updates[i].ptr ^ updates->ptr) & PAGE_MASK)
+			break;
+	return i;
+}
+
+/* Many updates and nothing else: perhaps there is a better way for some. */
+static noinline void issue_many(struct mmu_update *updates, unsigned int nr)
+{
+	unsigned int first = 0, i = 0, run;
+
+	for (; i < nr; i += run) {
+		run = run_length(updates + i, nr - i);
+		if (run < HC_MANY)
+			continue;
+		/* In order, though they are of different tables. */
+		issue_updates(updates + first, i - first);
+		first = i;
+		if (hc_write_detached(updates + i, run))
+			first += run;
+	}
+	issue_updates(updates + first, nr - first);
+}
+
 /**
  * hc_flush() - issue everything that this CPU has queued
  *
@@ -217,7 +259,9 @@ void hc_flush(void)
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 	unsigned int i, nr = q->nr_calls;
 
-	if (nr == 1) {
+	if (nr == 1 && q->nr_updates >= HC_MANY) {
+		issue_many(q->updates, q->nr_updates);
+	} else if (nr == 1) {
 		long err = hc_issue(&q->calls[0]);
 
 		if (unlikely(err < 0))

@@ -22,11 +22,14 @@
 #include "xen-ops.h"
 
 /*
- * Long enough for what one lazy section brings: the entries of half a page
- * table. One hypercall may take some hundred microseconds then; Xen breaks it
- * off and goes on with it where an event is to be delivered.
+ * Long enough for what one lazy section brings: the entries of a page table. One
+ * hypercall may take some hundred microseconds then; Xen breaks it off and goes
+ * on with it where an event is to be delivered.
  */
-#define HC_UPDATES	256
+#define HC_UPDATES	512
+
+/* So many updates of one table may be worth another way (detach.c). */
+#define HC_MANY		80
 #define HC_CALLS	32
 #define HC_EXTS		32
 #define HC_AFTER	32
@@ -170,5 +173,8 @@ struct mmuext_op *hc_ext(unsigned int cmd);
 struct multicall_entry *hc_call(unsigned long op);
 void hc_after(void (*fn)(void *data), void *data);
 void hc_update_now(void *entry, u64 val, unsigned int how);
+
+/* detach.c */
+bool hc_write_detached(const struct mmu_update *updates, unsigned int nr);
 
 #endif /* HYPERCALL_QUEUE_H */

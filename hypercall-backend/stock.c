@@ -53,6 +53,7 @@ static void pin(void *table, unsigned int level)
 {
 	u8 masked = hc_begin();
 
+	hc_set_owner(virt_to_page(table), NULL);
 	hc_make_readonly(table);
 	hc_ext(MMUEXT_PIN_L1_TABLE + level - 1)->arg1.mfn = virt_to_mfn(table);
 	hc_end(masked, XEN_LAZY_NONE);

@@ -181,6 +181,7 @@ void hc_alloc_pte(struct mm_struct *mm, unsigned long pfn)
 {
 	u8 masked;
 
+	hc_set_owner(pfn_to_page(pfn), mm);
 	if (!hc_pinned(mm->pgd))
 		return;
 	masked = hc_begin();
@@ -202,6 +203,7 @@ void hc_release_pte(unsigned long pfn)
 	struct hc_unpinning u = { .nr = 0 };
 	u8 masked;
 
+	hc_set_owner(virt_to_page(table), NULL);
 	if (!hc_pinned(table))
 		return;
 	masked = hc_begin();

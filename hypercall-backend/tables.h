@@ -172,6 +172,10 @@ void hc_put_tables(struct list_head *pages, unsigned int level);
 void hc_put_twins(struct list_head *twins);
 void hc_stock_init(const struct pv_mmu_ops *ops);
 
+/* detach.c */
+void hc_set_owner(struct page *page, struct mm_struct *mm);
+void hc_set_slot(const u64 *table, u64 *slot);
+
 /* twin.c */
 u64 hc_twin_val(u64 val);
 void hc_edit(struct hc_edits *edits, u64 *entry, u64 val);

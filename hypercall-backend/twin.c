@@ -142,7 +142,10 @@ static void adopt_pmd(u64 *pmd, u64 *twin, struct hc_edits *edits)
 	unsigned int i;
 
 	for_each_present(i, pmd, PTRS_PER_PMD) {
-		hc_make_found_readonly(hc_table_of(pmd[i]));
+		u64 *pte = hc_table_of(pmd[i]);
+
+		hc_make_found_readonly(pte);
+		hc_set_slot(pte, twin ? &twin[i] : NULL);
 		if (twin)
 			hc_edit(edits, &twin[i], pmd[i]);
 	}
@@ -192,10 +195,12 @@ void hc_adopt(u64 *table, unsigned int level, u64 *slot, struct hc_edits *edits,
 		adopt_pmd(table, twin, edits);
 	else
 		adopt_pud(table, twin, edits, twins);
-	if (twin)
+	if (twin) {
 		give_twin(table, twin);
-	else
-		hc_make_readonly(table);
+		return;
+	}
+	hc_set_owner(virt_to_page(table), NULL);
+	hc_make_readonly(table);
 }
 
 /*
@@ -208,8 +213,11 @@ static void part(u64 *table, unsigned int level)
 	LIST_HEAD(twins);
 	unsigned int i;
 
-	for_each_present(i, twin, PTRS_PER_PMD)
+	for_each_present(i, twin, PTRS_PER_PMD) {
+		if (level == 2)
+			hc_set_slot(hc_table_of(twin[i]), NULL);
 		hc_update(&twin[i], 0, MMU_NORMAL_PT_UPDATE);
+	}
 	hc_ext(MMUEXT_TLB_FLUSH_ALL);
 	hc_flush();
 	ClearPagePrivate(virt_to_page(table));

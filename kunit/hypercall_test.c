@@ -41,6 +41,7 @@ static struct {
 	u8 masked;
 	u64 sets;		/* bits that a CPU sets before an update */
 	u64 refuse;		/* ptr or cmd to refuse, as long as it is set */
+	u64 refuse_once;	/* ptr that is not to become present at first */
 	unsigned int nr_hypercalls;
 	unsigned int nr_calls;
 	unsigned int nr_flushes;
@@ -71,6 +72,11 @@ static int carry_out(const struct mmu_update *u)
 
 	if (xen.refuse && (u->ptr & ~3ULL) == xen.refuse)
 		return -EINVAL;
+	if (xen.refuse_once && (u->ptr & ~3ULL) == xen.refuse_once &&
+	    (val & _PAGE_PRESENT)) {
+		xen.refuse_once = 0;
+		return -EINVAL;
+	}
 	*entry |= xen.sets;
 	if ((u->ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD)
 		val |= *entry & AD;
@@ -158,6 +164,7 @@ static void begin(void)
 	xen.nr_lines = 0;
 	xen.sets = 0;
 	xen.refuse = 0;
+	xen.refuse_once = 0;
 	xen.nr_put = 0;
 	this_cpu_write(hc_stubbed, true);
 }
@@ -232,7 +239,7 @@ static void full_queue_is_issued(struct kunit *test)
 	for (i = 0; i < HC_UPDATES; i++)
 		hc_update(&xen.table[i], FLAGS, MMU_NORMAL_PT_UPDATE);
 	KUNIT_EXPECT_EQ(test, 0, xen.nr_calls);
-	hc_update(&xen.table[i], FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_update(&xen.table[0], FLAGS, MMU_NORMAL_PT_UPDATE);
 	KUNIT_EXPECT_EQ(test, 1, xen.nr_calls);
 	KUNIT_EXPECT_EQ(test, HC_UPDATES, xen.calls[0].nr);
 	end();
@@ -639,6 +646,7 @@ static void frames_do_not_pile_up(struct kunit *test)
 
 STACK_FRAME_NON_STANDARD(frames_do_not_pile_up);
 
+
 static u64 *new_page(struct kunit *test)
 {
 	unsigned long page = get_zeroed_page(GFP_KERNEL);
@@ -870,6 +878,60 @@ static void twin_stays_in_place(struct kunit *test)
 	free_pages_of(t, NR_TABLES);
 }
 
+/*
+ * Many changes of a table in an address space where nobody else is: all of it is
+ * changed as ordinary memory, and if Xen does not take it back as it is, one by one.
+ */
+static void many_changes_are_made_detached(struct kunit *test)
+{
+	struct mm_struct *mm, *mine = current->mm;
+	u64 *t[NR_TABLES], frame, slot_val;
+	unsigned int i, round;
+	unsigned long flags;
+
+	if (!xen_pv_domain())
+		kunit_skip(test, "what the entries map is looked up in a PV guest's own arrays");
+
+	make_tables(test, t);
+	frame = entry_of(t[UPPER]) & PTE_PFN_MASK;
+	slot_val = entry_of(xen.table);
+	mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	atomic_set(&mm->mm_users, 1);
+
+	for (round = 0; round < 2; round++) {
+		memset(xen.table, 0, PAGE_SIZE);
+		for (i = 0; i < 300; i++)
+			xen.table[i] = frame | FLAGS | (i & 1 ? AD : 0);
+		t[LOWER_TWIN][7] = slot_val;
+
+		local_irq_save(flags);
+		begin();
+		hc_set_owner(virt_to_page(xen.table), mm);
+		hc_set_slot(xen.table, &t[LOWER_TWIN][7]);
+		current->mm = mm;
+		if (round)
+			xen.refuse_once = virt_to_machine(&t[LOWER_TWIN][7]).maddr;
+		for (i = 0; i < 300; i++)
+			hc_update(&xen.table[i], frame | (FLAGS & ~_PAGE_RW),
+				  MMU_PT_UPDATE_PRESERVE_AD);
+		hc_flush();
+		current->mm = mine;
+		hc_set_owner(virt_to_page(xen.table), NULL);
+		end();
+		local_irq_restore(flags);
+
+		for (i = 0; i < 300; i++)
+			KUNIT_EXPECT_EQ(test, xen.table[i],
+					frame | (FLAGS & ~_PAGE_RW) | (i & 1 ? AD : 0));
+		KUNIT_EXPECT_EQ(test, slot_val, t[LOWER_TWIN][7]);
+		KUNIT_EXPECT_EQ(test, 0, xen.nr_lines);
+		if (!round)
+			KUNIT_EXPECT_EQ(test, 2, xen.nr_hypercalls);
+	}
+	free_pages_of(t, NR_TABLES);
+}
+
 static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(updates_share_a_call),
 	KUNIT_CASE(full_queue_is_issued),
@@ -893,6 +955,7 @@ static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(no_twin_below_a_table_without),
 	KUNIT_CASE(tree_is_adopted_and_disowned),
 	KUNIT_CASE(twin_stays_in_place),
+	KUNIT_CASE(many_changes_are_made_detached),
 	{}
 };
 

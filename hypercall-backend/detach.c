@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Many changes of one page table: as ordinary memory.
+ *
+ * An update costs some 660 instructions in Xen, however many there are. To give
+ * a table of the lowest level up and accept it again costs half of that for each
+ * page that it maps. So where most of a table changes at once (fork, mprotect,
+ * munmap), it is detached for a moment from the table above that the CPU walks,
+ * written to, and attached again. Linux's own table above goes on referring to
+ * it, so reverse mapping finds its pages all the time.
+ *
+ * Meanwhile the CPU would not find what it maps. That nobody notices who is not
+ * there: it is done only in an address space that has one user, which is here,
+ * in the kernel. What is written was asked for with the table's lock held.
+ */
+#include <linux/mm.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+
+#include <asm/pgalloc.h>
+#include <asm/xen/hypercall.h>
+#include <asm/xen/page.h>
+
+#include "ops.h"
+#include "queue.h"
+#include "tables.h"
+
+/* Instructions in Xen, as measured: an update; both ways for a page; the rest. */
+#define COST_UPDATE	660
+#define COST_DROP	150
+#define COST_TAKE	200
+#define COST_TABLE	25000
+
+/* What Xen takes is copied here, should it not take it as a whole. */
+static u64 refused[PTRS_PER_PTE];
+static DEFINE_SPINLOCK(refused_lock);
+
+/**
+ * hc_set_owner() - note whose table of the lowest level this is
+ * @page: the table
+ * @mm: the address space, or NULL for nobody's any more
+ *
+ * Context: any.
+ */
+void hc_set_owner(struct page *page, struct mm_struct *mm)
+{
+	page_ptdesc(page)->pt_mm = mm;
+}
+
+/**
+ * hc_set_slot() - note where the CPU finds a table of the lowest level
+ * @table: the table
+ * @slot: the entry that refers to it in the table above that the CPU walks
+ *
+ * Context: any; nobody else changes that entry.
+ */
+void hc_set_slot(const u64 *table, u64 *slot)
+{
+	page_ptdesc(virt_to_page(table))->_pt_pad_1 = (unsigned long)slot;
+}
+
+static u64 *slot_of(struct page *page)
+{
+	return (u64 *)page_ptdesc(page)->_pt_pad_1;
+}
+
+static unsigned int index_of(const struct mmu_update *update)
+{
+	return offset_in_page(update->ptr) / sizeof(u64);
+}
+
+/* It maps memory of our own: not a grant, nor a device, which Xen counts apart. */
+static bool is_plain(u64 entry)
+{
+	unsigned long mfn = (entry & PTE_PFN_MASK) >> PAGE_SHIFT, pfn;
+
+	/* Xen's array has holes where there is no memory. */
+	return mfn < machine_to_phys_nr &&
+	       !xen_safe_read_ulong(machine_to_phys_mapping + mfn, &pfn) &&
+	       pfn < xen_p2m_size && xen_p2m_addr[pfn] == mfn;
+}
+
+/*
+ * Does it pay, and may it be? All that is in the table is looked at, since Xen
+ * will: what it would refuse alone it must not refuse with all the rest.
+ */
+static bool pays(const u64 *table, const struct mmu_update *updates,
+		 unsigned int nr)
+{
+	int before = 0, after;
+	unsigned int i;
+
+	for_each_present(i, table, PTRS_PER_PTE) {
+		if (!is_plain(table[i]))
+			return false;
+		before++;
+	}
+	after = before;
+	for (i = 0; i < nr; i++) {
+		u64 old = table[index_of(&updates[i])], new = updates[i].val;
+
+		/* Usually it maps the same page, which was looked at. */
+		if ((new & _PAGE_PRESENT) &&
+		    ((old ^ new) & (PTE_PFN_MASK | _PAGE_PRESENT)) &&
+		    !is_plain(new))
+			return false;
+		after += (int)(new & _PAGE_PRESENT) - (int)(old & _PAGE_PRESENT);
+	}
+	return (int)nr * COST_UPDATE >
+	       before * COST_DROP + after * COST_TAKE + COST_TABLE;
+}
+
+/* Nobody else is in the address space, and no one comes by an interrupt. */
+static bool alone_with(struct page *page)
+{
+	struct mm_struct *mm = current->mm;
+
+	return mm && page_ptdesc(page)->pt_mm == mm && slot_of(page) &&
+	       atomic_read(&mm->mm_users) == 1 && !in_interrupt();
+}
+
+static void set_protection(struct multicall_entry *call, const u64 *table,
+			   pgprot_t prot)
+{
+	call->op = __HYPERVISOR_update_va_mapping;
+	call->args[0] = (unsigned long)table;
+	call->args[1] = pfn_pte(PFN_DOWN(__pa(table)), prot).pte;
+	call->args[2] = 0;
+}
+
+static void set_slot(struct multicall_entry *call, struct mmu_update *update,
+		     const u64 *slot, u64 val)
+{
+	update->ptr = virt_to_machine(slot).maddr | MMU_NORMAL_PT_UPDATE;
+	update->val = val;
+	call->op = __HYPERVISOR_mmu_update;
+	call->args[0] = (unsigned long)update;
+	call->args[1] = 1;
+	call->args[2] = 0;
+	call->args[3] = DOMID_SELF;
+}
+
+/* Both, in this order. */
+static bool issue_two(struct multicall_entry *calls)
+{
+	return !hc_issue_multi(calls, 2) && (long)calls[0].result >= 0 &&
+	       (long)calls[1].result >= 0;
+}
+
+static bool detach(u64 *table, u64 *slot)
+{
+	struct multicall_entry calls[2];
+	struct mmu_update update;
+
+	set_slot(&calls[0], &update, slot, 0);
+	set_protection(&calls[1], table, PAGE_KERNEL);
+	return issue_two(calls);
+}
+
+static bool attach(u64 *table, u64 *slot, u64 val)
+{
+	struct multicall_entry calls[2];
+	struct mmu_update update;
+
+	set_protection(&calls[0], table, PAGE_KERNEL_RO);
+	set_slot(&calls[1], &update, slot, val);
+	return issue_two(calls);
+}
+
+/* It is attached empty, and gets its entries one by one. */
+static void attach_piecemeal(u64 *table, u64 *slot, u64 val)
+{
+	unsigned int i;
+
+	spin_lock(&refused_lock);
+	detach(table, slot);
+	copy_page(refused, table);
+	clear_page(table);
+	if (!attach(table, slot, val))
+		hc_report("Xen refused a table that was detached");
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		if (refused[i])
+			hc_update_now(&table[i], refused[i],
+				      MMU_NORMAL_PT_UPDATE);
+	spin_unlock(&refused_lock);
+}
+
+/**
+ * hc_write_detached() - carry out updates of one table as ordinary memory
+ * @updates: the updates
+ * @nr: how many
+ *
+ * Context: the table's lock is held, events are off.
+ * Return: true if it is done; false if it is better done one by one.
+ */
+bool hc_write_detached(const struct mmu_update *updates, unsigned int nr)
+{
+	struct page *page = pfn_to_page(mfn_to_pfn(PFN_DOWN(updates->ptr)));
+	u64 *table = page_address(page), *slot, val;
+	unsigned int i;
+
+	if (!alone_with(page) || !pays(table, updates, nr))
+		return false;
+
+	slot = slot_of(page);
+	val = *slot;
+	if (!detach(table, slot)) {
+		attach_piecemeal(table, slot, val);
+		return false;
+	}
+	for (i = 0; i < nr; i++) {
+		u64 *entry = table + index_of(&updates[i]);
+		u64 new = updates[i].val;
+
+		if ((updates[i].ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD)
+			new |= *entry & HC_AD;
+		WRITE_ONCE(*entry, new);
+	}
+	if (!attach(table, slot, val))
+		attach_piecemeal(table, slot, val);
+	return true;
+}
