@@ -646,7 +646,6 @@ static void frames_do_not_pile_up(struct kunit *test)
 
 STACK_FRAME_NON_STANDARD(frames_do_not_pile_up);
 
-
 static u64 *new_page(struct kunit *test)
 {
 	unsigned long page = get_zeroed_page(GFP_KERNEL);
