@@ -53,7 +53,7 @@ static u32 features, hints, leaf_base, leaf_max;
 static bool amd;		/* VMMCALL, not VMCALL */
 static bool mwait;		/* a CPU may wait without KVM knowing */
 static bool clock_early;	/* CPU 0's clock is on since INIT_CPU(EARLY) */
-static u8 clock_on[SHARED_CLOCKS];
+static const struct pvclock *clock_on[SHARED_CLOCKS];	/* NULL: off */
 static u64 last_real;
 
 bool kvm_detect(void)
@@ -135,11 +135,6 @@ static u64 phys(const void *own)
 	return rom.load_phys + ((u64)own - rom.load_virt);
 }
 
-static struct pvclock *clock_of(u32 cpu, struct rom_cpu *area)
-{
-	return cpu < SHARED_CLOCKS ? &clocks[cpu] : &area->clock;
-}
-
 static s32 start_clock(u32 cpu, u64 percpu_phys)
 {
 	u64 where = cpu < SHARED_CLOCKS ?
@@ -148,7 +143,7 @@ static s32 start_clock(u32 cpu, u64 percpu_phys)
 	s32 err = vmi_wrmsr(MSR_SYSTEM_TIME_NEW, where | MSR_ENABLED);
 
 	if (!err && cpu < SHARED_CLOCKS)
-		clock_on[cpu] = 1;
+		clock_on[cpu] = &clocks[cpu];
 	return err;
 }
 
@@ -207,7 +202,7 @@ void kvm_exit_cpu(u32 flags)
 		if (clock_early) {
 			vmi_wrmsr(MSR_SYSTEM_TIME_NEW, 0);
 			clock_early = false;
-			clock_on[0] = 0;
+			clock_on[0] = NULL;
 		}
 		return;
 	}
@@ -226,29 +221,38 @@ void kvm_exit_cpu(u32 flags)
 	if (has(FEATURE_CLOCKSOURCE2)) {
 		vmi_wrmsr(MSR_SYSTEM_TIME_NEW, 0);
 		if (cpu < SHARED_CLOCKS)
-			clock_on[cpu] = 0;
+			clock_on[cpu] = NULL;
 	}
 }
 
+/* A * B / 2^32. In C it takes a type that gcc aligns the stack for. */
+static inline u64 multiply(u64 a, u32 b)
+{
+	u64 low, high;
+
+	asm("mulq %3; shrdq $32, %1, %0"
+	    : "=a" (low), "=d" (high) : "0" (a), "r" ((u64)b));
+	return low;
+}
+
 /* Nanoseconds; KVM makes the version odd while it writes. */
-static u64 read_clock(const volatile struct pvclock *clock, u8 *flags)
+static inline u64 read_clock(const struct pvclock *clock, u8 *flags)
 {
 	u64 delta, value;
 	u32 version;
 
 	do {
-		do
-			version = clock->version;
-		while (version & 1);
+		/* If it is odd it is another one in the end. */
+		version = clock->version & ~1u;
 		delta = read_tsc() - clock->tsc_timestamp;
 		if (clock->tsc_shift < 0)
 			delta >>= -clock->tsc_shift;
 		else
 			delta <<= clock->tsc_shift;
 		value = clock->system_time +
-			(u64)(((unsigned __int128)delta *
-			       clock->tsc_to_system_mul) >> 32);
+			multiply(delta, clock->tsc_to_system_mul);
 		*flags = clock->flags;
+		asm volatile("" : : : "memory");
 	} while (clock->version != version);
 	return value;
 }
@@ -269,12 +273,16 @@ static u64 never_backwards(u64 *where, u64 value)
 /* Never backwards across CPUs: where KVM does not promise it, it is made so. */
 static u64 read_real(u32 cpu)
 {
-	const struct pvclock *clock = &clocks[0];
+	const struct pvclock *clock = NULL;
 	u64 value;
 	u8 flags;
 
-	if (cpu < SHARED_CLOCKS ? clock_on[cpu] : MINE(ready))
-		clock = clock_of(cpu, cpu < SHARED_CLOCKS ? NULL : any_percpu(cpu));
+	if (cpu < SHARED_CLOCKS)
+		clock = clock_on[cpu];
+	else if (MINE(ready))
+		clock = &((struct rom_cpu *)any_percpu(cpu))->clock;
+	if (!clock)
+		clock = &clocks[0];
 	value = read_clock(clock, &flags);
 	if (has(FEATURE_CLOCK_STABLE) && flags & PVCLOCK_STABLE)
 		return value;

@@ -184,7 +184,7 @@ static inline u64 read_tsc(void)
 {
 	u32 low, high;
 
-	asm volatile("lfence; rdtsc" : "=a" (low), "=d" (high));
+	asm volatile("lfence; rdtsc" : "=a" (low), "=d" (high) : : "memory");
 	return (u64)high << 32 | low;
 }
 
