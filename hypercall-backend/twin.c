@@ -416,17 +416,25 @@ static void translate_all(bool save)
 	spin_unlock(&pgd_lock);
 }
 
-static int suspend(void *data)
+/* In the course of 6.12 these were given an argument, which is not needed. */
+#ifdef HC_SYSCORE_HAS_DATA
+#define SYSCORE_ARGS	void *data
+#else
+#define SYSCORE_ARGS	void
+#endif
+
+static int suspend(SYSCORE_ARGS)
 {
 	translate_all(true);
 	return 0;
 }
 
-static void resume(void *data)
+static void resume(SYSCORE_ARGS)
 {
 	translate_all(false);
 }
 
+#ifdef HC_SYSCORE_HAS_DATA
 static const struct syscore_ops twin_syscore_ops = {
 	.suspend = suspend,
 	.resume = resume,
@@ -435,6 +443,14 @@ static const struct syscore_ops twin_syscore_ops = {
 static struct syscore twin_syscore = {
 	.ops = &twin_syscore_ops,
 };
+#else
+static struct syscore_ops twin_syscore = {
+	.suspend = suspend,
+	.resume = resume,
+};
+
+#define register_syscore(syscore)	register_syscore_ops(syscore)
+#endif
 
 /**
  * hc_twin_init() - have Linux's own tables translated when the domain is saved
