@@ -10,12 +10,15 @@
 #define pr_fmt(fmt) "pvops: hypercall: " fmt
 
 #include <kunit/static_stub.h>
+#include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/printk.h>
 #include <linux/sched.h>
 #include <linux/stdarg.h>
 
 #include <asm/xen/hypercall.h>
+
+#include <xen/interface/sched.h>
 
 #include "queue.h"
 
@@ -126,6 +129,32 @@ static long issue_array(unsigned long op, void *array)
 	return hc_issue(&call);
 }
 
+/* So often an update is tried that Xen refuses. */
+#define TRIES	100
+
+/*
+ * Xen does not change a table that it is just accepting or giving up for another
+ * CPU, and says no more than that it will not. Reverse mapping may come by just
+ * then: it finds tables of an address space that comes or goes. So try for a while,
+ * and let the other CPU run.
+ */
+static long update_one(struct mmu_update *update)
+{
+	struct multicall_entry yield = {
+		.op = __HYPERVISOR_sched_op,
+		.args = { SCHEDOP_yield },
+	};
+	unsigned int tries;
+	long err;
+
+	for (tries = 1; ; tries++) {
+		err = issue_array(__HYPERVISOR_mmu_update, update);
+		if (err != -EINVAL || tries == TRIES)
+			return err;
+		hc_issue(&yield);
+	}
+}
+
 static void flush_all_tlbs(void)
 {
 	struct mmuext_op op = { .cmd = MMUEXT_TLB_FLUSH_ALL };
@@ -153,7 +182,7 @@ static void redo_updates(struct mmu_update *updates, unsigned int nr)
 	long err;
 
 	for (i = 0; i < nr; i++) {
-		err = issue_array(__HYPERVISOR_mmu_update, &updates[i]);
+		err = update_one(&updates[i]);
 		if (err)
 			report("Xen refused to write page-table entry %#llx (%s %#llx): error %ld",
 			       updates[i].ptr & ~3ULL,

@@ -41,6 +41,7 @@ static struct {
 	u8 masked;
 	u64 sets;		/* bits that a CPU sets before an update */
 	u64 refuse;		/* ptr or cmd to refuse, as long as it is set */
+	unsigned int busy;	/* so many updates are refused, whatever they are */
 	u64 refuse_once;	/* ptr that is not to become present at first */
 	unsigned int nr_hypercalls;
 	unsigned int nr_calls;
@@ -72,6 +73,10 @@ static int carry_out(const struct mmu_update *u)
 
 	if (xen.refuse && (u->ptr & ~3ULL) == xen.refuse)
 		return -EINVAL;
+	if (xen.busy) {
+		xen.busy--;
+		return -EINVAL;
+	}
 	if (xen.refuse_once && (u->ptr & ~3ULL) == xen.refuse_once &&
 	    (val & _PAGE_PRESENT)) {
 		xen.refuse_once = 0;
@@ -384,6 +389,25 @@ static void refused_update_does_not_stop_others(struct kunit *test)
 		 "Xen refused to write page-table entry %#llx (set %#llx): error -22",
 		 machine(4), (u64)FLAGS);
 	KUNIT_EXPECT_STREQ(test, xen.line, want);
+}
+
+/* Xen is looking at the table for another CPU: it is done in the end, unsaid. */
+static void refused_for_a_moment_is_tried_again(struct kunit *test)
+{
+	unsigned int i;
+
+	begin();
+	xen.busy = 7;
+	for (i = 0; i < 3; i++)
+		hc_update(&xen.table[i], FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_flush();
+	xen.busy = 3;
+	hc_update_now(&xen.table[3], FLAGS, MMU_NORMAL_PT_UPDATE);
+	end();
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_EQ(test, FLAGS, xen.table[i]);
+	KUNIT_EXPECT_EQ(test, 0, xen.nr_lines);
+	KUNIT_EXPECT_EQ(test, 0, xen.busy);
 }
 
 static void refused_operation_does_not_stop_others(struct kunit *test)
@@ -940,6 +964,7 @@ static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(interrupts_do_not_wait),
 	KUNIT_CASE(ordinary_memory_needs_no_hypercall),
 	KUNIT_CASE(refused_update_does_not_stop_others),
+	KUNIT_CASE(refused_for_a_moment_is_tried_again),
 	KUNIT_CASE(refused_operation_does_not_stop_others),
 	KUNIT_CASE(callbacks_come_after),
 	KUNIT_CASE(bits_set_meanwhile_are_kept),
