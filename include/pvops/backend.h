@@ -124,8 +124,8 @@ __printf(2, 3) void pvops_because(struct pvops_why *why, const char *fmt, ...);
  *	op's, @op what pv_ops holds. Straight-line code that does the same at any
  *	address, takes its arguments and gives its result where the op does, and
  *	changes no register that the op preserves. Asked at each site, for modules
- *	too, so it is not __init. NULL where there is none.
- *	Return: its length in bytes, with *@code set; 0 if @op must be called.
+ *	too, so it is not __init. It says the length in bytes and sets *@code, or
+ *	says 0 if @op must be called. NULL where there is no code for any.
  * @hyper: the callbacks for x86_init and x86_platform that go with the ops, or
  *	NULL to run with those of bare metal. Not used where @type is set, since
  *	detection has them.
