@@ -124,9 +124,7 @@ static void set_protection(struct multicall_entry *call, const u64 *table,
 			   pgprot_t prot)
 {
 	call->op = __HYPERVISOR_update_va_mapping;
-	call->args[0] = (unsigned long)table;
-	call->args[1] = pfn_pte(PFN_DOWN(__pa(table)), prot).pte;
-	call->args[2] = 0;
+	hc_set_protection(call, table, prot);
 }
 
 static void set_slot(struct multicall_entry *call, struct mmu_update *update,

@@ -34,8 +34,6 @@
 #include "queue.h"
 #include "tables.h"
 
-#define AD	((pteval_t)(_PAGE_ACCESSED | _PAGE_DIRTY))
-
 /*
  * Nobody else uses or is about to use this address space: the process has one
  * thread, and nothing else holds a reference that would let it (a thread that
@@ -249,7 +247,7 @@ static pteval_t take_away(struct mm_struct *mm, pte_t *ptep)
 	}
 
 	hc_update_now(ptep, 0, MMU_PT_UPDATE_PRESERVE_AD);
-	return old | (READ_ONCE(ptep->pte) & AD);
+	return old | (READ_ONCE(ptep->pte) & HC_AD);
 }
 
 /**
@@ -322,7 +320,7 @@ __visible int hc_ptep_test_and_clear_young(struct vm_area_struct *vma,
 	if ((old & _PAGE_PRESENT) && !(old & _PAGE_DIRTY) &&
 	    !alone_in(vma->vm_mm)) {
 		hc_update_now(ptep, 0, MMU_PT_UPDATE_PRESERVE_AD);
-		old |= READ_ONCE(ptep->pte) & AD;
+		old |= READ_ONCE(ptep->pte) & HC_AD;
 	}
 	write_entry(ptep, old & ~_PAGE_ACCESSED, MMU_NORMAL_PT_UPDATE);
 	return 1;

@@ -119,11 +119,11 @@ static const char *ext_name(unsigned int cmd)
 	return cmd < ARRAY_SIZE(names) && names[cmd] ? names[cmd] : "another operation";
 }
 
-static long issue_array(unsigned long op, void *array)
+static long issue_array(unsigned long op, void *array, unsigned int nr)
 {
 	struct multicall_entry call = {
 		.op = op,
-		.args = { (unsigned long)array, 1, 0, DOMID_SELF },
+		.args = { (unsigned long)array, nr, 0, DOMID_SELF },
 	};
 
 	return hc_issue(&call);
@@ -148,7 +148,7 @@ static long update_one(struct mmu_update *update)
 	long err;
 
 	for (tries = 1; ; tries++) {
-		err = issue_array(__HYPERVISOR_mmu_update, update);
+		err = issue_array(__HYPERVISOR_mmu_update, update, 1);
 		if (err != -EINVAL || tries == TRIES)
 			return err;
 		hc_issue(&yield);
@@ -159,7 +159,7 @@ static void flush_all_tlbs(void)
 {
 	struct mmuext_op op = { .cmd = MMUEXT_TLB_FLUSH_ALL };
 
-	issue_array(__HYPERVISOR_mmuext_op, &op);
+	issue_array(__HYPERVISOR_mmuext_op, &op, 1);
 }
 
 static const char *update_name(u64 ptr)
@@ -196,7 +196,7 @@ static void redo_exts(struct mmuext_op *exts, unsigned int nr, int done)
 {
 	while (done < nr) {
 		struct mmuext_op *op = &exts[done];
-		long err = issue_array(__HYPERVISOR_mmuext_op, op);
+		long err = issue_array(__HYPERVISOR_mmuext_op, op, 1);
 
 		if (err)
 			report("Xen refused to %s (%#lx): error %ld",
@@ -235,12 +235,8 @@ static noinline void make_up_for(struct hc_queue *q, unsigned int index, long er
 
 static void issue_updates(struct mmu_update *updates, unsigned int nr)
 {
-	struct multicall_entry call = {
-		.op = __HYPERVISOR_mmu_update,
-		.args = { (unsigned long)updates, nr, 0, DOMID_SELF },
-	};
-
-	if (unlikely(nr && hc_issue(&call) < 0)) {
+	if (unlikely(nr &&
+		     issue_array(__HYPERVISOR_mmu_update, updates, nr) < 0)) {
 		redo_updates(updates, nr);
 		flush_all_tlbs();
 	}
@@ -409,7 +405,7 @@ void hc_update_now(void *entry, u64 val, unsigned int how)
 		.val = val,
 	};
 
-	if (unlikely(issue_array(__HYPERVISOR_mmu_update, &u)))
+	if (unlikely(issue_array(__HYPERVISOR_mmu_update, &u, 1)))
 		redo_updates(&u, 1);
 }
 

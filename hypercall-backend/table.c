@@ -23,14 +23,26 @@
 #include "queue.h"
 #include "tables.h"
 
-/* Change how the linear map maps a table; done when the queue is issued. */
-static void protect(const void *table, pgprot_t prot)
+/**
+ * hc_set_protection() - how the linear map maps a table
+ * @call: (out) arguments of the request, __HYPERVISOR_update_va_mapping
+ * @table: the table
+ * @prot: PAGE_KERNEL or PAGE_KERNEL_RO
+ *
+ * Context: any.
+ */
+void hc_set_protection(struct multicall_entry *call, const void *table,
+		       pgprot_t prot)
 {
-	struct multicall_entry *call = hc_call(__HYPERVISOR_update_va_mapping);
-
 	call->args[0] = (unsigned long)table;
 	call->args[1] = pfn_pte(PFN_DOWN(__pa(table)), prot).pte;
 	call->args[2] = 0;
+}
+
+/* Done when the queue is issued. */
+static void protect(const void *table, pgprot_t prot)
+{
+	hc_set_protection(hc_call(__HYPERVISOR_update_va_mapping), table, prot);
 }
 
 /**

@@ -119,6 +119,8 @@ unsigned int hc_next_present_in_two(const u64 *one, const u64 *other,
 	     (index) < (end);						\
 	     (index) = hc_next_present_in_two(one, other, (index) + 1, end))
 
+void hc_set_protection(struct multicall_entry *call, const void *table,
+		       pgprot_t prot);
 void hc_make_readonly(void *table);
 void hc_make_found_readonly(void *table);
 void hc_make_writable(void *table, struct hc_unpinning *u);
