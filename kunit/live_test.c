@@ -15,9 +15,9 @@
 #include <linux/io.h>
 #include <linux/irqflags.h>
 #include <linux/kdebug.h>
-#include <linux/kthread.h>
 #include <linux/smp.h>
 #include <linux/string.h>
+#include <linux/timer.h>
 #include <linux/uaccess.h>
 
 #include <asm/apic.h>
@@ -112,6 +112,7 @@ static struct {
 	int cpu;
 	bool halted;
 	unsigned int nmis;
+	struct timer_list timer;
 } halt_test;
 
 static int on_nmi(unsigned int type, struct pt_regs *regs)
@@ -122,16 +123,15 @@ static int on_nmi(unsigned int type, struct pt_regs *regs)
 	return NMI_HANDLED;
 }
 
-static int send_nmis(void *unused)
+/*
+ * From a timer, not a thread: a thread waits if its CPU is to stop together with all
+ * others (the clocksource changes), and the one that halts never comes to that.
+ */
+static void send_nmi(struct timer_list *timer)
 {
-	while (!kthread_should_stop()) {
-		if (READ_ONCE(halt_test.halted))
-			__apic_send_IPI(halt_test.cpu, NMI_VECTOR);
-		/* Nobody may be there to wake a sleeper. */
-		mdelay(1);
-		cond_resched();
-	}
-	return 0;
+	if (READ_ONCE(halt_test.halted))
+		__apic_send_IPI(halt_test.cpu, NMI_VECTOR);
+	mod_timer(timer, jiffies + 1);
 }
 
 /*
@@ -140,7 +140,6 @@ static int send_nmis(void *unused)
  */
 static void halt_ends_by_an_nmi(struct kunit *test)
 {
-	struct task_struct *sender;
 	unsigned long flags;
 	int other;
 
@@ -153,10 +152,10 @@ static void halt_ends_by_an_nmi(struct kunit *test)
 	if (other >= nr_cpu_ids)
 		kunit_skip(test, "there is no other CPU to send an NMI");
 	KUNIT_ASSERT_EQ(test, 0, set_cpus_allowed_ptr(current, cpumask_of(halt_test.cpu)));
-	sender = kthread_create_on_cpu(send_nmis, NULL, other, "pvops_nmi");
-	KUNIT_ASSERT_FALSE(test, IS_ERR(sender));
-	KUNIT_EXPECT_EQ(test, 0, register_nmi_handler(NMI_LOCAL, on_nmi, 0, "pvops_live"));
-	wake_up_process(sender);
+	KUNIT_ASSERT_EQ(test, 0, register_nmi_handler(NMI_LOCAL, on_nmi, 0, "pvops_live"));
+	timer_setup(&halt_test.timer, send_nmi, TIMER_PINNED);
+	halt_test.timer.expires = jiffies + 1;
+	add_timer_on(&halt_test.timer, other);
 
 	local_irq_save(flags);
 	WRITE_ONCE(halt_test.halted, true);
@@ -164,7 +163,7 @@ static void halt_ends_by_an_nmi(struct kunit *test)
 	WRITE_ONCE(halt_test.halted, false);
 	local_irq_restore(flags);
 
-	kthread_stop(sender);
+	timer_shutdown_sync(&halt_test.timer);
 	unregister_nmi_handler(NMI_LOCAL, "pvops_live");
 	KUNIT_EXPECT_GE(test, halt_test.nmis, 1);
 }
