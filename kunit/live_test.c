@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * CPU ops that no boot and no program comes by, as the running kernel has them:
- * that they arrive with their arguments, and do what they are for.
+ * Ops that no boot and no program is sure to come by, as the running kernel has
+ * them: that they arrive with their arguments, and do what they are for.
  *
  * Only a CPU that is stopped for good halts with interrupts off; a local descriptor
  * table is written whole by its system call under most hypervisors; the delay after
  * port I/O is left to drivers of old; performance counters are read by perf in user
- * space.
+ * space; who waits for a lock long enough to give its CPU away is a matter of chance.
  */
 #include <kunit/test.h>
 #include <linux/cpumask.h>
@@ -15,7 +15,9 @@
 #include <linux/io.h>
 #include <linux/irqflags.h>
 #include <linux/kdebug.h>
+#include <linux/sched.h>
 #include <linux/smp.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/timer.h>
 #include <linux/uaccess.h>
@@ -26,6 +28,7 @@
 #include <asm/ldt.h>
 #include <asm/msr.h>
 #include <asm/nmi.h>
+#include <asm/paravirt.h>
 #include <asm/ptrace.h>
 
 /* User mode's own data, 32 bits: a hypervisor allows it in any table. */
@@ -168,11 +171,94 @@ static void halt_ends_by_an_nmi(struct kunit *test)
 	KUNIT_EXPECT_GE(test, halt_test.nmis, 1);
 }
 
+#define LOCK_PATIENCE_MS	8000
+
+static struct {
+	raw_spinlock_t lock;
+	struct timer_list timer;
+	bool waits;
+	bool released;
+	bool came_early;
+} lock_test;
+
+/* From a timer for the reason that send_nmi() has: the holder is as deaf. */
+static void take_lock(struct timer_list *timer)
+{
+	WRITE_ONCE(lock_test.waits, true);
+	raw_spin_lock(&lock_test.lock);
+	lock_test.came_early = !lock_test.released;
+	raw_spin_unlock(&lock_test.lock);
+}
+
+#ifdef CONFIG_PARAVIRT_SPINLOCKS
+/* Who gives its CPU away notes that in the lock, so that the unlocker knows to kick. */
+static bool given_away(void)
+{
+	return READ_ONCE(lock_test.lock.raw_lock.locked) != _Q_LOCKED_VAL;
+}
+
+static bool cpu_is_given_away(void)
+{
+	return !pv_is_native_spin_unlock();
+}
+#else
+static bool given_away(void)
+{
+	return false;
+}
+
+static bool cpu_is_given_away(void)
+{
+	return false;
+}
+#endif
+
+/*
+ * A lock is held for as long as it takes another CPU to tire of spinning: where the
+ * hypervisor has a way to wait, it is used, and the waiter is woken by the unlock.
+ */
+static void lock_waiter_is_woken(struct kunit *test)
+{
+	unsigned int ms;
+	bool gave_away;
+	int cpu, other;
+
+	cpu = raw_smp_processor_id();
+	other = cpumask_any_but(cpu_online_mask, cpu);
+	if (other >= nr_cpu_ids)
+		kunit_skip(test, "there is no other CPU to wait for a lock");
+	KUNIT_ASSERT_EQ(test, 0, set_cpus_allowed_ptr(current, cpumask_of(cpu)));
+
+	raw_spin_lock_init(&lock_test.lock);
+	lock_test.waits = false;
+	lock_test.released = false;
+	lock_test.came_early = true;
+	timer_setup(&lock_test.timer, take_lock, TIMER_PINNED);
+	lock_test.timer.expires = jiffies + 1;
+
+	raw_spin_lock_bh(&lock_test.lock);
+	add_timer_on(&lock_test.timer, other);
+	for (ms = 0; ms < LOCK_PATIENCE_MS; ms++) {
+		mdelay(1);
+		if (READ_ONCE(lock_test.waits) && given_away() == cpu_is_given_away())
+			break;
+	}
+	gave_away = given_away();
+	lock_test.released = true;
+	raw_spin_unlock_bh(&lock_test.lock);
+	timer_shutdown_sync(&lock_test.timer);
+
+	KUNIT_EXPECT_LT(test, ms, LOCK_PATIENCE_MS);
+	KUNIT_EXPECT_EQ(test, gave_away, cpu_is_given_away());
+	KUNIT_EXPECT_FALSE(test, lock_test.came_early);
+}
+
 static struct kunit_case live_cases[] = {
 	KUNIT_CASE(halt_ends_by_an_nmi),
 	KUNIT_CASE(ldt_entry_is_written),
 	KUNIT_CASE(io_delay_leaves_interrupts_off),
 	KUNIT_CASE(rdpmc_asks_for_its_counter),
+	KUNIT_CASE(lock_waiter_is_woken),
 	{}
 };
 
