@@ -442,6 +442,32 @@ static void race_catches_two_steps(struct kunit *test)
 	KUNIT_EXPECT_GT(test, race(test, 64, take_in_two_steps), 0);
 }
 
+/* mprotect() and what follows from it, in both directions and to nothing at all. */
+static void changed_entry_keeps_its_frame(struct kunit *test)
+{
+	const pgprot_t prots[] = { PAGE_NONE, PAGE_READONLY, PAGE_SHARED };
+	struct page *pages = alloc_pages(GFP_KERNEL, 1);
+	unsigned int from, to;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	for (from = 0; from < ARRAY_SIZE(prots); from++) {
+		for (to = 0; to < ARRAY_SIZE(prots); to++) {
+			pte_t old = mk_pte(pages, prots[from]);
+			pte_t new = pte_modify(old, prots[to]);
+
+			KUNIT_EXPECT_EQ(test, pte_pfn(new), page_to_pfn(pages));
+			KUNIT_EXPECT_TRUE(test, pte_same(new, mk_pte(pages, prots[to])));
+			/* Nobody holds what was not present. */
+			KUNIT_EXPECT_EQ(test, pte_needs_flush(old, new),
+					from != 0 && from != to);
+		}
+		KUNIT_EXPECT_EQ(test, from != 0,
+				pte_needs_flush(mk_pte(pages, prots[from]),
+						mk_pte(pages + 1, prots[from])));
+	}
+	__free_pages(pages, 1);
+}
+
 static struct kunit_case rmw_cases[] = {
 	KUNIT_CASE(native_ops_on_a_pte),
 	KUNIT_CASE(native_ops_on_a_pmd),
@@ -450,6 +476,7 @@ static struct kunit_case rmw_cases[] = {
 	KUNIT_CASE(ops_in_use_on_huge_entries),
 #endif
 	KUNIT_CASE(switch_follows_the_table),
+	KUNIT_CASE(changed_entry_keeps_its_frame),
 	KUNIT_CASE(cpu_sets_accessed),
 	KUNIT_CASE(wrprotect_keeps_dirty),
 	KUNIT_CASE(clear_returns_the_entry),
