@@ -71,7 +71,7 @@ static unsigned int index_of(const struct mmu_update *update)
 }
 
 /* It maps memory of our own: not a grant, nor a device, which Xen counts apart. */
-static bool is_plain(u64 entry)
+static __always_inline bool is_plain(u64 entry)
 {
 	unsigned long mfn = (entry & PTE_PFN_MASK) >> PAGE_SHIFT, pfn;
 
@@ -91,7 +91,10 @@ static bool pays(const u64 *table, const struct mmu_update *updates,
 	int before = 0, after;
 	unsigned int i;
 
-	for_each_present(i, table, PTRS_PER_PTE) {
+	/* Most of them are present, or it would not pay. */
+	for (i = 0; i < PTRS_PER_PTE; i++) {
+		if (!(table[i] & _PAGE_PRESENT))
+			continue;
 		if (!is_plain(table[i]))
 			return false;
 		before++;
@@ -101,9 +104,9 @@ static bool pays(const u64 *table, const struct mmu_update *updates,
 		u64 old = table[index_of(&updates[i])], new = updates[i].val;
 
 		/* Usually it maps the same page, which was looked at. */
-		if ((new & _PAGE_PRESENT) &&
-		    ((old ^ new) & (PTE_PFN_MASK | _PAGE_PRESENT)) &&
-		    !is_plain(new))
+		if (!((old ^ new) & (PTE_PFN_MASK | _PAGE_PRESENT)))
+			continue;
+		if ((new & _PAGE_PRESENT) && !is_plain(new))
 			return false;
 		after += (int)(new & _PAGE_PRESENT) - (int)(old & _PAGE_PRESENT);
 	}

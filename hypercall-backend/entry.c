@@ -45,7 +45,7 @@ static bool alone_in(const struct mm_struct *mm)
 }
 
 /* Write an entry of a pinned table: with the others, or now. */
-static __always_inline void write_entry(void *entry, u64 val, unsigned int how)
+static __always_inline void write_here(void *entry, u64 val, unsigned int how)
 {
 	if (hc_lazy(XEN_LAZY_MMU)) {
 		u8 masked = hc_begin();
@@ -55,6 +55,12 @@ static __always_inline void write_entry(void *entry, u64 val, unsigned int how)
 	} else {
 		hc_update_now(entry, val, how);
 	}
+}
+
+/* The same where most tables are ordinary memory, so that those cost no registers. */
+static noinline void write_entry(void *entry, u64 val, unsigned int how)
+{
+	write_here(entry, val, how);
 }
 
 /*
@@ -228,15 +234,15 @@ pte_t hc_ptep_modify_prot_start(struct vm_area_struct *vma, unsigned long addr,
 void hc_ptep_modify_prot_commit(struct vm_area_struct *vma, unsigned long addr,
 				pte_t *ptep, pte_t pte)
 {
-	if (!hc_pinned(ptep))
+	if (!hc_updating(ptep) && !hc_pinned(ptep))
 		native_set_pte(ptep, pte);
 	else
-		write_entry(ptep, pte.pte, alone_in(vma->vm_mm) ?
-			    MMU_NORMAL_PT_UPDATE : MMU_PT_UPDATE_PRESERVE_AD);
+		write_here(ptep, pte.pte, alone_in(vma->vm_mm) ?
+			   MMU_NORMAL_PT_UPDATE : MMU_PT_UPDATE_PRESERVE_AD);
 }
 
 /* Replace an entry of a pinned table by nothing; what it was, in the end. */
-static pteval_t take_away(struct mm_struct *mm, pte_t *ptep)
+static noinline pteval_t take_away(struct mm_struct *mm, pte_t *ptep)
 {
 	pteval_t old = READ_ONCE(ptep->pte);
 

@@ -254,12 +254,13 @@ static unsigned int run_length(const struct mmu_update *updates, unsigned int nr
 }
 
 /* Many updates and nothing else: perhaps there is a better way for some. */
-static noinline void issue_many(struct mmu_update *updates, unsigned int nr)
+static noinline void issue_many(struct hc_queue *q)
 {
-	unsigned int first = 0, i = 0, run;
+	unsigned int first = 0, i = 0, run, nr = q->nr_updates;
+	struct mmu_update *updates = q->updates;
 
 	for (; i < nr; i += run) {
-		run = run_length(updates + i, nr - i);
+		run = q->nr_tables == 1 ? nr : run_length(updates + i, nr - i);
 		if (run < HC_MANY)
 			continue;
 		/* In order, though they are of different tables. */
@@ -269,6 +270,21 @@ static noinline void issue_many(struct mmu_update *updates, unsigned int nr)
 			first += run;
 	}
 	issue_updates(updates + first, nr - first);
+}
+
+/* How many updates the last call covers is known when something else follows it. */
+static void close_run(struct hc_queue *q)
+{
+	unsigned int index, nr;
+
+	if (!q->run)
+		return;
+	index = q->run - q->calls;
+	nr = q->nr_updates - q->slice[index].first;
+	q->run->args[1] = nr;
+	q->slice[index].nr = nr;
+	q->run = NULL;
+	q->table = 0;
 }
 
 /**
@@ -284,8 +300,9 @@ void hc_flush(void)
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 	unsigned int i, nr = q->nr_calls;
 
+	close_run(q);
 	if (nr == 1 && q->nr_updates >= HC_MANY) {
-		issue_many(q->updates, q->nr_updates);
+		issue_many(q);
 	} else if (nr == 1) {
 		long err = hc_issue(&q->calls[0]);
 
@@ -302,7 +319,7 @@ void hc_flush(void)
 	q->nr_calls = 0;
 	q->nr_updates = 0;
 	q->nr_exts = 0;
-	q->table = 0;
+	q->nr_tables = 0;
 
 	/* They may queue, too: the counter is taken back first. */
 	nr = q->nr_after;
@@ -325,67 +342,56 @@ struct multicall_entry *hc_call(unsigned long op)
 
 	if (unlikely(q->nr_calls == HC_CALLS))
 		hc_flush();
+	close_run(q);
 	call = &q->calls[q->nr_calls++];
 	call->op = op;
 	return call;
 }
 
 /*
- * One more update or operation: of the last call, if that is of this kind, or of
- * a new one. Not hc_call(), since a flush would lose what the caller has put
- * into the array; the caller has seen to it that there is room.
+ * A new call for updates or operations from @first on. Not hc_call(), since a flush
+ * would lose what the caller has put into the array; the caller has seen to it that
+ * there is room.
  */
-static void extend(struct hc_queue *q, unsigned long op, void *args,
-		   unsigned int first)
+static struct multicall_entry *open_call(struct hc_queue *q, unsigned long op,
+					 void *args, unsigned int first)
 {
-	unsigned int index = q->nr_calls - 1;
+	unsigned int index = q->nr_calls++;
 	struct multicall_entry *call = &q->calls[index];
 
-	if (!q->nr_calls || call->op != op) {
-		index = q->nr_calls++;
-		call = &q->calls[index];
-		call->op = op;
-		call->args[0] = (unsigned long)args;
-		call->args[1] = 0;
-		call->args[2] = op == __HYPERVISOR_mmuext_op ?
-				(unsigned long)&q->done[index] : 0;
-		call->args[3] = DOMID_SELF;
-		q->done[index] = 0;
-		q->slice[index].first = first;
-		q->slice[index].nr = 0;
-	}
-	call->args[1]++;
-	q->slice[index].nr++;
+	call->op = op;
+	call->args[0] = (unsigned long)args;
+	call->args[1] = 0;
+	call->args[2] = op == __HYPERVISOR_mmuext_op ?
+			(unsigned long)&q->done[index] : 0;
+	call->args[3] = DOMID_SELF;
+	q->done[index] = 0;
+	q->slice[index].first = first;
+	q->slice[index].nr = 0;
+	return call;
 }
 
 /**
- * hc_update() - queue the update of a page-table entry
- * @entry: the entry, by its address in the linear map or the kernel image
- * @val: the new value, with a machine frame
- * @how: MMU_NORMAL_PT_UPDATE, or MMU_PT_UPDATE_PRESERVE_AD to have the bits
- *	Accessed and Dirty that are set when Xen writes it set in it, too
+ * hc_update_other() - have updates of another table queued from here on
+ * @table: its address, page-aligned
  *
- * Context: after hc_begin(). The page table is one that Xen knows (pinned).
+ * For hc_update() alone. There is room for one more, at least.
+ *
+ * Context: after hc_begin().
  */
-void hc_update(void *entry, u64 val, unsigned int how)
+void hc_update_other(unsigned long table)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
-	unsigned long table = (unsigned long)entry & PAGE_MASK;
-	struct mmu_update *u;
 
-	if (unlikely(q->nr_updates == HC_UPDATES || q->nr_calls == HC_CALLS))
+	if (unlikely(q->nr_updates == HC_UPDATES ||
+		     (!q->run && q->nr_calls == HC_CALLS)))
 		hc_flush();
-
-	/* Entries come one after the other: a table is looked up once. */
-	if (q->table != table) {
-		q->table = table;
-		q->table_ma = virt_to_machine(table).maddr;
-	}
-
-	u = &q->updates[q->nr_updates];
-	u->ptr = (q->table_ma + offset_in_page(entry)) | how;
-	u->val = val;
-	extend(q, __HYPERVISOR_mmu_update, u, q->nr_updates++);
+	if (!q->run)
+		q->run = open_call(q, __HYPERVISOR_mmu_update,
+				   &q->updates[q->nr_updates], q->nr_updates);
+	q->table = table;
+	q->table_ma = virt_to_machine(table).maddr;
+	q->nr_tables++;
 }
 
 /**
@@ -419,13 +425,21 @@ void hc_update_now(void *entry, u64 val, unsigned int how)
 struct mmuext_op *hc_ext(unsigned int cmd)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
+	struct multicall_entry *call;
 	struct mmuext_op *op;
 
 	if (unlikely(q->nr_exts == HC_EXTS || q->nr_calls == HC_CALLS))
 		hc_flush();
+	close_run(q);
 	op = &q->exts[q->nr_exts];
 	op->cmd = cmd;
-	extend(q, __HYPERVISOR_mmuext_op, op, q->nr_exts++);
+
+	call = q->nr_calls ? &q->calls[q->nr_calls - 1] : NULL;
+	if (!call || call->op != __HYPERVISOR_mmuext_op)
+		call = open_call(q, __HYPERVISOR_mmuext_op, op, q->nr_exts);
+	q->nr_exts++;
+	call->args[1]++;
+	q->slice[call - q->calls].nr++;
 	return op;
 }
 

@@ -40,8 +40,12 @@
  * @nr_updates: page-table updates queued, in one or more of the calls
  * @nr_exts: extended MMU operations queued, the same
  * @nr_after: functions to call when all is done
- * @table: the page table that was updated last, by its address; 0 for none
+ * @table: the page table that was updated last, by its address; 0 if what comes
+ *	next cannot simply be added to @updates
  * @table_ma: its machine address
+ * @nr_tables: how often updates went on to another table
+ * @run: the call that the updates at the end of @updates belong to, which does
+ *	not know yet how many they are; NULL if something else came behind them
  * @calls: the hypercalls, as Xen takes them
  * @updates: (address, value) pairs
  * @exts: pins, unpins, base pointers, flushes
@@ -57,6 +61,8 @@ struct hc_queue {
 	unsigned int nr_after;
 	unsigned long table;
 	u64 table_ma;
+	unsigned int nr_tables;
+	struct multicall_entry *run;
 	struct multicall_entry calls[HC_CALLS];
 	struct mmu_update updates[HC_UPDATES];
 	struct mmuext_op exts[HC_EXTS];
@@ -168,11 +174,51 @@ static __always_inline void hc_end(u8 masked, enum xen_lazy_mode mode)
 long hc_issue(struct multicall_entry *call);
 int hc_issue_multi(struct multicall_entry *calls, unsigned int nr);
 void hc_report(const char *line);
-void hc_update(void *entry, u64 val, unsigned int how);
 struct mmuext_op *hc_ext(unsigned int cmd);
 struct multicall_entry *hc_call(unsigned long op);
 void hc_after(void (*fn)(void *data), void *data);
 void hc_update_now(void *entry, u64 val, unsigned int how);
+void hc_update_other(unsigned long table);
+
+/**
+ * hc_update() - queue the update of a page-table entry
+ * @entry: the entry, by its address in the linear map or the kernel image
+ * @val: the new value, with a machine frame
+ * @how: MMU_NORMAL_PT_UPDATE, or MMU_PT_UPDATE_PRESERVE_AD to have the bits
+ *	Accessed and Dirty that are set when Xen writes it set in it, too
+ *
+ * Entries come one after the other, so what belongs to a table is found once. The
+ * rest is here and not in a function: this is done for each of them.
+ *
+ * Context: after hc_begin(). The page table is one that Xen knows (pinned).
+ */
+static __always_inline void hc_update(void *entry, u64 val, unsigned int how)
+{
+	struct hc_queue *q = this_cpu_ptr(&hc_queue);
+	unsigned long table = (unsigned long)entry & PAGE_MASK;
+	struct mmu_update *u;
+
+	if (unlikely(q->table != table || q->nr_updates == HC_UPDATES))
+		hc_update_other(table);
+	u = &q->updates[q->nr_updates++];
+	u->ptr = (q->table_ma + offset_in_page(entry)) | how;
+	u->val = val;
+}
+
+/**
+ * hc_updating() - is the last thing queued an update of the same table?
+ * @entry: an entry of the table
+ *
+ * So it is one that Xen knows: what is a little dearer to find out otherwise.
+ *
+ * Context: any.
+ * Return: true if so, and more may wait for the same lazy section to end.
+ */
+static __always_inline bool hc_updating(const void *entry)
+{
+	return hc_lazy(XEN_LAZY_MMU) &&
+	       this_cpu_read(hc_queue.table) == ((unsigned long)entry & PAGE_MASK);
+}
 
 /* detach.c */
 bool hc_write_detached(const struct mmu_update *updates, unsigned int nr);
