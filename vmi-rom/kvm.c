@@ -244,6 +244,7 @@ static inline u64 read_clock(const struct pvclock *clock, u8 *flags)
 	do {
 		/* If it is odd it is another one in the end. */
 		version = clock->version & ~1u;
+		asm volatile("" : : : "memory");
 		delta = read_tsc() - clock->tsc_timestamp;
 		if (clock->tsc_shift < 0)
 			delta >>= -clock->tsc_shift;
