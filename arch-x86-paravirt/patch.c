@@ -15,6 +15,7 @@
 #include <linux/printk.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 
 #include <asm/alternative.h>
 #include <asm/paravirt.h>
@@ -66,14 +67,22 @@ void __init pvops_before_patching(void)
 	pvops_rmw_arm();
 }
 
-/* The code that the backend in use has for an op, and its length or 0. */
-static unsigned int body_of(unsigned int slot, const u8 **code)
+/*
+ * The code that the backend in use has for an op, and its length or 0. A copy: the
+ * code may be where KASAN has no shadow.
+ */
+static unsigned int body_of(unsigned int slot, u8 copy[PVOPS_MAX_BODY])
 {
 	const struct pvops_backend *chosen = pvops_socket.chosen;
+	unsigned int len;
+	const u8 *code;
 
 	if (!chosen || !chosen->body)
 		return 0;
-	return chosen->body(slot, pvops_live->slot[slot], code);
+	len = chosen->body(slot, pvops_live->slot[slot], &code);
+	if (len > PVOPS_MAX_BODY || copy_from_kernel_nofault(copy, code, len))
+		return 0;
+	return len;
 }
 
 /**
@@ -96,8 +105,8 @@ int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code)
 {
 	const s32 *disp = (const s32 *)(site + 2);
 	int slot = pvops_slot_at(site + 6 + *disp);
+	u8 body[PVOPS_MAX_BODY];
 	unsigned int len;
-	const u8 *body;
 
 	if (slot < 0)
 		return PVOPS_SITE_CALL;
@@ -108,7 +117,7 @@ int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code)
 	if (pvops_live->slot[slot] == pvops_slot_native(slot))
 		return 0;
 
-	len = body_of(slot, &body);
+	len = body_of(slot, body);
 	if (!len)
 		return PVOPS_SITE_CALL;
 	if (pvops_body_fits(body, len, alt->instrlen)) {
@@ -130,8 +139,8 @@ void __init pvops_after_patching(void)
 
 	for (i = 0; i < nr_sites; i++) {
 		unsigned int slot = sites[i].slot;
-		const u8 *body;
-		unsigned int len = body_of(slot, &body);
+		u8 body[PVOPS_MAX_BODY];
+		unsigned int len = body_of(slot, body);
 
 		pvops_audit_site(&pvops_audit, &sites[i],
 				 pvops_live->slot[slot],

@@ -7,6 +7,7 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/printk.h>
+#include <linux/uaccess.h>
 
 #include <asm/gsseg.h>
 #include <asm/msr.h>
@@ -22,10 +23,16 @@
 void vmi_service_log(const char *line)
 {
 	unsigned int len = 0;
+	char text[121];
 
-	while (len < 120 && line[len] >= 0x20 && line[len] <= 0x7e)
+	/* The ROM's memory has no KASAN shadow. */
+	if (strncpy_from_kernel_nofault(text, line, sizeof(text)) < 0) {
+		pr_warn("ROM: a line that cannot be read\n");
+		return;
+	}
+	while (len < sizeof(text) - 1 && text[len] >= 0x20 && text[len] <= 0x7e)
 		len++;
-	pr_info("ROM: %.*s\n", len, line);
+	pr_info("ROM: %.*s\n", len, text);
 }
 
 /**
