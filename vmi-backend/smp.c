@@ -106,6 +106,7 @@ static void __init prepare_boot_cpu(void)
 	vmi_init_cpu(VMI64_CPU_BOOT);
 	vmi_lock_setup();
 	vmi_time_boot();
+	vmi_time_use();
 }
 
 /**
@@ -114,11 +115,12 @@ static void __init prepare_boot_cpu(void)
  * On a machine whose TSC has to be measured that is done long after the boot
  * CPU's INIT_CPU, and a ROM that computes time from it has had no clock to show.
  *
- * Context: boot CPU, when the TSC has been calibrated; no other CPU is up.
+ * Context: boot CPU, when the TSC has been calibrated; no other CPU is up. May sleep.
  */
 void __init vmi_tsc_known(void)
 {
 	unsigned long flags;
+	s32 err;
 	u64 hz;
 
 	if (boot_tsc_khz || !tsc_khz || vmi_real_clock(&hz) ||
@@ -126,9 +128,12 @@ void __init vmi_tsc_known(void)
 		return;
 	local_irq_save(flags);
 	vmi_exit_cpu(VMI64_EXIT_LAST);
-	if (!vmi_init_cpu(VMI64_CPU_BOOT))
+	err = vmi_init_cpu(VMI64_CPU_BOOT);
+	if (!err)
 		vmi_time_boot();
 	local_irq_restore(flags);
+	if (!err)
+		vmi_time_use();
 }
 
 #ifdef CONFIG_HOTPLUG_CPU

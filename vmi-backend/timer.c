@@ -111,17 +111,6 @@ static void __init take_info(void)
 	}
 	clocks_calc_mult_shift(&counter_mult, &counter_shift, counter_hz,
 			       NSEC_PER_SEC, 0);
-
-	if (info.flags & VMI64_TIME_REAL && info.flags & VMI64_TIME_PREFER &&
-	    !sched_clock_used) {
-		sched_clock_used = true;
-		if (!(info.flags & VMI64_TIME_SYNC))
-			clear_sched_clock_stable();
-		sched_clock_offset = to_ns(read_real()) - native_sched_clock();
-		paravirt_set_sched_clock(vmi_sched_clock);
-	}
-	if (info.flags & VMI64_TIME_STOLEN)
-		static_call_update(pv_steal_clock, vmi_steal_clock);
 }
 
 static void __init ask(void)
@@ -136,6 +125,28 @@ static void __init ask(void)
 }
 
 /**
+ * vmi_time_use() - let the scheduler go by the ROM's counters, where it has them
+ *
+ * Context: boot CPU, after vmi_time_boot(); may sleep once there is anything to
+ * switch to, since code is patched then.
+ */
+void __init vmi_time_use(void)
+{
+	if (info.flags & VMI64_TIME_REAL && info.flags & VMI64_TIME_PREFER &&
+	    !sched_clock_used) {
+		sched_clock_used = true;
+		if (!(info.flags & VMI64_TIME_SYNC))
+			clear_sched_clock_stable();
+		preempt_disable();
+		sched_clock_offset = to_ns(read_real()) - native_sched_clock();
+		preempt_enable();
+		paravirt_set_sched_clock(vmi_sched_clock);
+	}
+	if (info.flags & VMI64_TIME_STOLEN)
+		static_call_update(pv_steal_clock, vmi_steal_clock);
+}
+
+/**
  * vmi_time_early() - take what the ROM knows of time right away
  *
  * Context: boot CPU, interrupts off, after INIT_CPU with EARLY.
@@ -143,6 +154,7 @@ static void __init ask(void)
 void __init vmi_time_early(void)
 {
 	ask();
+	vmi_time_use();
 }
 
 /**

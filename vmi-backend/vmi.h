@@ -152,6 +152,7 @@ int vmi_set_next_event(unsigned long delta, struct clock_event_device *dev);
 int vmi_cancel_alarm(struct clock_event_device *dev);
 void vmi_time_early(void);
 void vmi_time_boot(void);
+void vmi_time_use(void);
 bool vmi_real_clock(u64 *hz);
 void vmi_alarm_setup(void);
 
