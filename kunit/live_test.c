@@ -31,6 +31,9 @@
 #include <asm/paravirt.h>
 #include <asm/ptrace.h>
 
+#include <pvops/counters.h>
+#include <pvops/ops.h>
+
 /* User mode's own data, 32 bits: a hypervisor allows it in any table. */
 static const struct desc_struct user_data = GDT_ENTRY_INIT(DESC_DATA32 | DESC_USER, 0, 0xfffff);
 
@@ -197,9 +200,12 @@ static bool given_away(void)
 	return READ_ONCE(lock_test.lock.raw_lock.locked) != _Q_LOCKED_VAL;
 }
 
+/* The kernel's own question is answered wrongly where a counting entry is before the op. */
 static bool cpu_is_given_away(void)
 {
-	return !pv_is_native_spin_unlock();
+	unsigned int slot = PVOPS_SLOT(lock.queued_spin_unlock);
+
+	return pvops_unwrapped(slot, pvops_live->slot[slot]) != pvops_slot_native(slot);
 }
 #else
 static bool given_away(void)
