@@ -29,6 +29,7 @@ import time
 
 from . import bench, common, kernel, packages, report, rom, rompack, world
 from .common import Failure, say
+from .monitor import Monitor
 
 # Instructions to log; each is a line of 90 bytes.
 INSTRUCTIONS = 3_000_000
@@ -124,21 +125,6 @@ def add_up(counted: dict[bytes, int], kind: str, symbols: dict[str, Symbols],
 # ---- watching
 
 
-def _monitor(path: pathlib.Path, *commands: str) -> None:
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(60)
-        connection.connect(str(path))
-        for command in ("", *commands):
-            if command:
-                connection.sendall(f"{command}\n".encode())
-            seen = b""
-            while b"(qemu) " not in seen:
-                data = connection.recv(4096)
-                if not data:
-                    return
-                seen += data
-
-
 class _Reader(threading.Thread):
     """Counts what comes through the pipe; after so many lines it only drains."""
 
@@ -199,7 +185,7 @@ def watch(variant: bench.Variant, op: str, instructions: int) -> Profile:
                     timeout=SECONDS_TO_LOOP + SECONDS_TO_LOG, log=log, check_kunit=False,
                     host_files=host_files,
                     cpus=bench.SMP_CPUS if op in bench.SMP_OPS else 1,
-                    qemu_args=["-seed", "1", "-monitor", f"unix:{monitor},server=on,wait=off",
+                    qemu_args=["-seed", "1", "-qmp", f"unix:{monitor},server=on,wait=off",
                                "-D", str(pipe)]))
             except (Failure, OSError) as error:
                 ended.append(error)
@@ -209,12 +195,17 @@ def watch(variant: bench.Variant, op: str, instructions: int) -> Profile:
         try:
             per_round = _wait_for_loop(log, runner, op)
             say(f"bench: {variant.label}: {op} runs; logging {instructions:,} instructions")
-            _monitor(monitor, "singlestep on", "log exec,nochain")
-            if not reader.full.wait(SECONDS_TO_LOG):
-                say("bench: that took too long; going on with what there is")
-                reader.full.set()
-            with contextlib.suppress(OSError):
-                _monitor(monitor, "log none", "quit")
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(monitor))
+                qemu = Monitor(connection)
+                qemu.ask("singlestep on")
+                qemu.ask("log exec,nochain")
+                if not reader.full.wait(SECONDS_TO_LOG):
+                    say("bench: that took too long; going on with what there is")
+                    reader.full.set()
+                with contextlib.suppress(Failure):
+                    qemu.ask("log none")
+                    qemu.ask("quit")
         finally:
             world.stop_all()
             runner.join()

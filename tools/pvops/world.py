@@ -25,6 +25,7 @@ import random
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,7 @@ from . import common, initramfs, packages, report, rom
 from . import kernel as kernel_builder
 from .common import Failure
 from .cpio import Archive
+from .monitor import Monitor
 from .report import Console, Job, Suite
 
 WORLDS = common.ROOT / "worlds"
@@ -450,6 +452,9 @@ def _unzipped(packed: bytes) -> bytes:
 # ---- running it
 
 
+# What _wait() says of a machine that does not end.
+TOO_LONG = "not done after"
+
 _children: set[subprocess.Popen] = set()
 _children_lock = threading.Lock()
 _stopping = threading.Event()
@@ -499,7 +504,7 @@ def _wait(child: subprocess.Popen, log: pathlib.Path, limit: float) -> str:
         if done_at and now - done_at > POWER_OFF_GRACE:
             return f"did not power off within {POWER_OFF_GRACE} s"
         if now > deadline:
-            return f"not done after {limit:.0f} s"
+            return f"{TOO_LONG} {limit:.0f} s"
 
 
 def run(world_name: str | World, jobs: Iterable[str] = (), *,
@@ -571,27 +576,43 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
         problems.append(f"QEMU ended with status {status}")
     problems += _judge(world, console, jobs, plain_allowed=not need_pvops,
                        check_kunit=world.kunit if check_kunit is None else check_kunit)
-    return Result(world, log, seconds, "not done after" in trouble, status,
+    return Result(world, log, seconds, TOO_LONG in trouble, status,
                   console, problems)
 
 
 def _boot(machine: _Machine, path: pathlib.Path, limit: float) -> tuple[str, int | None, pathlib.Path]:
     """Run a machine to its end: what went wrong or nothing, QEMU's status, the log."""
-    with _own_log(path) as output:
+    ours, theirs = socket.socketpair()
+    with ours, _own_log(path) as output:
         with _children_lock:
             if _stopping.is_set():
                 raise KeyboardInterrupt
-            child = common.start(machine.argv(), stdin=subprocess.DEVNULL, stdout=output,
-                                 stderr=subprocess.STDOUT)
+            with theirs:
+                child = common.start(
+                    [*machine.argv(), "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
+                     "-mon", "chardev=qmp,mode=control"],
+                    stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                    pass_fds=(theirs.fileno(),))
             _children.add(child)
         log = pathlib.Path(output.name)
         try:
             trouble = _wait(child, log, limit)
+            if TOO_LONG in trouble:
+                trouble += _note_cpus(Monitor(ours), log.with_suffix(".cpus"))
         finally:
             common.stop(child)
             with _children_lock:
                 _children.discard(child)
     return trouble, child.returncode, log
+
+
+def _note_cpus(monitor: Monitor, path: pathlib.Path) -> str:
+    """Keep where the CPUs of a machine are that does not end; says where that is."""
+    try:
+        path.write_text(monitor.cpus())
+    except Failure as error:
+        return f" ({error})"
+    return f" (its CPUs: {common.shown(path)})"
 
 
 def default_kernel() -> pathlib.Path:
