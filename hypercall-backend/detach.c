@@ -49,6 +49,19 @@ void hc_set_owner(struct page *page, struct mm_struct *mm)
 }
 
 /**
+ * hc_owner() - whose table of the lowest level this is
+ * @page: the table
+ *
+ * Context: any.
+ * Return: what hc_set_owner() was told last; not to be looked into, if it is not
+ * known to be a table.
+ */
+struct mm_struct *hc_owner(struct page *page)
+{
+	return page_ptdesc(page)->pt_mm;
+}
+
+/**
  * hc_set_slot() - note where the CPU finds a table of the lowest level
  * @table: the table
  * @slot: the entry that refers to it in the table above that the CPU walks
@@ -119,7 +132,7 @@ static bool alone_with(struct page *page)
 {
 	struct mm_struct *mm = current->mm;
 
-	return mm && page_ptdesc(page)->pt_mm == mm && slot_of(page) &&
+	return mm && hc_owner(page) == mm && slot_of(page) &&
 	       atomic_read(&mm->mm_users) == 1 && !in_interrupt();
 }
 

@@ -121,24 +121,35 @@ void hc_set_pte(pte_t *ptep, pte_t pte)
  * @pmdp: the entry
  * @pmd: its new value
  *
+ * mremap() moves a table by it, in which reverse mapping may be at work.
+ *
  * Context: any.
  */
 void hc_set_pmd(pmd_t *pmdp, pmd_t pmd)
 {
-	u64 *slot;
+	u64 below = pmd.pmd & _PAGE_PRESENT ? pmd.pmd : pmdp->pmd;
+	bool twinned = hc_twinned(pmdp);
+	u64 *slot = NULL;
+	u8 masked;
 
-	if (hc_twinned(pmdp)) {
-		slot = twin_entry(pmdp);
-		if (pmd.pmd & _PAGE_PRESENT)
-			hc_set_slot(hc_table_of(pmd.pmd), slot);
-		write_both((u64 *)pmdp, pmd.pmd, slot, pmd.pmd);
-	} else if (hc_pinned(pmdp)) {
-		if (pmd.pmd & _PAGE_PRESENT)
-			hc_set_slot(hc_table_of(pmd.pmd), NULL);
-		write_table_entry(pmdp, pmd.pmd);
-	} else {
+	if (!twinned && !hc_pinned(pmdp)) {
 		native_set_pmd(pmdp, pmd);
+		return;
 	}
+
+	masked = hc_begin();
+	if (below & _PAGE_PRESENT)
+		hc_transit_begin(hc_owner(virt_to_page(hc_table_of(below))));
+	if (twinned)
+		slot = twin_entry(pmdp);
+	if (pmd.pmd & _PAGE_PRESENT)
+		hc_set_slot(hc_table_of(pmd.pmd), slot);
+	if (twinned)
+		write_both((u64 *)pmdp, pmd.pmd, slot, pmd.pmd);
+	else
+		write_table_entry(pmdp, pmd.pmd);
+	hc_transit_end();
+	hc_release(masked);
 }
 
 /**

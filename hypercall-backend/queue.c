@@ -21,6 +21,7 @@
 #include <xen/interface/sched.h>
 
 #include "queue.h"
+#include "tables.h"
 
 DEFINE_PER_CPU(struct hc_queue, hc_queue);
 
@@ -129,14 +130,27 @@ static long issue_array(unsigned long op, void *array, unsigned int nr)
 	return hc_issue(&call);
 }
 
-/* So often an update is tried that Xen refuses. */
-#define TRIES	100
+/*
+ * So often an update is tried that Xen refuses: if it need not be busy with the
+ * table, and if it may be. The latter is some seconds of this CPU's own.
+ */
+#define TRIES		100
+#define TRIES_BUSY	1000000
+
+static bool may_be_busy(const struct mmu_update *update)
+{
+	unsigned long pfn = mfn_to_pfn(PFN_DOWN(update->ptr));
+
+	return pfn_valid(pfn) && hc_in_transit(pfn_to_page(pfn));
+}
 
 /*
  * Xen does not change a table that it is just accepting or giving up for another
  * CPU, and says no more than that it will not. Reverse mapping may come by just
- * then: it finds tables of an address space that comes or goes. So try for a while,
- * and let the other CPU run.
+ * then: it finds tables of an address space that comes or goes. So try until that
+ * is over, and let the other CPU run, which may have been taken away meanwhile if
+ * Xen itself is some hypervisor's guest. Not without end: it may be waiting for a
+ * lock that our caller holds.
  */
 static long update_one(struct mmu_update *update)
 {
@@ -144,12 +158,14 @@ static long update_one(struct mmu_update *update)
 		.op = __HYPERVISOR_sched_op,
 		.args = { SCHEDOP_yield },
 	};
-	unsigned int tries;
+	unsigned int tries = 0, busy = 0;
 	long err;
 
-	for (tries = 1; ; tries++) {
+	for (;;) {
 		err = issue_array(__HYPERVISOR_mmu_update, update, 1);
-		if (err != -EINVAL || tries == TRIES)
+		if (err != -EINVAL)
+			return err;
+		if (may_be_busy(update) ? ++busy == TRIES_BUSY : ++tries == TRIES)
 			return err;
 		hc_issue(&yield);
 	}

@@ -11,6 +11,7 @@
  * and tears down ordinary memory: some 350 instructions in Xen for each page that
  * is mapped, both ways together, where asking for each entry alone costs 1,100.
  */
+#include <kunit/static_stub.h>
 #include <linux/cpu.h>
 #include <linux/gfp.h>
 #include <linux/list.h>
@@ -32,11 +33,59 @@
 /* What Xen has been told is this CPU's page table, and has taken note of. */
 static DEFINE_PER_CPU(unsigned long, current_cr3);
 
+/* Whose tables this CPU is having Xen accept or give up. */
+static DEFINE_PER_CPU(struct mm_struct *, in_transit);
+
 /*
  * How many twins stay below a pair of top levels. A small process has four, and
  * a page each is all they cost.
  */
 #define STAYING	8
+
+/**
+ * hc_transit_begin() - from here on Xen accepts or gives up tables
+ * @mm: whose they are, or NULL if that is not known
+ *
+ * Context: not preemptible, or events off.
+ */
+void hc_transit_begin(struct mm_struct *mm)
+{
+	this_cpu_write(in_transit, mm);
+}
+
+/**
+ * hc_transit_end() - it has done so
+ *
+ * Context: as hc_transit_begin(); all that was queued for it has been done.
+ */
+void hc_transit_end(void)
+{
+	this_cpu_write(in_transit, NULL);
+}
+
+/**
+ * hc_in_transit() - may Xen be busy with a table for another CPU?
+ * @page: the table
+ *
+ * Context: any; this CPU goes on being the same.
+ * Return: true if so, and it will be over without anything from this CPU.
+ */
+bool hc_in_transit(struct page *page)
+{
+	struct mm_struct *owner = hc_owner(page);
+	int cpu;
+
+	if (hc_is_stubbed())
+		KUNIT_STATIC_STUB_REDIRECT(hc_in_transit, page);
+
+	if (!owner)
+		return false;
+	for_each_online_cpu(cpu)
+		if (cpu != raw_smp_processor_id() &&
+		    READ_ONCE(per_cpu(in_transit, cpu)) == owner)
+			return true;
+	return false;
+}
 
 /*
  * The kernel's part of a twin out of stock may be older than that of the address
@@ -129,7 +178,9 @@ static void exit_space(u64 *pgd)
 void hc_enter_mmap(struct mm_struct *mm)
 {
 	spin_lock(&mm->page_table_lock);
+	hc_transit_begin(mm);
 	enter_space((u64 *)mm->pgd);
+	hc_transit_end();
 	spin_unlock(&mm->page_table_lock);
 }
 
@@ -172,8 +223,11 @@ void hc_exit_mmap(struct mm_struct *mm)
 
 	spin_lock(&mm->page_table_lock);
 	/* It was never in use if exec failed half-way. */
-	if (hc_pinned(mm->pgd))
+	if (hc_pinned(mm->pgd)) {
+		hc_transit_begin(mm);
 		exit_space((u64 *)mm->pgd);
+		hc_transit_end();
+	}
 	spin_unlock(&mm->page_table_lock);
 }
 

@@ -168,6 +168,11 @@ static inline void hc_init_twins(struct list_head *twins)
 		INIT_LIST_HEAD(&twins[level]);
 }
 
+/* space.c */
+void hc_transit_begin(struct mm_struct *mm);
+void hc_transit_end(void);
+bool hc_in_transit(struct page *page);
+
 /* stock.c */
 u64 *hc_take_table(unsigned int level);
 void hc_put_tables(struct list_head *pages, unsigned int level);
@@ -176,6 +181,7 @@ void hc_stock_init(const struct pv_mmu_ops *ops);
 
 /* detach.c */
 void hc_set_owner(struct page *page, struct mm_struct *mm);
+struct mm_struct *hc_owner(struct page *page);
 void hc_set_slot(const u64 *table, u64 *slot);
 
 /* twin.c */

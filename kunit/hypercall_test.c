@@ -9,11 +9,13 @@
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/cpumask.h>
 #include <linux/errno.h>
 #include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/objtool.h>
 #include <linux/sched.h>
+#include <linux/smp.h>
 
 #include <asm/asm.h>
 #include <asm/irq_regs.h>
@@ -408,6 +410,70 @@ static void refused_for_a_moment_is_tried_again(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, FLAGS, xen.table[i]);
 	KUNIT_EXPECT_EQ(test, 0, xen.nr_lines);
 	KUNIT_EXPECT_EQ(test, 0, xen.busy);
+}
+
+/* The same for longer than Xen ever takes that runs. */
+static bool stub_in_transit(struct page *page)
+{
+	return xen.busy;
+}
+
+static void refused_in_transit_is_tried_until_it_is_over(struct kunit *test)
+{
+	kunit_activate_static_stub(test, hc_in_transit, stub_in_transit);
+	begin();
+	xen.busy = 5000;
+	hc_update_now(&xen.table[0], FLAGS, MMU_NORMAL_PT_UPDATE);
+	xen.busy = 5000;
+	hc_update(&xen.table[1], FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_flush();
+	end();
+	KUNIT_EXPECT_EQ(test, FLAGS, xen.table[0]);
+	KUNIT_EXPECT_EQ(test, FLAGS, xen.table[1]);
+	KUNIT_EXPECT_EQ(test, 0, xen.nr_lines);
+	KUNIT_EXPECT_EQ(test, 0, xen.busy);
+}
+
+static int stage;
+
+/* With events off: nothing of this CPU's own comes in between. */
+static void be_in_transit(void *owner)
+{
+	hc_transit_begin(owner);
+	WRITE_ONCE(stage, 1);
+	while (READ_ONCE(stage) == 1)
+		cpu_relax();
+	hc_transit_end();
+	WRITE_ONCE(stage, 3);
+}
+
+/* It is another CPU's that counts, and of the same address space. */
+static void transit_is_seen_by_others(struct kunit *test)
+{
+	struct page *page = virt_to_page(xen.table);
+	int here = get_cpu(), other = cpumask_any_but(cpu_online_mask, here);
+
+	/* An address that is nobody's: what is real goes on around us. */
+	hc_set_owner(page, (void *)&xen);
+	hc_transit_begin((void *)&xen);
+	KUNIT_EXPECT_FALSE(test, hc_in_transit(page));
+	hc_transit_end();
+	stage = 0;
+	if (other < nr_cpu_ids &&
+	    !smp_call_function_single(other, be_in_transit, &xen, 0)) {
+		while (!READ_ONCE(stage))
+			cpu_relax();
+		KUNIT_EXPECT_TRUE(test, hc_in_transit(page));
+		hc_set_owner(page, NULL);
+		KUNIT_EXPECT_FALSE(test, hc_in_transit(page));
+		hc_set_owner(page, (void *)&xen);
+		WRITE_ONCE(stage, 2);
+		while (READ_ONCE(stage) != 3)
+			cpu_relax();
+		KUNIT_EXPECT_FALSE(test, hc_in_transit(page));
+	}
+	hc_set_owner(page, NULL);
+	put_cpu();
 }
 
 static void refused_operation_does_not_stop_others(struct kunit *test)
@@ -965,6 +1031,8 @@ static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(ordinary_memory_needs_no_hypercall),
 	KUNIT_CASE(refused_update_does_not_stop_others),
 	KUNIT_CASE(refused_for_a_moment_is_tried_again),
+	KUNIT_CASE(refused_in_transit_is_tried_until_it_is_over),
+	KUNIT_CASE(transit_is_seen_by_others),
 	KUNIT_CASE(refused_operation_does_not_stop_others),
 	KUNIT_CASE(callbacks_come_after),
 	KUNIT_CASE(bits_set_meanwhile_are_kept),
