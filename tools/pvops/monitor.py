@@ -60,18 +60,3 @@ class Monitor:
             for cpu in range(registers.count("CPU#")):
                 said += [line for line in self.ask(f"info lapic {cpu}").splitlines() if line]
         return "\n".join(said) + "\n"
-
-
-def lost_interrupt(said: str) -> str:
-    """The vectors that a machine's only CPU has not taken all the time; empty if none.
-
-    Of what Monitor.cpus() says. Nothing is in service, the timer has run out, and
-    still nothing is taken: QEMU 7.2 does that at times to a CPU that runs a guest
-    of its own (SVM), whose interrupts no guest can keep off.
-    """
-    pending = re.findall(r"^IRR\t (.*?) *$", said, re.MULTILINE)
-    serviced = re.findall(r"^ISR\t (.*?) *$", said, re.MULTILINE)
-    counts = re.findall(r"current_count = (\d+)", said)
-    stands = (len(pending) == SAMPLES and len(set(pending)) == 1 and pending[0] != "(none)"
-              and set(serviced) == {"(none)"} and set(counts) == {"0"})
-    return pending[0] if stands else ""

@@ -33,13 +33,13 @@ import termios
 import threading
 import time
 import tomllib
-from typing import BinaryIO, Callable, Iterable
+from typing import BinaryIO, Iterable
 
 from . import common, initramfs, packages, report, rom
 from . import kernel as kernel_builder
 from .common import Failure
 from .cpio import Archive
-from .monitor import Monitor, lost_interrupt
+from .monitor import Monitor
 from .report import Console, Job, Suite
 
 WORLDS = common.ROOT / "worlds"
@@ -308,6 +308,8 @@ class _Machine:
         guest.file("guest/zero", bytes(8))
         guest.file("guest/load", load_modules.encode())
         guest.file("guest/run", f"exec {shlex.join(map(str, inner))}\n".encode())
+        if not self.icount:
+            guest.file("guest/second-clock", b"")
         for name, source in self.host_files.items():
             guest.copy(f"guest/{name}", source)
         return self.qemu("-smp", self._host_cpus(), "-m", host.memory,
@@ -454,11 +456,6 @@ def _unzipped(packed: bytes) -> bytes:
 
 # What _wait() says of a machine that does not end.
 TOO_LONG = "not done after"
-# The same of a KVM host that waits in vain, which no guest can do to it; so many
-# times more it is tried. It is looked for after so many seconds of silence.
-LOST = "QEMU does not give the host interrupt"
-TRIES_LOST = 3
-QUIET = 40
 
 _children: set[subprocess.Popen] = set()
 _children_lock = threading.Lock()
@@ -488,16 +485,10 @@ def _own_log(path: pathlib.Path) -> BinaryIO:
     raise Failure(f"{common.shown(path)}: in use by another run")
 
 
-def _wait(child: subprocess.Popen, log: pathlib.Path, limit: float,
-          stands: Callable[[], str]) -> str:
-    """Wait for a machine to power off; returns what went wrong, or nothing.
-
-    STANDS is asked from time to time while the console is silent; if it has
-    something to say that is the end, too.
-    """
+def _wait(child: subprocess.Popen, log: pathlib.Path, limit: float) -> str:
+    """Wait for a machine to power off; returns what went wrong, or nothing."""
     deadline = time.monotonic() + limit
     done_at = None
-    length, spoke_at = 0, time.monotonic()
     while True:
         try:
             child.wait(0.3)
@@ -508,12 +499,6 @@ def _wait(child: subprocess.Popen, log: pathlib.Path, limit: float,
         if _stopping.is_set():
             return "stopped"
         said = log.read_bytes()
-        if len(said) != length:
-            length, spoke_at = len(said), now
-        elif now - spoke_at > QUIET:
-            spoke_at = now
-            if why := stands():
-                return why
         if done_at is None and b"PVOPS-DONE" in said:
             done_at = now
         if dead := next((line for line in DEAD if line in said), None):
@@ -553,10 +538,8 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     check_kunit    the suites of kunit/suites.txt must have run; default: the world's
     scale          so many times the time limit and the memory, for slow kernels
 
-    A machine that the emulator itself has brought down (report.stale_breakpoint) is
-    booted once more, and that is said; its log is kept as NAME.emulator.log. So is
-    one whose KVM host it made stand still (monitor.lost_interrupt), at most TRIES_LOST
-    times, with NAME.emulator.cpus beside the log.
+    A machine that the emulator itself has brought down (report.stale_breakpoint)
+    is booted once more, and that is said; its log is kept as NAME.emulator.log.
     """
     world = load(world_name) if isinstance(world_name, str) else world_name
     if icount:
@@ -588,13 +571,6 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
         common.say(f"{world.name}: QEMU ran a breakpoint at {where} that is no longer there; "
                    f"once more ({common.shown(kept)})")
         trouble, status, log, console = boot()
-    for _ in range(TRIES_LOST):
-        if LOST not in trouble:
-            break
-        for suffix in (".log", ".cpus"):
-            shutil.copyfile(log.with_suffix(suffix), log.with_suffix(f".emulator{suffix}"))
-        common.say(f"{world.name}: {trouble}; once more")
-        trouble, status, log, console = boot()
     seconds = time.monotonic() - began
 
     problems = [trouble] if trouble else []
@@ -622,20 +598,9 @@ def _boot(machine: _Machine, path: pathlib.Path, limit: float) -> tuple[str, int
             _children.add(child)
         log = pathlib.Path(output.name)
         try:
-            monitor, cpus = Monitor(ours), log.with_suffix(".cpus")
-
-            def stands() -> str:
-                # With exact costs QEMU has one thread, and loses nothing.
-                if machine.world.kind != "kvm" or machine.icount:
-                    return ""
-                cpus.unlink(missing_ok=True)
-                noted = _note_cpus(monitor, cpus)
-                lost = lost_interrupt(cpus.read_text()) if cpus.exists() else ""
-                return f"{LOST} {lost}{noted}" if lost else ""
-
-            trouble = _wait(child, log, limit, stands)
+            trouble = _wait(child, log, limit)
             if TOO_LONG in trouble:
-                trouble += _note_cpus(monitor, cpus)
+                trouble += _note_cpus(Monitor(ours), log.with_suffix(".cpus"))
         finally:
             common.stop(child)
             with _children_lock:
