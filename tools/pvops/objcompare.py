@@ -131,7 +131,7 @@ def main() -> int:
     parser.add_argument("--config", type=pathlib.Path, default=BUILD / "out/main/.config")
     parser.add_argument("--tree", type=pathlib.Path, default=BUILD / "linux", help="patched source")
     parser.add_argument("--vanilla", type=pathlib.Path, default=BUILD / "linux-vanilla", help="unpatched source")
-    parser.add_argument("targets", nargs="*", help="instead of the directories known to matter")
+    parser.add_argument("targets", nargs="*", help="instead of the directories known to matter; what is hooked is compared in any case")
     options = parser.parse_args()
     if not options.config.is_file():
         raise Failure(f"{options.config} is not there; 'make kernel' makes it")
@@ -152,7 +152,7 @@ def main() -> int:
     if differ:
         raise Failure(f"the two configurations differ in {', '.join(sorted(differ))}")
     hooked = base.enabled(sources)
-    targets = outermost(options.targets or [*TARGETS, *hooked])
+    targets = outermost([*(options.targets or TARGETS), *hooked])
     for build in pair:
         common.say(f"objcompare: building {len(targets)} directories and objects in {build.what}")
         status, said = build.make(*targets)
