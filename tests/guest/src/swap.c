@@ -22,10 +22,9 @@
 #define TOTAL_PAGES	(72UL << 20 >> 12)
 #define ROUNDS		3
 #define ROUND_SECONDS	3
-/* What must have gone out and come in for it to be a test; after the rounds there are
- * more, for so long, on a machine with other work.
- */
+/* What must have gone out and come in for it to be a test. */
 #define MIN_PAGES	2000
+/* A machine with other work has more time for that, so much. */
 #define MORE_SECONDS	90
 
 struct half {
@@ -167,7 +166,8 @@ int main(int argc, char **argv)
 		sleep(1);
 	}
 	*enough = true;
-	/* Not while they work: then all of it is to be brought in. They are through, or
+	/*
+	 * Not while they work: then all of it is to be brought in. They are through, or
 	 * dead, when nobody can write there any more.
 	 */
 	close(working[1]);
