@@ -309,6 +309,7 @@ class _Machine:
         guest.file("guest/load", load_modules.encode())
         guest.file("guest/run", f"exec {shlex.join(map(str, inner))}\n".encode())
         if not self.icount:
+            # With exact costs QEMU has one thread, and loses no interrupt.
             guest.file("guest/second-clock", b"")
         for name, source in self.host_files.items():
             guest.copy(f"guest/{name}", source)
