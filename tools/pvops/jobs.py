@@ -31,8 +31,9 @@ BENCH = common.ROOT / "bench"
 # What a world is put through when nobody says otherwise.
 JOBS = ("clock", "timer", "hotplug", "container", "mmstress", "swap", "selftests")
 # How long they may take on the emulated machine itself; nested ones have twice
-# that. For when something hangs: nothing is as slow as this.
-SECONDS = {"selftests": 600, "mmstress": 120}
+# that. For when something hangs: nothing is as slow as this. swap goes on for 90
+# seconds more where too few pages went out and in.
+SECONDS = {"selftests": 600, "mmstress": 120, "swap": 150}
 SECONDS_OTHER = 60
 CFLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
 # No C library: what it would do at start is not the kernel's.
