@@ -257,10 +257,11 @@ def main(arguments: list[str] | None = None) -> int:
         for name in only:
             if name not in names:
                 raise Failure(f"{options.suite} has no stage {name}; it has {', '.join(names)}")
+        width = max(map(len, ["stage", *names]))
         if options.list:
             for stage in stages:
                 if options.suite in stage.suites:
-                    print(f"{stage.name:14} {clock(stage.limit):>6}  {stage.command}")
+                    print(f"{stage.name:{width}} {clock(stage.limit):>6}  {stage.command}")
             return 0
         start = time.monotonic()
         results = run(options.suite, only, stages, limits[options.suite])
@@ -276,9 +277,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"pvops: {options.suite}: interrupted", file=sys.stderr)
         return 130
-    print(f"\n{'stage':14} {'time':>6} {'passed':>7} {'failed':>7} {'skipped':>8}")
+    print(f"\n{'stage':{width}} {'time':>6} {'passed':>7} {'failed':>7} {'skipped':>8}")
     for done in results:
-        print(f"{done.name:14} {clock(done.seconds):>6} {done.passed:7} {done.failed:7} {done.skipped:8}"
+        print(f"{done.name:{width}} {clock(done.seconds):>6} {done.passed:7} {done.failed:7} {done.skipped:8}"
               + (f"  {done.why}" if done.why else ""))
     for done in results:
         if done.failed and done.log:
