@@ -31,8 +31,8 @@ BENCH = common.ROOT / "bench"
 # What a world is put through when nobody says otherwise.
 JOBS = ("clock", "timer", "hotplug", "container", "mmstress", "swap", "selftests")
 # How long they may take on the emulated machine itself; nested ones have twice
-# that. For when something hangs: nothing is as slow as this. swap goes on for 90
-# seconds more where too few pages went out and in.
+# that. For when something hangs: nothing is as slow as this. swap has its
+# MORE_SECONDS on top.
 SECONDS = {"selftests": 600, "mmstress": 120, "swap": 150}
 SECONDS_OTHER = 60
 CFLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
