@@ -18,6 +18,7 @@
 #include <linux/mm.h>
 #include <linux/mmu_context.h>
 #include <linux/percpu.h>
+#include <linux/sched.h>
 #include <linux/smp.h>
 #include <linux/spinlock.h>
 
@@ -87,6 +88,32 @@ bool hc_in_transit(struct page *page)
 	return false;
 }
 
+/**
+ * hc_take_turns() - let events and other tasks have the CPU for a moment
+ * @turn: the walk that pauses, or NULL if it must not
+ *
+ * A big address space has thousands of tables, and Xen takes tens of
+ * microseconds for each. Nothing depends on their being done in one go: what is
+ * done stays done, and what is not is as it was.
+ *
+ * Context: after hc_begin(), page_table_lock held, in the walks of this file.
+ * All that was queued has been done on return.
+ */
+void hc_take_turns(struct hc_turn *turn)
+{
+	if (!turn)
+		return;
+	hc_flush();
+	hc_release(turn->masked);
+	/* exec has tasks' locks as well; what it makes is small. */
+	if (!turn->masked && turn->mm != current->mm) {
+		hc_transit_end();
+		cond_resched_lock(&turn->mm->page_table_lock);
+		hc_transit_begin(turn->mm);
+	}
+	turn->masked = hc_begin();
+}
+
 /*
  * The kernel's part of a twin out of stock may be older than that of the address
  * space, which set_p4d() keeps up to date. As a rule it is the same: eight
@@ -110,15 +137,17 @@ static void update_kernel_part(u64 *top, const u64 *pgd, struct hc_edits *edits)
 	}
 }
 
-static void enter_space(u64 *pgd)
+static void enter_space(struct mm_struct *mm)
 {
+	u64 *pgd = (u64 *)mm->pgd;
 	u64 *user = hc_take_table(4);
 	u64 *top = (u64 *)page_private(virt_to_page(user));
 	struct list_head twins[HC_LEVELS];
 	struct hc_edits edits;
+	struct hc_turn turn = { .mm = mm, .masked = hc_begin() };
 	unsigned int i;
-	u8 masked = hc_begin();
 
+	edits.turn = &turn;
 	edits.nr = 0;
 	hc_init_twins(twins);
 	update_kernel_part(top, pgd, &edits);
@@ -135,19 +164,20 @@ static void enter_space(u64 *pgd)
 		hc_edit_if_new(&edits, &user[i], val);
 	}
 	hc_edit_all(&edits);
-	hc_end(masked, XEN_LAZY_NONE);
+	hc_end(turn.masked, XEN_LAZY_NONE);
 
 	set_page_private(virt_to_page(pgd), (unsigned long)user);
 	SetPagePinned(virt_to_page(pgd));
 	hc_put_twins(twins);
 }
 
-static void exit_space(u64 *pgd)
+static void exit_space(struct mm_struct *mm)
 {
+	u64 *pgd = (u64 *)mm->pgd;
 	u64 *user = hc_user_top(pgd), *top = hc_kernel_top(pgd);
-	struct hc_disowning d = { .may_stay = STAYING };
+	struct hc_turn turn = { .mm = mm, .masked = hc_begin() };
+	struct hc_disowning d = { .u.turn = &turn, .may_stay = STAYING };
 	unsigned int i;
-	u8 masked = hc_begin();
 
 	hc_init_twins(d.twins);
 	for_each_present(i, pgd, USER_ENTRIES) {
@@ -161,7 +191,7 @@ static void exit_space(u64 *pgd)
 		hc_disown(pud, 3, stays, &d);
 	}
 	hc_unpinning_done(&d.u, true);
-	hc_release(masked);
+	hc_release(turn.masked);
 
 	ClearPagePinned(virt_to_page(pgd));
 	set_page_private(virt_to_page(pgd), 0);
@@ -179,7 +209,7 @@ void hc_enter_mmap(struct mm_struct *mm)
 {
 	spin_lock(&mm->page_table_lock);
 	hc_transit_begin(mm);
-	enter_space((u64 *)mm->pgd);
+	enter_space(mm);
 	hc_transit_end();
 	spin_unlock(&mm->page_table_lock);
 }
@@ -225,7 +255,7 @@ void hc_exit_mmap(struct mm_struct *mm)
 	/* It was never in use if exec failed half-way. */
 	if (hc_pinned(mm->pgd)) {
 		hc_transit_begin(mm);
-		exit_space((u64 *)mm->pgd);
+		exit_space(mm);
 		hc_transit_end();
 	}
 	spin_unlock(&mm->page_table_lock);

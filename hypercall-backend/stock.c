@@ -235,6 +235,7 @@ static void free_pair(u64 *user)
 	unsigned int i;
 	u8 masked = hc_begin();
 
+	edits.turn = NULL;
 	edits.nr = 0;
 	hc_init_twins(twins);
 	for_each_present(i, top, USER_ENTRIES) {

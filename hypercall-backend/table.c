@@ -152,8 +152,10 @@ void hc_make_writable(void *table, struct hc_unpinning *u)
 
 	if (!PagePinned(page))
 		return;
-	if (u->nr == ARRAY_SIZE(u->page))
+	if (u->nr == ARRAY_SIZE(u->page)) {
 		hc_unpinning_done(u, false);
+		hc_take_turns(u->turn);
+	}
 	u->page[u->nr++] = page;
 }
 
@@ -198,8 +200,6 @@ void hc_alloc_pte(struct mm_struct *mm, unsigned long pfn)
 		return;
 	masked = hc_begin();
 	hc_make_readonly(__va(PFN_PHYS(pfn)));
-	if (preemptible())
-		hc_flush();
 	hc_release(masked);
 }
 

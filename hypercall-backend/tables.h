@@ -28,14 +28,12 @@
  * hc_twinned() - does the CPU walk another table instead of this one?
  * @entry: an entry of it; of level 2 or 3
  *
- * Nothing else sets this flag of a page that is a page table.
- *
  * Context: any.
  * Return: true if so; the table itself is ordinary memory.
  */
 static __always_inline bool hc_twinned(const void *entry)
 {
-	return PagePrivate(virt_to_page(entry));
+	return PageTwinned(virt_to_page(entry));
 }
 
 /**
@@ -47,7 +45,12 @@ static __always_inline bool hc_twinned(const void *entry)
  */
 static __always_inline u64 *hc_twin(const void *entry)
 {
-	return (u64 *)page_ptdesc(virt_to_page(entry))->_pt_pad_1;
+	u64 *twin = (u64 *)page_ptdesc(virt_to_page(entry))->_pt_pad_1;
+
+	VM_WARN_ON_ONCE(!PagePinned(virt_to_page(twin)) ||
+			page_private(virt_to_page(twin)) !=
+			((unsigned long)entry & PAGE_MASK));
+	return twin;
 }
 
 /**
@@ -91,7 +94,18 @@ static __always_inline u64 *hc_table_of(u64 entry)
 /* table.c */
 
 /**
+ * struct hc_turn - a walk over an address space that lets others have the CPU
+ * @mm: the address space; its page_table_lock is held
+ * @masked: what hc_begin() returned
+ */
+struct hc_turn {
+	struct mm_struct *mm;
+	u8 masked;
+};
+
+/**
  * struct hc_unpinning - tables on their way to being ordinary memory
+ * @turn: for hc_take_turns() when some are; NULL where no one else may come in
  * @nr: how many
  * @page: the tables
  *
@@ -99,6 +113,7 @@ static __always_inline u64 *hc_table_of(u64 entry)
  * and two more calls.
  */
 struct hc_unpinning {
+	struct hc_turn *turn;
 	unsigned int nr;
 	struct page *page[HC_CALLS - 2];
 };
@@ -128,6 +143,7 @@ void hc_unpinning_done(struct hc_unpinning *u, bool flush);
 
 /**
  * struct hc_edits - entries of twins to be written after all else
+ * @turn: for hc_take_turns() when some are; NULL where no one else may come in
  * @nr: how many
  * @edit: the entries and what they will be
  *
@@ -135,6 +151,7 @@ void hc_unpinning_done(struct hc_unpinning *u, bool flush);
  * that writes an entry above the lowest level. So they go into one.
  */
 struct hc_edits {
+	struct hc_turn *turn;
 	unsigned int nr;
 	struct {
 		u64 *entry;
@@ -169,6 +186,7 @@ static inline void hc_init_twins(struct list_head *twins)
 }
 
 /* space.c */
+void hc_take_turns(struct hc_turn *turn);
 void hc_transit_begin(struct mm_struct *mm);
 void hc_transit_end(void);
 bool hc_in_transit(struct page *page);

@@ -78,8 +78,10 @@ void hc_edit_all(struct hc_edits *edits)
  */
 void hc_edit(struct hc_edits *edits, u64 *entry, u64 val)
 {
-	if (edits->nr == ARRAY_SIZE(edits->edit))
+	if (edits->nr == ARRAY_SIZE(edits->edit)) {
 		hc_edit_all(edits);
+		hc_take_turns(edits->turn);
+	}
 	edits->edit[edits->nr].entry = entry;
 	edits->edit[edits->nr].val = val;
 	edits->nr++;
@@ -133,8 +135,15 @@ void hc_strip(u64 *slot, unsigned int level, struct hc_edits *edits,
 
 static void give_twin(u64 *table, u64 *twin)
 {
+	set_page_private(virt_to_page(twin), (unsigned long)table);
 	page_ptdesc(virt_to_page(table))->_pt_pad_1 = (unsigned long)twin;
-	SetPagePrivate(virt_to_page(table));
+	SetPageTwinned(virt_to_page(table));
+}
+
+static void take_twin(u64 *table, u64 *twin)
+{
+	ClearPageTwinned(virt_to_page(table));
+	set_page_private(virt_to_page(twin), 0);
 }
 
 static void adopt_pmd(u64 *pmd, u64 *twin, struct hc_edits *edits)
@@ -220,7 +229,7 @@ static void part(u64 *table, unsigned int level)
 	}
 	hc_ext(MMUEXT_TLB_FLUSH_ALL);
 	hc_flush();
-	ClearPagePrivate(virt_to_page(table));
+	take_twin(table, twin);
 	list_add(&virt_to_page(twin)->lru, &twins);
 	hc_put_tables(&twins, level);
 }
@@ -244,6 +253,7 @@ void hc_adopt_below(u64 val, unsigned int level, u64 *slot)
 	if (hc_pinned(table))
 		return;
 	if (!hc_twinned(table)) {
+		edits.turn = NULL;
 		edits.nr = 0;
 		hc_adopt(table, level, slot, &edits, NULL);
 		hc_edit_all(&edits);
@@ -320,7 +330,7 @@ void hc_disown(u64 *table, unsigned int level, bool stays,
 		hc_make_writable(table, &d->u);
 		return;
 	}
-	ClearPagePrivate(virt_to_page(table));
+	take_twin(table, twin);
 	if (!stays)
 		list_add(&virt_to_page(twin)->lru, &d->twins[level]);
 }
