@@ -9,9 +9,11 @@
  * written to, and attached again. Linux's own table above goes on referring to
  * it, so reverse mapping finds its pages all the time.
  *
- * Meanwhile the CPU would not find what it maps. That nobody notices who is not
- * there: it is done only in an address space that has one user, which is here,
- * in the kernel. What is written was asked for with the table's lock held.
+ * Meanwhile the CPU would not find what the table maps. So a table is detached
+ * only in an address space that has one user, the current task, which is in the
+ * kernel. A kernel thread may begin to use the address space at any moment
+ * (kthread_use_mm()). It takes a page fault where the table is missing, and the
+ * fault handler waits for the table's lock, which is held here.
  */
 #include <linux/mm.h>
 #include <linux/preempt.h>
@@ -182,17 +184,22 @@ static bool attach(u64 *table, u64 *slot, u64 val)
 	return issue_two(calls);
 }
 
-/* It is attached empty, and gets its entries one by one. */
+/*
+ * Xen did not take the table as a whole. So it is attached empty, and gets its
+ * entries one by one. The table may be read-only by now: it is made writable
+ * first. If it cannot be attached, the program has lost what the table maps.
+ */
 static void attach_piecemeal(u64 *table, u64 *slot, u64 val)
 {
 	unsigned int i;
 
 	spin_lock(&refused_lock);
-	detach(table, slot);
+	if (!detach(table, slot))
+		hc_give_up("Xen keeps a table that was detached read-only");
 	copy_page(refused, table);
 	clear_page(table);
 	if (!attach(table, slot, val))
-		hc_report("Xen refused a table that was detached");
+		hc_give_up("Xen refused a table that was detached");
 	for (i = 0; i < PTRS_PER_PTE; i++)
 		if (refused[i])
 			hc_update_now(&table[i], refused[i],
@@ -220,7 +227,9 @@ bool hc_write_detached(const struct mmu_update *updates, unsigned int nr)
 	slot = slot_of(page);
 	val = *slot;
 	if (!detach(table, slot)) {
-		attach_piecemeal(table, slot, val);
+		/* It may have gone half the way. */
+		if (!attach(table, slot, val))
+			attach_piecemeal(table, slot, val);
 		return false;
 	}
 	for (i = 0; i < nr; i++) {

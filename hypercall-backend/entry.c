@@ -11,21 +11,22 @@
  *
  * What makes reading and changing an entry in one step difficult is that Xen's
  * hypercall does not return what it replaced, while any CPU that runs in the
- * address space may set Accessed or Dirty at any moment. There are two answers,
- * taken in turn:
+ * address space may set Accessed or Dirty at any moment. A lost Accessed bit makes
+ * a page look older than it is, which does no harm. A lost Dirty bit loses what
+ * was written. So what matters is whether a CPU may still set Dirty:
  *
- * - No CPU does. The current process has one thread, which is here, in the
- *   kernel, with the page-table lock held. Then what is read is what is
- *   replaced, and the update may wait in the queue.
+ * - It may not, because Dirty is set already, or because the entry is read-only.
+ *   Then what was read is what is replaced, and the update may wait in the queue.
  *
- * - Otherwise the entry is replaced by nothing, with the request to keep the two
- *   bits (MMU_PT_UPDATE_PRESERVE_AD): Xen does that atomically. What stands
- *   there afterwards, the two bits alone, is not an entry to Linux
- *   (pte_none()), and says what they were in the end.
+ * - It may. Then the entry is replaced by nothing, with the request to keep the
+ *   two bits (MMU_PT_UPDATE_PRESERVE_AD), which Xen does atomically. What stands
+ *   there afterwards, the two bits alone, is not an entry to Linux (pte_none())
+ *   and says what they were in the end. If the update waits in the queue,
+ *   hc_flush() looks there, and the page is marked dirty if need be.
  */
 #include <linux/mm.h>
+#include <linux/page_table_check.h>
 #include <linux/pgtable.h>
-#include <linux/sched.h>
 
 #include <asm/paravirt.h>
 #include <asm/tlbflush.h>
@@ -34,14 +35,13 @@
 #include "queue.h"
 #include "tables.h"
 
-/*
- * Nobody else uses or is about to use this address space: the process has one
- * thread, and nothing else holds a reference that would let it (a thread that
- * is being made does, and so do kthread_use_mm(), ptrace and io_uring).
- */
-static bool alone_in(const struct mm_struct *mm)
+/* Flags by which a CPU may set Dirty in an entry that has it not. */
+#define HC_MAY_BECOME_DIRTY	(_PAGE_PRESENT | _PAGE_RW)
+
+static __always_inline bool hc_may_become_dirty(pteval_t entry)
 {
-	return mm == current->mm && atomic_read(&mm->mm_users) == 1;
+	return (entry & (HC_MAY_BECOME_DIRTY | _PAGE_DIRTY)) ==
+	       HC_MAY_BECOME_DIRTY;
 }
 
 /* Write an entry of a pinned table: with the others, or now. */
@@ -110,10 +110,18 @@ static __always_inline void *twin_entry(const void *entry)
  */
 void hc_set_pte(pte_t *ptep, pte_t pte)
 {
-	if (!hc_pinned(ptep))
+	if (!hc_pinned(ptep)) {
 		native_set_pte(ptep, pte);
-	else
-		write_entry(ptep, pte.pte, MMU_NORMAL_PT_UPDATE);
+		return;
+	}
+	/*
+	 * The removal of what still stands there may be queued. What it keeps
+	 * must be looked at before it is overwritten.
+	 */
+	if (unlikely(this_cpu_read(hc_queue.nr_kept)) &&
+	    hc_may_become_dirty(ptep->pte))
+		hc_flush_lazy_mmu();
+	write_entry(ptep, pte.pte, MMU_NORMAL_PT_UPDATE);
 }
 
 /**
@@ -245,26 +253,58 @@ pte_t hc_ptep_modify_prot_start(struct vm_area_struct *vma, unsigned long addr,
 void hc_ptep_modify_prot_commit(struct vm_area_struct *vma, unsigned long addr,
 				pte_t *ptep, pte_t pte)
 {
+	/* The entry was not cleared: this takes back what was counted for it. */
+	page_table_check_ptes_set(vma->vm_mm, ptep, pte, 1);
 	if (!hc_updating(ptep) && !hc_pinned(ptep))
 		native_set_pte(ptep, pte);
 	else
-		write_here(ptep, pte.pte, alone_in(vma->vm_mm) ?
-			   MMU_NORMAL_PT_UPDATE : MMU_PT_UPDATE_PRESERVE_AD);
+		write_here(ptep, pte.pte, MMU_PT_UPDATE_PRESERVE_AD);
 }
 
-/* Replace an entry of a pinned table by nothing; what it was, in the end. */
-static noinline pteval_t take_away(struct mm_struct *mm, pte_t *ptep)
+/* The kernel's own mappings, and devices': nobody looks at Dirty in them. */
+static bool hc_maps_page(const struct mm_struct *mm, pteval_t entry)
+{
+	pteval_t val = hc_entry_val(entry);
+
+	return mm != &init_mm && !(val & _PAGE_SPECIAL) &&
+	       (val & _PAGE_PRESENT) && pfn_valid(PFN_DOWN(val & PTE_PFN_MASK));
+}
+
+/* Replace an entry of a pinned table by nothing, now; what it was. */
+static pteval_t hc_take_away_now(pte_t *ptep)
 {
 	pteval_t old = READ_ONCE(ptep->pte);
 
-	/* The kernel's own entries: nobody looks at the bits. */
-	if (!(old & _PAGE_PRESENT) || mm == &init_mm || alone_in(mm)) {
-		write_entry(ptep, 0, MMU_NORMAL_PT_UPDATE);
+	if (!hc_may_become_dirty(old)) {
+		hc_update_now(ptep, 0, MMU_NORMAL_PT_UPDATE);
+		return old;
+	}
+	hc_update_now(ptep, 0, MMU_PT_UPDATE_PRESERVE_AD);
+	return old | (READ_ONCE(ptep->pte) & HC_AD);
+}
+
+/* The same, when the lazy section ends. */
+static noinline pteval_t hc_take_away(const struct mm_struct *mm, pte_t *ptep)
+{
+	pteval_t old = READ_ONCE(ptep->pte);
+	u8 masked;
+
+	if (!hc_lazy(XEN_LAZY_MMU))
+		return hc_take_away_now(ptep);
+
+	masked = hc_begin();
+	if (!hc_may_become_dirty(old) || !hc_maps_page(mm, old)) {
+		hc_update(ptep, 0, MMU_NORMAL_PT_UPDATE);
+		hc_release(masked);
 		return old;
 	}
 
-	hc_update_now(ptep, 0, MMU_PT_UPDATE_PRESERVE_AD);
-	return old | (READ_ONCE(ptep->pte) & HC_AD);
+	hc_update(ptep, 0, MMU_PT_UPDATE_PRESERVE_AD);
+	hc_keep_dirty(ptep, PFN_DOWN(hc_entry_val(old) & PTE_PFN_MASK));
+	hc_release(masked);
+	if (unlikely(this_cpu_read(hc_queue.nr_dirty)))
+		hc_mark_dirty();
+	return old;
 }
 
 /**
@@ -282,7 +322,7 @@ __visible pteval_t hc_ptep_get_and_clear(struct mm_struct *mm,
 					 int full)
 {
 	if (hc_pinned(ptep))
-		return take_away(mm, ptep);
+		return hc_take_away(mm, ptep);
 	if (full)
 		return native_local_ptep_get_and_clear(ptep).pte;
 	return native_ptep_get_and_clear(ptep).pte;
@@ -319,8 +359,8 @@ PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_set_wrprotect);
  * @ptep: the entry
  *
  * Keeping Dirty means keeping Accessed for Xen. So where a CPU could set Dirty,
- * the entry is taken away and put back; who needs it meanwhile takes a page
- * fault and waits for the lock that the caller holds.
+ * the entry is taken away and put back at once. A CPU that needs it between the
+ * two hypercalls takes a page fault and waits for the lock that the caller holds.
  *
  * Context: page-table lock held.
  * Return: 1 if Accessed was set, else 0; it is clear afterwards.
@@ -334,12 +374,13 @@ __visible int hc_ptep_test_and_clear_young(struct vm_area_struct *vma,
 		return 0;
 	if (!hc_pinned(ptep))
 		return native_rmw_ptep_test_and_clear_young(vma, addr, ptep);
-	if ((old & _PAGE_PRESENT) && !(old & _PAGE_DIRTY) &&
-	    !alone_in(vma->vm_mm)) {
+	if (hc_may_become_dirty(old)) {
 		hc_update_now(ptep, 0, MMU_PT_UPDATE_PRESERVE_AD);
 		old |= READ_ONCE(ptep->pte) & HC_AD;
+		hc_update_now(ptep, old & ~_PAGE_ACCESSED, MMU_NORMAL_PT_UPDATE);
+	} else {
+		write_entry(ptep, old & ~_PAGE_ACCESSED, MMU_NORMAL_PT_UPDATE);
 	}
-	write_entry(ptep, old & ~_PAGE_ACCESSED, MMU_NORMAL_PT_UPDATE);
 	return 1;
 }
 PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_test_and_clear_young);
@@ -350,6 +391,9 @@ PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_test_and_clear_young);
  * @addr: the address it maps
  * @ptep: the entry
  *
+ * The entry does not wait for a lazy section to end: the caller relies on it
+ * that no CPU can find it.
+ *
  * Context: page-table lock held.
  * Return: the entry as it was; no CPU uses it any more.
  */
@@ -357,10 +401,16 @@ __visible pteval_t hc_ptep_clear_flush(struct vm_area_struct *vma,
 				       unsigned long addr, pte_t *ptep)
 {
 	struct mm_struct *mm = vma->vm_mm;
-	pteval_t old = hc_ptep_get_and_clear(mm, addr, ptep, 0);
+	pteval_t old;
 
-	if (pte_accessible(mm, __pte_ma(old)))
+	if (hc_pinned(ptep))
+		old = hc_take_away_now(ptep);
+	else
+		old = native_ptep_get_and_clear(ptep).pte;
+	if (pte_accessible(mm, __pte_ma(old))) {
 		flush_tlb_page(vma, addr);
+		hc_flush_lazy_mmu();
+	}
 	return old;
 }
 PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_clear_flush);

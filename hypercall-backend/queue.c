@@ -12,6 +12,9 @@
 #include <kunit/static_stub.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/printk.h>
 #include <linux/sched.h>
 #include <linux/stdarg.h>
@@ -43,6 +46,7 @@ long hc_issue(struct multicall_entry *call)
 	return xen_single_call(call->op, call->args[0], call->args[1],
 			       call->args[2], call->args[3], call->args[4]);
 }
+NOKPROBE_SYMBOL(hc_issue);
 
 /**
  * hc_issue_multi() - make several hypercalls; the other place
@@ -58,6 +62,7 @@ int hc_issue_multi(struct multicall_entry *calls, unsigned int nr)
 		KUNIT_STATIC_STUB_REDIRECT(hc_issue_multi, calls, nr);
 	return HYPERVISOR_multicall(calls, nr);
 }
+NOKPROBE_SYMBOL(hc_issue_multi);
 
 /**
  * hc_report() - say that Xen refused something
@@ -73,7 +78,24 @@ void hc_report(const char *line)
 			   current->pid);
 }
 
-static __printf(1, 2) void report(const char *fmt, ...)
+/**
+ * hc_give_up() - stop, because a page table is not what Linux takes it for
+ * @line: what Xen refused, and why as far as Xen tells
+ *
+ * Linux goes on to free what it has unmapped. A program that still reaches it
+ * could read and write what belongs to others by then.
+ *
+ * Context: any.
+ */
+void hc_give_up(const char *line)
+{
+	if (hc_is_stubbed())
+		KUNIT_STATIC_STUB_REDIRECT(hc_give_up, line);
+	panic("pvops: hypercall: %s, in %s[%d]: memory is not safe any more",
+	      line, current->comm, current->pid);
+}
+
+static __printf(2, 3) void hc_say(bool fatal, const char *fmt, ...)
 {
 	char line[160];
 	va_list args;
@@ -81,7 +103,10 @@ static __printf(1, 2) void report(const char *fmt, ...)
 	va_start(args, fmt);
 	vscnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
-	hc_report(line);
+	if (fatal)
+		hc_give_up(line);
+	else
+		hc_report(line);
 }
 
 static const char *op_name(unsigned long op)
@@ -120,11 +145,11 @@ static const char *ext_name(unsigned int cmd)
 	return cmd < ARRAY_SIZE(names) && names[cmd] ? names[cmd] : "another operation";
 }
 
-static long issue_array(unsigned long op, void *array, unsigned int nr)
+static long issue_array(unsigned long op, void *array, unsigned int nr, int *done)
 {
 	struct multicall_entry call = {
 		.op = op,
-		.args = { (unsigned long)array, nr, 0, DOMID_SELF },
+		.args = { (unsigned long)array, nr, (unsigned long)done, DOMID_SELF },
 	};
 
 	return hc_issue(&call);
@@ -162,7 +187,7 @@ static long update_one(struct mmu_update *update)
 	long err;
 
 	for (;;) {
-		err = issue_array(__HYPERVISOR_mmu_update, update, 1);
+		err = issue_array(__HYPERVISOR_mmu_update, update, 1, NULL);
 		if (err != -EINVAL)
 			return err;
 		if (may_be_busy(update) ? ++busy == TRIES_BUSY : ++tries == TRIES)
@@ -175,7 +200,7 @@ static void flush_all_tlbs(void)
 {
 	struct mmuext_op op = { .cmd = MMUEXT_TLB_FLUSH_ALL };
 
-	issue_array(__HYPERVISOR_mmuext_op, &op, 1);
+	issue_array(__HYPERVISOR_mmuext_op, &op, 1, NULL);
 }
 
 static const char *update_name(u64 ptr)
@@ -188,9 +213,28 @@ static const char *update_name(u64 ptr)
 }
 
 /*
- * Xen stops at the first update that it refuses. Which one that was is found
- * by making them one at a time, which also carries out those behind it: in
- * order and to the same end, as an update that is made twice changes nothing.
+ * Does an update take something away from those who use the table? If it is not
+ * carried out, they keep what Linux is about to give to others.
+ */
+static bool hc_takes_away(const struct mmu_update *update)
+{
+	unsigned long pfn = mfn_to_pfn(PFN_DOWN(update->ptr));
+	u64 old, new = update->val;
+
+	if (!pfn_valid(pfn))
+		return false;
+	old = *(u64 *)(page_address(pfn_to_page(pfn)) +
+		       offset_in_page(update->ptr & ~3ULL));
+	if (!(old & _PAGE_PRESENT))
+		return false;
+	return !(new & _PAGE_PRESENT) || ((old ^ new) & PTE_PFN_MASK) ||
+	       (old & ~new & (_PAGE_RW | _PAGE_USER)) || (new & ~old & _PAGE_NX);
+}
+
+/*
+ * Xen stops at the first update that it refuses. That one and those behind it
+ * are made one at a time. The ones before it are not made again: a CPU may have
+ * set Accessed or Dirty since.
  */
 static void redo_updates(struct mmu_update *updates, unsigned int nr)
 {
@@ -200,22 +244,42 @@ static void redo_updates(struct mmu_update *updates, unsigned int nr)
 	for (i = 0; i < nr; i++) {
 		err = update_one(&updates[i]);
 		if (err)
-			report("Xen refused to write page-table entry %#llx (%s %#llx): error %ld",
+			hc_say(hc_takes_away(&updates[i]),
+			       "Xen refused to write page-table entry %#llx (%s %#llx): error %ld",
 			       updates[i].ptr & ~3ULL,
 			       update_name(updates[i].ptr), updates[i].val,
 			       err);
 	}
 }
 
-/* The same; but a pin made twice is an error, so it goes on where Xen stopped. */
+/* Without these a CPU goes on to use what Linux has taken from it. */
+static bool hc_ext_takes_away(unsigned int cmd)
+{
+	switch (cmd) {
+	case MMUEXT_NEW_BASEPTR:
+	case MMUEXT_NEW_USER_BASEPTR:
+	case MMUEXT_TLB_FLUSH_LOCAL:
+	case MMUEXT_INVLPG_LOCAL:
+	case MMUEXT_TLB_FLUSH_MULTI:
+	case MMUEXT_INVLPG_MULTI:
+	case MMUEXT_TLB_FLUSH_ALL:
+	case MMUEXT_INVLPG_ALL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A pin made twice is an error, so it goes on where Xen stopped. */
 static void redo_exts(struct mmuext_op *exts, unsigned int nr, int done)
 {
 	while (done < nr) {
 		struct mmuext_op *op = &exts[done];
-		long err = issue_array(__HYPERVISOR_mmuext_op, op, 1);
+		long err = issue_array(__HYPERVISOR_mmuext_op, op, 1, NULL);
 
 		if (err)
-			report("Xen refused to %s (%#lx): error %ld",
+			hc_say(hc_ext_takes_away(op->cmd),
+			       "Xen refused to %s (%#lx): error %ld",
 			       ext_name(op->cmd),
 			       (unsigned long)op->arg1.mfn, err);
 		done++;
@@ -235,13 +299,16 @@ static noinline void make_up_for(struct hc_queue *q, unsigned int index, long er
 
 	switch (call->op) {
 	case __HYPERVISOR_mmu_update:
-		redo_updates(&q->updates[first], nr);
+		redo_updates(&q->updates[first + q->done[index]],
+			     nr - q->done[index]);
 		break;
 	case __HYPERVISOR_mmuext_op:
 		redo_exts(&q->exts[first], nr, q->done[index]);
 		break;
 	default:
-		report("Xen refused %s(%#lx, %#lx, %#lx): error %ld",
+		/* Without its stack a task would enter on another one's. */
+		hc_say(call->op == __HYPERVISOR_stack_switch,
+		       "Xen refused %s(%#lx, %#lx, %#lx): error %ld",
 		       op_name(call->op), call->args[0], call->args[1],
 		       call->args[2], err);
 		break;
@@ -251,9 +318,11 @@ static noinline void make_up_for(struct hc_queue *q, unsigned int index, long er
 
 static void issue_updates(struct mmu_update *updates, unsigned int nr)
 {
-	if (unlikely(nr &&
-		     issue_array(__HYPERVISOR_mmu_update, updates, nr) < 0)) {
-		redo_updates(updates, nr);
+	int done = 0;
+
+	if (unlikely(nr && issue_array(__HYPERVISOR_mmu_update, updates, nr,
+				       &done) < 0)) {
+		redo_updates(updates + done, nr - done);
 		flush_all_tlbs();
 	}
 }
@@ -298,9 +367,47 @@ static void close_run(struct hc_queue *q)
 	index = q->run - q->calls;
 	nr = q->nr_updates - q->slice[index].first;
 	q->run->args[1] = nr;
+	/* How far Xen came is needed only if it may stop on the way. */
+	if (nr > 1)
+		q->run->args[2] = (unsigned long)&q->done[index];
 	q->slice[index].nr = nr;
 	q->run = NULL;
 	q->table = 0;
+}
+NOKPROBE_SYMBOL(close_run);
+
+/* The removals have been carried out: which entries have got Dirty before? */
+static noinline void hc_look_at_kept(struct hc_queue *q)
+{
+	unsigned int i, nr = q->nr_kept;
+
+	q->nr_kept = 0;
+	for (i = 0; i < nr; i++)
+		if (READ_ONCE(*q->kept[i].entry) & _PAGE_DIRTY)
+			q->dirty[q->nr_dirty++] = q->kept[i].pfn;
+}
+
+/**
+ * hc_mark_dirty() - mark the pages that were written to before they were unmapped
+ *
+ * To mark a page may take locks with events on, so hc_flush() leaves it to the
+ * task whose lazy section it is.
+ *
+ * Context: the page-table lock is held; not after hc_begin().
+ */
+void hc_mark_dirty(void)
+{
+	struct hc_queue *q = this_cpu_ptr(&hc_queue);
+	unsigned long pfn;
+	u8 masked;
+
+	while (q->nr_dirty) {
+		/* An interrupt may issue the queue, and add to them. */
+		masked = hc_begin();
+		pfn = q->dirty[--q->nr_dirty];
+		hc_release(masked);
+		folio_mark_dirty(page_folio(pfn_to_page(pfn)));
+	}
 }
 
 /**
@@ -336,6 +443,8 @@ void hc_flush(void)
 	q->nr_updates = 0;
 	q->nr_exts = 0;
 	q->nr_tables = 0;
+	if (q->nr_kept)
+		hc_look_at_kept(q);
 
 	/* They may queue, too: the counter is taken back first. */
 	nr = q->nr_after;
@@ -343,6 +452,7 @@ void hc_flush(void)
 	for (i = 0; i < nr; i++)
 		q->after[i].fn(q->after[i].data);
 }
+NOKPROBE_SYMBOL(hc_flush);
 
 /**
  * hc_call() - queue a hypercall
@@ -363,6 +473,7 @@ struct multicall_entry *hc_call(unsigned long op)
 	call->op = op;
 	return call;
 }
+NOKPROBE_SYMBOL(hc_call);
 
 /*
  * A new call for updates or operations from @first on. Not hc_call(), since a flush
@@ -427,7 +538,7 @@ void hc_update_now(void *entry, u64 val, unsigned int how)
 		.val = val,
 	};
 
-	if (unlikely(issue_array(__HYPERVISOR_mmu_update, &u, 1)))
+	if (unlikely(issue_array(__HYPERVISOR_mmu_update, &u, 1, NULL)))
 		redo_updates(&u, 1);
 }
 

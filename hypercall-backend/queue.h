@@ -10,6 +10,7 @@
 #ifndef HYPERCALL_QUEUE_H
 #define HYPERCALL_QUEUE_H
 
+#include <linux/irqflags.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/types.h>
@@ -33,6 +34,7 @@
 #define HC_CALLS	32
 #define HC_EXTS		32
 #define HC_AFTER	32
+#define HC_KEPT		64
 
 /**
  * struct hc_queue - what one CPU is about to ask of Xen
@@ -40,6 +42,8 @@
  * @nr_updates: page-table updates queued, in one or more of the calls
  * @nr_exts: extended MMU operations queued, the same
  * @nr_after: functions to call when all is done
+ * @nr_kept: removals in @kept that have not been carried out
+ * @nr_dirty: pages in @dirty
  * @table: the page table that was updated last, by its address; 0 if what comes
  *	next cannot simply be added to @updates
  * @table_ma: its machine address
@@ -53,12 +57,17 @@
  *	changed the arguments of a call that it broke off and went on with
  * @done: for each call of extended operations, how many Xen carried out
  * @after: functions and their arguments
+ * @kept: entries that are being removed and in which a CPU may set Dirty until
+ *	then, and what they map
+ * @dirty: frames of pages whose entries have got Dirty so
  */
 struct hc_queue {
 	unsigned int nr_calls;
 	unsigned int nr_updates;
 	unsigned int nr_exts;
 	unsigned int nr_after;
+	unsigned int nr_kept;
+	unsigned int nr_dirty;
 	unsigned long table;
 	u64 table_ma;
 	unsigned int nr_tables;
@@ -75,6 +84,11 @@ struct hc_queue {
 		void (*fn)(void *data);
 		void *data;
 	} after[HC_AFTER];
+	struct {
+		const u64 *entry;
+		unsigned long pfn;
+	} kept[HC_KEPT];
+	unsigned long dirty[HC_KEPT];
 };
 
 DECLARE_PER_CPU(struct hc_queue, hc_queue);
@@ -109,7 +123,8 @@ void hc_upcall(void);
  *
  * An interrupt queues requests of its own, so events are kept off. That is one
  * byte in memory for a guest of Xen, written here and not through pv_ops: this
- * is the hottest path there is.
+ * is the hottest path there is. Lockdep and the tracers of interrupt latency
+ * are told where they are built in, as local_irq_save() tells them.
  *
  * Context: any but NMI.
  * Return: whether events were off before, for hc_end() or hc_release().
@@ -120,6 +135,8 @@ static __always_inline u8 hc_begin(void)
 
 	this_cpu_write(xen_vcpu_info.evtchn_upcall_mask, 1);
 	barrier();
+	if (!masked)
+		trace_hardirqs_off();
 	return masked;
 }
 
@@ -134,6 +151,7 @@ static __always_inline void hc_release(u8 masked)
 	barrier();
 	if (masked)
 		return;
+	trace_hardirqs_on();
 	this_cpu_write(xen_vcpu_info.evtchn_upcall_mask, 0);
 	barrier();
 	if (unlikely(this_cpu_read(xen_vcpu_info.evtchn_upcall_pending)))
@@ -174,9 +192,11 @@ static __always_inline void hc_end(u8 masked, enum xen_lazy_mode mode)
 long hc_issue(struct multicall_entry *call);
 int hc_issue_multi(struct multicall_entry *calls, unsigned int nr);
 void hc_report(const char *line);
+void hc_give_up(const char *line);
 struct mmuext_op *hc_ext(unsigned int cmd);
 struct multicall_entry *hc_call(unsigned long op);
 void hc_after(void (*fn)(void *data), void *data);
+void hc_mark_dirty(void);
 void hc_update_now(void *entry, u64 val, unsigned int how);
 void hc_update_other(unsigned long table);
 
@@ -203,6 +223,27 @@ static __always_inline void hc_update(void *entry, u64 val, unsigned int how)
 	u = &q->updates[q->nr_updates++];
 	u->ptr = (q->table_ma + offset_in_page(entry)) | how;
 	u->val = val;
+}
+
+/**
+ * hc_keep_dirty() - note a removal before which a CPU may set Dirty
+ * @entry: the entry; its removal was queued last, and keeps Dirty
+ * @pfn: the page that it maps
+ *
+ * The caller told Linux that Dirty was not set. If it is set when the removal
+ * has been carried out, hc_mark_dirty() marks the page.
+ *
+ * Context: after hc_begin(); the page stays allocated until the lazy section
+ * ends.
+ */
+static __always_inline void hc_keep_dirty(const void *entry, unsigned long pfn)
+{
+	struct hc_queue *q = this_cpu_ptr(&hc_queue);
+
+	q->kept[q->nr_kept].entry = entry;
+	q->kept[q->nr_kept].pfn = pfn;
+	if (++q->nr_kept == HC_KEPT)
+		hc_flush();
 }
 
 /**

@@ -97,6 +97,8 @@ void hc_leave_lazy_mmu(void)
 	hc_flush();
 	leave_lazy(XEN_LAZY_MMU);
 	hc_release(masked);
+	if (unlikely(this_cpu_read(hc_queue.nr_dirty)))
+		hc_mark_dirty();
 }
 
 /**
@@ -111,4 +113,6 @@ void hc_flush_lazy_mmu(void)
 	if (hc_lazy(XEN_LAZY_MMU))
 		hc_flush();
 	hc_release(masked);
+	if (unlikely(this_cpu_read(hc_queue.nr_dirty)) && !in_interrupt())
+		hc_mark_dirty();
 }

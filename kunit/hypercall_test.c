@@ -47,8 +47,10 @@ static struct {
 	u64 refuse_once;	/* ptr that is not to become present at first */
 	unsigned int nr_hypercalls;
 	unsigned int nr_calls;
+	unsigned int longest;	/* calls of one multicall */
 	unsigned int nr_flushes;
 	unsigned int nr_lines;
+	unsigned int nr_fatal;	/* after which the kernel would have stopped */
 	char line[160];		/* the last one that was said */
 	struct record calls[MAX_CALLS];
 	u64 *table;
@@ -104,9 +106,13 @@ static long stub(struct multicall_entry *call)
 		const struct mmu_update *u = (void *)call->args[0];
 
 		r->first = u->ptr;
-		for (i = 0; i < call->args[1]; i++)
-			if (carry_out(&u[i]))
-				return -EINVAL;
+		for (i = 0; i < call->args[1]; i++) {
+			if (!carry_out(&u[i]))
+				continue;
+			if (call->args[2])
+				*(int *)call->args[2] = i;
+			return -EINVAL;
+		}
 	} else if (call->op == __HYPERVISOR_mmuext_op) {
 		const struct mmuext_op *op = (void *)call->args[0];
 
@@ -135,6 +141,7 @@ static int stub_issue_multi(struct multicall_entry *calls, unsigned int nr)
 	unsigned int i;
 
 	xen.nr_hypercalls++;
+	xen.longest = max(xen.longest, nr);
 	for (i = 0; i < nr; i++)
 		calls[i].result = stub(&calls[i]);
 	return 0;
@@ -144,6 +151,12 @@ static void stub_report(const char *line)
 {
 	xen.nr_lines++;
 	strscpy(xen.line, line);
+}
+
+static void stub_give_up(const char *line)
+{
+	xen.nr_fatal++;
+	stub_report(line);
 }
 
 static u64 *stub_take_table(unsigned int level)
@@ -167,8 +180,10 @@ static void begin(void)
 	hc_flush();
 	xen.nr_hypercalls = 0;
 	xen.nr_calls = 0;
+	xen.longest = 0;
 	xen.nr_flushes = 0;
 	xen.nr_lines = 0;
+	xen.nr_fatal = 0;
 	xen.sets = 0;
 	xen.refuse = 0;
 	xen.refuse_once = 0;
@@ -195,6 +210,7 @@ static int hypercall_init(struct kunit *test)
 	kunit_activate_static_stub(test, hc_issue, stub_issue);
 	kunit_activate_static_stub(test, hc_issue_multi, stub_issue_multi);
 	kunit_activate_static_stub(test, hc_report, stub_report);
+	kunit_activate_static_stub(test, hc_give_up, stub_give_up);
 	kunit_activate_static_stub(test, hc_take_table, stub_take_table);
 	kunit_activate_static_stub(test, hc_put_tables, stub_put_tables);
 	memset(xen.twins, 0, sizeof(xen.twins));
@@ -208,6 +224,14 @@ static void hypercall_exit(struct kunit *test)
 
 	ClearPagePinned(page);
 	__free_page(page);
+}
+
+static u64 *new_page(struct kunit *test)
+{
+	unsigned long page = get_zeroed_page(GFP_KERNEL);
+
+	KUNIT_ASSERT_NE(test, 0, page);
+	return (u64 *)page;
 }
 
 static u64 machine(unsigned int index)
@@ -393,6 +417,70 @@ static void refused_update_does_not_stop_others(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, xen.line, want);
 }
 
+/*
+ * An update that Xen made is not made again when it refuses a later one: a CPU
+ * may have set Dirty since, which would be lost.
+ */
+static void made_updates_are_not_made_again(struct kunit *test)
+{
+	begin();
+	xen.table[1] = FLAGS;
+	xen.refuse = machine(2);
+	xen.sets = _PAGE_DIRTY;
+	hc_update(&xen.table[1], FLAGS & ~_PAGE_RW, MMU_PT_UPDATE_PRESERVE_AD);
+	hc_update(&xen.table[1], FLAGS, MMU_PT_UPDATE_PRESERVE_AD);
+	hc_update(&xen.table[2], FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_update(&xen.table[3], FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_flush();
+	end();
+	/* All in one; what was refused, so often; what is behind it; a flush. */
+	KUNIT_EXPECT_EQ(test, machine(1) | MMU_PT_UPDATE_PRESERVE_AD,
+			xen.calls[0].first);
+	KUNIT_EXPECT_EQ(test, machine(2), xen.calls[1].first);
+	KUNIT_EXPECT_EQ(test, FLAGS | _PAGE_DIRTY, xen.table[1]);
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_lines);
+	KUNIT_EXPECT_EQ(test, 0, xen.nr_fatal);
+}
+
+/* What is refused and takes something away must not be survived. */
+static void refused_removal_is_fatal(struct kunit *test)
+{
+	static const struct {
+		const char *what;
+		u64 old, new;
+		bool fatal;
+	} cases[] = {
+		{ "new mapping",	0, FLAGS, false },
+		{ "more rights",	FLAGS & ~_PAGE_RW, FLAGS, false },
+		{ "same again",		FLAGS, FLAGS, false },
+		{ "removal",		FLAGS, 0, true },
+		{ "write protection",	FLAGS, FLAGS & ~_PAGE_RW, true },
+		{ "not for programs",	FLAGS, FLAGS & ~_PAGE_USER, true },
+		{ "not to be executed",	FLAGS & ~_PAGE_NX, FLAGS, true },
+		{ "another page",	FLAGS, FLAGS | PAGE_SIZE, true },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		xen.table[4] = cases[i].old;
+		begin();
+		xen.refuse = machine(4);
+		hc_update(&xen.table[4], cases[i].new, MMU_NORMAL_PT_UPDATE);
+		hc_flush();
+		hc_update_now(&xen.table[4], cases[i].new, MMU_NORMAL_PT_UPDATE);
+		end();
+		KUNIT_EXPECT_EQ_MSG(test, 2, xen.nr_lines, "%s", cases[i].what);
+		KUNIT_EXPECT_EQ_MSG(test, cases[i].fatal ? 2 : 0, xen.nr_fatal,
+				    "%s", cases[i].what);
+	}
+
+	begin();
+	xen.refuse = MMUEXT_TLB_FLUSH_LOCAL;
+	hc_ext(MMUEXT_TLB_FLUSH_LOCAL);
+	end();
+	KUNIT_EXPECT_EQ(test, 1, xen.nr_fatal);
+}
+
 /* Xen is looking at the table for another CPU: it is done in the end, unsaid. */
 static void refused_for_a_moment_is_tried_again(struct kunit *test)
 {
@@ -550,6 +638,85 @@ static void bits_set_meanwhile_are_kept(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, hc_ptep_test_and_clear_young(&vma, 0, &pte[4]));
 	KUNIT_EXPECT_EQ(test, FLAGS | _PAGE_DIRTY, xen.table[4]);
 	end();
+}
+
+/*
+ * In a lazy section the removal waits, and the caller is told that Dirty is not
+ * set. When the removal is carried out, what a CPU has set meanwhile marks the
+ * page. An entry that is written before that must not hide it.
+ */
+static void dirty_set_before_queued_removal_is_kept(struct kunit *test)
+{
+	pte_t *pte = (pte_t *)xen.table;
+	struct page *page[2];
+	unsigned int i, round;
+	struct mm_struct *mm;
+	pteval_t old;
+
+	mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	for (i = 0; i < ARRAY_SIZE(page); i++)
+		page[i] = virt_to_page(new_page(test));
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < ARRAY_SIZE(page); i++) {
+			ClearPageDirty(page[i]);
+			xen.table[i] = hc_make_entry((u64)page_to_pfn(page[i]) <<
+						     PAGE_SHIFT | FLAGS);
+		}
+		begin();
+		hc_enter_lazy_mmu();
+		for (i = 0; i < ARRAY_SIZE(page); i++) {
+			old = hc_ptep_get_and_clear(mm, 0, &pte[i], 0);
+			KUNIT_EXPECT_EQ(test, 0, old & _PAGE_DIRTY);
+		}
+		KUNIT_EXPECT_EQ(test, 0, xen.nr_hypercalls);
+		/* A CPU writes to the first page. */
+		if (round)
+			xen.table[0] |= _PAGE_DIRTY;
+		if (round == 2) {
+			hc_set_pte(&pte[1], __pte_ma(_PAGE_PROTNONE));
+			KUNIT_EXPECT_EQ(test, 1, xen.nr_hypercalls);
+		}
+		hc_leave_lazy_mmu();
+		end();
+		KUNIT_EXPECT_EQ(test, !!round, PageDirty(page[0]));
+		KUNIT_EXPECT_FALSE(test, PageDirty(page[1]));
+		KUNIT_EXPECT_TRUE(test, pte_none(pte[0]));
+	}
+	for (i = 0; i < ARRAY_SIZE(page); i++) {
+		ClearPageDirty(page[i]);
+		__free_page(page[i]);
+	}
+}
+
+/* More of them than are noted at a time: each time they are carried out. */
+static void many_queued_removals_are_all_looked_at(struct kunit *test)
+{
+	struct page *page = virt_to_page(new_page(test));
+	pte_t *pte = (pte_t *)xen.table;
+	struct mm_struct *mm;
+	unsigned int i;
+
+	mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		xen.table[i] = hc_make_entry((u64)page_to_pfn(page) << PAGE_SHIFT |
+					     FLAGS);
+	begin();
+	hc_enter_lazy_mmu();
+	for (i = 0; i < PTRS_PER_PTE; i++) {
+		/* A CPU writes to what is in the second batch. */
+		xen.sets = i / HC_KEPT == 1 ? _PAGE_DIRTY : 0;
+		hc_ptep_get_and_clear(mm, 0, &pte[i], 0);
+		KUNIT_EXPECT_EQ(test, i + 1 >= 2 * HC_KEPT, PageDirty(page));
+	}
+	hc_leave_lazy_mmu();
+	end();
+	KUNIT_EXPECT_EQ(test, PTRS_PER_PTE / HC_KEPT, xen.nr_hypercalls);
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		KUNIT_EXPECT_TRUE(test, pte_none(pte[i]));
+	ClearPageDirty(page);
+	__free_page(page);
 }
 
 static void young_is_told_once(struct kunit *test)
@@ -736,21 +903,14 @@ static void frames_do_not_pile_up(struct kunit *test)
 
 STACK_FRAME_NON_STANDARD(frames_do_not_pile_up);
 
-static u64 *new_page(struct kunit *test)
-{
-	unsigned long page = get_zeroed_page(GFP_KERNEL);
-
-	KUNIT_ASSERT_NE(test, 0, page);
-	return (u64 *)page;
-}
-
 static void free_pages_of(u64 **pages, unsigned int nr)
 {
 	while (nr--) {
 		struct page *page = virt_to_page(pages[nr]);
 
 		ClearPagePinned(page);
-		ClearPagePrivate(page);
+		ClearPageTwinned(page);
+		set_page_private(page, 0);
 		__free_page(page);
 	}
 }
@@ -771,12 +931,15 @@ static void make_tables(struct kunit *test, u64 **t)
 		t[i] = new_page(test);
 	xen.twins[0] = t[UPPER_TWIN];
 	xen.twins[1] = t[LOWER_TWIN];
+	SetPagePinned(virt_to_page(t[UPPER_TWIN]));
+	SetPagePinned(virt_to_page(t[LOWER_TWIN]));
 }
 
 static void give_twin(u64 *table, u64 *twin)
 {
+	set_page_private(virt_to_page(twin), (unsigned long)table);
 	page_ptdesc(virt_to_page(table))->_pt_pad_1 = (unsigned long)twin;
-	SetPagePrivate(virt_to_page(table));
+	SetPageTwinned(virt_to_page(table));
 }
 
 /* What is written to a table that has a twin is in both. */
@@ -923,6 +1086,51 @@ static void tree_is_adopted_and_disowned(struct kunit *test)
 	pagetable_free(lowest);
 }
 
+/*
+ * A big address space is handed over and taken back in pieces, with the queue
+ * empty in between: that is where others get their turn.
+ */
+static void big_spaces_take_turns(struct kunit *test)
+{
+	struct ptdesc *lowest = pagetable_alloc(GFP_KERNEL | __GFP_ZERO, 0);
+	struct hc_turn turn = { .masked = 1 };
+	struct hc_disowning d = { .u.turn = &turn };
+	struct hc_edits edits = { .turn = &turn };
+	u64 *t[NR_TABLES];
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, lowest);
+	KUNIT_ASSERT_TRUE(test, pagetable_pte_ctor(lowest));
+	make_tables(test, t);
+	hc_init_twins(d.twins);
+	for (i = 0; i < PTRS_PER_PMD; i++)
+		t[LOWER][i] = entry_of(ptdesc_address(lowest));
+
+	xen.in_stock = t[LOWER_TWIN];
+	begin();
+	hc_adopt(t[LOWER], 2, &t[UPPER_TWIN][1], &edits, d.twins);
+	KUNIT_EXPECT_GE(test, xen.nr_hypercalls,
+			PTRS_PER_PMD / ARRAY_SIZE(edits.edit));
+	hc_edit_all(&edits);
+	hc_flush();
+	for (i = 0; i < PTRS_PER_PMD; i++)
+		KUNIT_EXPECT_EQ(test, t[LOWER][i], t[LOWER_TWIN][i]);
+
+	xen.nr_hypercalls = 0;
+	hc_disown(t[LOWER], 2, false, &d);
+	KUNIT_EXPECT_GE(test, xen.nr_hypercalls,
+			PTRS_PER_PMD / (ARRAY_SIZE(d.u.page) + 1));
+	hc_unpinning_done(&d.u, true);
+	end();
+	KUNIT_EXPECT_LE(test, xen.longest, HC_CALLS);
+	for (i = 0; i < PTRS_PER_PMD; i++)
+		KUNIT_EXPECT_EQ(test, 0, t[LOWER_TWIN][i]);
+
+	free_pages_of(t, NR_TABLES);
+	pagetable_pte_dtor(lowest);
+	pagetable_free(lowest);
+}
+
 /* A twin stays where it is, and whoever needs one there next has it; or not. */
 static void twin_stays_in_place(struct kunit *test)
 {
@@ -1030,12 +1238,16 @@ static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(interrupts_do_not_wait),
 	KUNIT_CASE(ordinary_memory_needs_no_hypercall),
 	KUNIT_CASE(refused_update_does_not_stop_others),
+	KUNIT_CASE(made_updates_are_not_made_again),
+	KUNIT_CASE(refused_removal_is_fatal),
 	KUNIT_CASE(refused_for_a_moment_is_tried_again),
 	KUNIT_CASE(refused_in_transit_is_tried_until_it_is_over),
 	KUNIT_CASE(transit_is_seen_by_others),
 	KUNIT_CASE(refused_operation_does_not_stop_others),
 	KUNIT_CASE(callbacks_come_after),
 	KUNIT_CASE(bits_set_meanwhile_are_kept),
+	KUNIT_CASE(dirty_set_before_queued_removal_is_kept),
+	KUNIT_CASE(many_queued_removals_are_all_looked_at),
 	KUNIT_CASE(young_is_told_once),
 	KUNIT_CASE(entries_translate_both_ways),
 	KUNIT_CASE(interrupt_flag_is_a_byte),
@@ -1046,6 +1258,7 @@ static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(no_twin_is_no_failure),
 	KUNIT_CASE(no_twin_below_a_table_without),
 	KUNIT_CASE(tree_is_adopted_and_disowned),
+	KUNIT_CASE(big_spaces_take_turns),
 	KUNIT_CASE(twin_stays_in_place),
 	KUNIT_CASE(many_changes_are_made_detached),
 	{}
