@@ -91,6 +91,7 @@ SYM_CODE_START(hc_upcall)
 	ANNOTATE_NOENDBR
 	UNWIND_HINT_FUNC
 	movb	$1, MASK
+	cld
 	pushq	$__KERNEL_DS
 	pushq	%rsp
 	addq	$16, (%rsp)		/* behind the return address */
@@ -100,7 +101,7 @@ SYM_CODE_START(hc_upcall)
 	pushq	32(%rsp)		/* the return address */
 	UNWIND_HINT_IRET_REGS
 	pushq	$-1			/* no system call */
-	PUSH_REGS
+	PUSH_AND_CLEAR_REGS
 	ENCODE_FRAME_POINTER
 
 	movq	%rsp, %rdi
@@ -137,9 +138,10 @@ SYM_CODE_START(hc_event_callback)
 	jb	.Lreplace
 
 .Lhandle:
+	VALIDATE_UNRET_END
 	cld				/* memmove() may have been interrupted */
 	pushq	$-1			/* no system call */
-	PUSH_REGS
+	PUSH_AND_CLEAR_REGS
 	ENCODE_FRAME_POINTER
 
 	movq	%rsp, %rdi
@@ -185,8 +187,9 @@ SYM_CODE_START(hc_page_fault)
 	testb	$RING, (8 + FRAME_CS)(%rsp)
 	jnz	asm_exc_page_fault + ENDBR_INSN_SIZE
 
+	VALIDATE_UNRET_END
 	cld
-	PUSH_REGS
+	PUSH_AND_CLEAR_REGS
 	ENCODE_FRAME_POINTER
 
 	movq	%rsp, %rdi

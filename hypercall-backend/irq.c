@@ -56,12 +56,14 @@ static int enter_here(void)
 }
 
 /*
- * A CPU comes up with the entries of the kernel's own code, which do as well.
+ * A CPU comes up with the entries of the kernel's own code, which do as well. No
+ * user task runs on it before CPUHP_AP_ACTIVE, which comes later.
  */
 static int online(unsigned int cpu)
 {
 	int err = enter_here();
 
+	hc_switch_online();
 	if (err)
 		pr_warn_once("CPU %u is entered in the kernel's own code: error %d\n",
 			     cpu, err);

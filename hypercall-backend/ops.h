@@ -91,6 +91,7 @@ void hc_load_tls(struct thread_struct *t, unsigned int cpu);
 void hc_load_sp0(unsigned long sp0);
 void hc_load_gs_index(unsigned int idx);
 void hc_write_segment_base(unsigned int msr, u64 base);
+void hc_switch_online(void);
 
 /* cpu.c */
 void hc_cpu_ops(struct pv_cpu_ops *ops);

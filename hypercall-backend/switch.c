@@ -16,6 +16,7 @@
  * (backend.c): programs go through arch_prctl() and loads of selectors then, and
  * Linux knows the base without asking.
  */
+#include <linux/kprobes.h>
 #include <linux/sched.h>
 
 #include <asm/desc.h>
@@ -55,6 +56,12 @@ void hc_start_context_switch(struct task_struct *prev)
 /**
  * hc_end_context_switch() - cpu.end_context_switch
  * @next: the task that comes
+ *
+ * The kernel's own ops issue what is queued here, the page tables among it. Here
+ * they wait until load_sp0, for one multicall instead of two. In between the
+ * current task changes. Nothing reads or writes the memory of the current task
+ * from there on: interrupts are off, and what runs until the queue is issued
+ * cannot be traced or probed.
  *
  * Context: interrupts off.
  */
@@ -153,6 +160,20 @@ void hc_write_segment_base(unsigned int msr, u64 base)
 }
 
 /**
+ * hc_switch_online() - forget which kernel stack Xen has for this CPU
+ *
+ * A CPU that was offline when the domain was saved is made anew by the next
+ * online, and Xen then enters the kernel on the idle task's stack. The idle task
+ * and kernel threads do not tell Xen of theirs, so the note would not change.
+ *
+ * Context: the CPU itself, before it runs its first user task.
+ */
+void hc_switch_online(void)
+{
+	this_cpu_write(sp0_known, 0);
+}
+
+/**
  * hc_load_sp0() - cpu.load_sp0: the stack on which the kernel is entered
  * @sp0: its top
  *
@@ -177,3 +198,4 @@ void hc_load_sp0(unsigned long sp0)
 	hc_end(masked, XEN_LAZY_NONE);
 	this_cpu_write(cpu_tss_rw.x86_tss.sp0, sp0);
 }
+NOKPROBE_SYMBOL(hc_load_sp0);
