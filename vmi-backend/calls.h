@@ -54,6 +54,9 @@
 	X(SET_PGD, void, void *entry, u64 value)			\
 	X(PTE_GET_AND_CLEAR, u64, const void *owner, u64 addr, void *entry, \
 	  u32 full)							\
+	X(MODIFY_PROT_START, u64, const void *owner, u64 addr, void *entry) \
+	X(MODIFY_PROT_COMMIT, void, const void *owner, u64 addr, void *entry, \
+	  u64 value)							\
 	X(ENTER_AS, void, u64 top)					\
 	X(EXIT_AS, void, u64 top)					\
 	X(LOCK_WAIT, void, u8 *byte, u32 value)				\

@@ -8,6 +8,7 @@
 #include <linux/cpumask.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/page_table_check.h>
 #include <linux/percpu.h>
 #include <linux/pgtable.h>
 #include <linux/printk.h>
@@ -258,4 +259,25 @@ void vmi_op_end_context_switch(struct task_struct *next)
 	if (test_and_clear_ti_thread_flag(task_thread_info(next),
 					  TIF_LAZY_MMU_UPDATES))
 		set_lazy_mode(VMI64_LAZY_MMU);
+}
+
+/*
+ * What is mapped is counted, if page_table_check=on asks for it. Whether the
+ * ROM clears the entry in the meantime is its own choice.
+ */
+pte_t vmi_op_ptep_modify_prot_start(struct vm_area_struct *vma,
+				    unsigned long addr, pte_t *ptep)
+{
+	pte_t pte = native_make_pte(vmi_call(MODIFY_PROT_START)(vma, addr, ptep));
+
+	if (pte_none(ptep_get(ptep)))
+		page_table_check_pte_clear(vma->vm_mm, pte);
+	return pte;
+}
+
+void vmi_op_ptep_modify_prot_commit(struct vm_area_struct *vma,
+				    unsigned long addr, pte_t *ptep, pte_t pte)
+{
+	page_table_check_ptes_set(vma->vm_mm, ptep, pte, 1);
+	vmi_call(MODIFY_PROT_COMMIT)(vma, addr, ptep, native_pte_val(pte));
 }

@@ -217,6 +217,10 @@ void vmi_op_set_pgd(pgd_t *entry, pgd_t value);
 void vmi_op_lazy_enter(void);
 void vmi_op_lazy_leave(void);
 void vmi_op_lazy_flush(void);
+pte_t vmi_op_ptep_modify_prot_start(struct vm_area_struct *vma,
+				    unsigned long addr, pte_t *ptep);
+void vmi_op_ptep_modify_prot_commit(struct vm_area_struct *vma,
+				    unsigned long addr, pte_t *ptep, pte_t pte);
 #ifdef CONFIG_PVOPS_RMW
 pteval_t vmi_op_ptep_clear_flush(struct vm_area_struct *vma, unsigned long addr,
 				 pte_t *ptep);

@@ -37,6 +37,11 @@ struct vmi_wire {
 #define ADAPTED(op, name, func)						\
 	{ VMI64_CALL_##name, PVOPS_SLOT(op), func }
 
+/* An adapter that only counts what is mapped, for page_table_check=on. */
+#define COUNTED(op, name, func)						\
+	{ VMI64_CALL_##name, PVOPS_SLOT(op),				\
+	  IS_ENABLED(CONFIG_PAGE_TABLE_CHECK) ? func : NULL }
+
 static const struct vmi_wire wires[] __initconst = {
 	DIRECT(cpu.io_delay, IO_DELAY),
 	DIRECT(cpu.get_debugreg, GET_DR),
@@ -103,8 +108,10 @@ static const struct vmi_wire wires[] __initconst = {
 	ADAPTED(mmu.release_p4d, RELEASE_PAGE, vmi_op_release_p4d),
 	DIRECT(mmu.set_pte, SET_PTE),
 	DIRECT(mmu.set_pmd, SET_PMD),
-	DIRECT(mmu.ptep_modify_prot_start, MODIFY_PROT_START),
-	DIRECT(mmu.ptep_modify_prot_commit, MODIFY_PROT_COMMIT),
+	COUNTED(mmu.ptep_modify_prot_start, MODIFY_PROT_START,
+		vmi_op_ptep_modify_prot_start),
+	COUNTED(mmu.ptep_modify_prot_commit, MODIFY_PROT_COMMIT,
+		vmi_op_ptep_modify_prot_commit),
 	DIRECT(mmu.pte_val, PTE_DECODE),
 	DIRECT(mmu.make_pte, PTE_ENCODE),
 	DIRECT(mmu.pgd_val, PTE_DECODE),
