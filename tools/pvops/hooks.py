@@ -58,6 +58,11 @@ class Patch:
         """The change itself."""
         return self._split()[1]
 
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it mends Linux as it is, and has nothing to do with us."""
+        return "pvops" not in self.diff.lower()
+
     def _split(self) -> tuple[str, str]:
         lines = self.text.splitlines(keepends=True)
         for number, line in enumerate(lines):

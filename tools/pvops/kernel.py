@@ -4,6 +4,7 @@
     build/linux           Debian's 6.12 with us in it      main, debug
     build/linux-vanilla   the same without, to compare     vanilla, vanilla-debug,
                                                            noparavirt
+    build/linux-fixed     that with our patches that stand alone
     build/out/NAME        what is built (O=)
 
 Nothing is done when nothing changed: a hash over everything that goes into a
@@ -88,6 +89,33 @@ def vanilla_tree() -> pathlib.Path:
     """The unpatched tree."""
     with common.lock("tree-linux-vanilla"):
         return unpacked("linux-vanilla")
+
+
+def fixed_tree() -> pathlib.Path:
+    """The unpatched tree with those of our patches that stand alone.
+
+    They change what Linux does, with our options or without. So this is what a
+    tree with our options off has to be compared with.
+    """
+    vanilla, tree = vanilla_tree(), common.BUILD / "linux-fixed"
+    fixes = [patch for patch in hooks.read_series() if patch.stands_alone]
+    stamp = common.BUILD / "linux-fixed.stamp"
+    wanted = common.digest_of([], *(patch.text for patch in fixes),
+                              str((vanilla / "Makefile").stat().st_mtime_ns))
+    with common.lock("tree-linux-fixed"):
+        if tree.exists() and stamp.exists() and stamp.read_text() == wanted:
+            return tree
+        stamp.unlink(missing_ok=True)
+        subprocess.run(["rm", "-rf", tree], check=True)
+        # Links instead of copies: a file that is patched gets a new one.
+        subprocess.run(["cp", "-al", vanilla, tree], check=True)
+        files = hooks.read_tree(vanilla, hooks.hooked_files(fixes))
+        for path, content in hooks.apply_all(files, fixes).items():
+            (tree / path).unlink(missing_ok=True)
+            if content is not None:
+                (tree / path).write_bytes(content)
+        stamp.write_text(wanted)
+    return tree
 
 
 def fragment_paths(names: tuple[str, ...]) -> list[pathlib.Path]:

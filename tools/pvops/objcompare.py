@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Show that a patched tree with CONFIG_PVOPS off builds the unpatched tree's objects.
 
-Both trees are built with one configuration. Every section of every object that
+Unpatched but for the patches that stand alone: those mend faults of Linux, with
+our options or without. Both trees are built with one configuration. Every section of every object that
 ends up in memory is compared: name, flags, size, bytes and relocations with
 the names of their symbols. Normalised, because a hook that adds source lines
 moves them without any code changing:
@@ -130,7 +131,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="pvops-objcompare", description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=pathlib.Path, default=BUILD / "out/main/.config")
     parser.add_argument("--tree", type=pathlib.Path, default=BUILD / "linux", help="patched source")
-    parser.add_argument("--vanilla", type=pathlib.Path, default=BUILD / "linux-vanilla", help="unpatched source")
+    parser.add_argument("--vanilla", type=pathlib.Path, help="unpatched source (default: Debian's, with the patches that stand alone)")
     parser.add_argument("targets", nargs="*", help="instead of the directories known to matter; what is hooked is compared in any case")
     options = parser.parse_args()
     if not options.config.is_file():
@@ -141,7 +142,7 @@ def main() -> int:
     # them the kernel's own -fmacro-prefix-map takes the tree's name out.
     environment = {key: value for key, value in kernel.make_environment().items() if key != "CCACHE_BASEDIR"}
     pair = []
-    for tree, name in ((options.tree, "objcompare-off"), (options.vanilla, "objcompare-vanilla")):
+    for tree, name in ((options.tree, "objcompare-off"), (options.vanilla or kernel.fixed_tree(), "objcompare-vanilla")):
         build = objects.Objects(tree.resolve(), BUILD / "out" / name, name, environment)
         build.configure(config)
         pair.append(build)
