@@ -218,6 +218,9 @@ class Descriptions(unittest.TestCase):
         domu = "kind = 'xen-domu'\ndisk = 9\nnetwork = true\njobs = ['toolstack']\n"
         for text in ("disk = 9", "network = true", "steps = ['shutdown']",
                      f"{domu}steps = ['nosuch', 'shutdown']", f"{domu}steps = ['save']",
+                     f"{domu}steps = ['save*0', 'shutdown']",
+                     f"{domu}steps = ['save*', 'shutdown']",
+                     f"{domu}steps = ['shutdown*2']",
                      f"{domu.replace('disk = 9', '')}steps = ['shutdown']",
                      f"{domu.replace('toolstack', 'net')}steps = ['shutdown']",
                      "cpus = 'two'", "nosuch = 1", "kind = 'moon'", "like = 'it'",

@@ -45,7 +45,8 @@ from .report import Console, Job, Suite
 WORLDS = common.ROOT / "worlds"
 KINDS = ("direct", "kvm", "xen-dom0", "xen-domu")
 # What worlds/host/xen-steps knows to do to a domain.
-STEPS = ("save", "checkpoint", "migrate", "memory", "cpus", "reboot", "shutdown")
+STEPS = ("save", "checkpoint", "migrate", "memory", "cpus", "save-unplugged", "grow",
+         "reboot", "shutdown")
 # Jobs that start the kernel once more from inside: it is in the guest, with all that
 # the guest has, under /boot.
 BOOTING_JOBS = ("kexec", "kdump")
@@ -104,8 +105,8 @@ class World:
     domu_config: list[str] = dataclasses.field(default_factory=list)
     disk: int = 0                       # MiB of the domain's virtual disk, ext4
     network: bool = False               # it has an interface, and dom0 the other end
-    # what dom0 does to it while it runs the job `toolstack`; the last one must
-    # be "shutdown"
+    # what dom0 does to it while it runs the job `toolstack`, each perhaps several
+    # times ("cpus*3"); the last one must be "shutdown"
     steps: list[str] = dataclasses.field(default_factory=list)
     uefi: bool = False                  # OVMF instead of SeaBIOS
     # VMI-64 ROMs (tools.pvops.rom --list) of the machine under test, in the
@@ -215,14 +216,22 @@ def _build(name: str, data: dict) -> World:
     if world.kind != "xen-domu" and (world.disk or world.network or world.steps):
         raise Failure(f"worlds/{name}.toml: disk, network and steps: only for the kind "
                       "xen-domu")
-    if strange := set(world.steps) - set(STEPS):
+    if strange := {step for step in world.steps if not _times(step)}:
         raise Failure(f"worlds/{name}.toml: steps: no step {' '.join(sorted(strange))}; "
-                      f"there are: {' '.join(STEPS)}")
+                      f"there are: {' '.join(STEPS)}, each perhaps with *NUMBER")
     if world.steps and (world.steps[-1] != "shutdown" or not world.disk
                         or not world.network or "toolstack" not in world.jobs):
         raise Failure(f"worlds/{name}.toml: steps: they end with shutdown, and need disk, "
                       "network and the job toolstack")
     return world
+
+
+def _times(step: str) -> list[str]:
+    """A step as dom0 gets it, once for each time: NAME:1, NAME:2... Empty if wrong."""
+    match = re.fullmatch(r"([a-z-]+)(?:\*([1-9]\d?))?", step)
+    if not match or match[1] not in STEPS:
+        return []
+    return [f"{match[1]}:{turn + 1}" for turn in range(int(match[2] or 1))]
 
 
 # ---- putting a machine together
@@ -324,13 +333,14 @@ class _Machine:
 
     def xen_domu(self) -> list[str]:
         """The kernel under test as dom0, quiet, and once more in a domain."""
+        steps = [one for step in self.world.steps for one in _times(step)]
         config = [
             'name = "guest"', f'type = "{self.world.domu_type}"',
             'kernel = "/guest/kernel"', 'ramdisk = "/guest/initrd"',
             f"memory = {self.world.memory}", f"vcpus = {self.world.cpus}",
             f"extra = '{self.cmdline}'",
             'on_poweroff = "destroy"', 'on_crash = "destroy"',
-            f'on_reboot = "{"restart" if "reboot" in self.world.steps else "destroy"}"',
+            f'on_reboot = "{"restart" if "reboot:1" in steps else "destroy"}"',
             *self.world.domu_config]
         guest = Archive()
         if self.world.disk:
@@ -339,8 +349,8 @@ class _Machine:
         if self.world.network:
             config.append('vif = ["bridge=xenbr0,mac=00:16:3e:70:76:01"]')
             guest.file("guest/network", b"")
-        if self.world.steps:
-            guest.file("guest/steps", (" ".join(self.world.steps) + "\n").encode())
+        if steps:
+            guest.file("guest/steps", (" ".join(steps) + "\n").encode())
         guest.copy("guest/kernel", self.kernel)
         guest.copy("guest/initrd", self.initrd)
         for name, source in self.host_files.items():

@@ -5,28 +5,37 @@
  *
  * Each thread does one kind of work, counts its rounds, and checks everything
  * it gets against what it must be: memory, copies of memory after fork, the
- * clock, a file on the disk, a connection to dom0. dom0 asks for the counters
- * over a connection of its own ("status"). SIGTERM ends it.
+ * clock, a file on the disk, a connection to dom0, a process that belongs to one
+ * CPU. dom0 asks for the counters over a connection of its own ("status"), and
+ * says over another what it wants to be done otherwise ("orders"). SIGTERM ends
+ * it.
  */
 #include "memory.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define WORDS		(PAGE / sizeof(uint64_t))
 #define STATUS_PORT	7000
+#define ORDER_PORT	7001
 #define ECHO_PORT	7
 #define RECORDS		1024	/* in the file, which is written in a circle */
 #define MAX_CPUS	64
+#define HOME_CPU	1	/* of the process that belongs to one */
+#define HOME_CALLS	256	/* its system calls without a look around */
+#define MIB_PAGES	((1UL << 20) / PAGE)
 
-enum { MEMORY, MEMORY_TOO, COPIES, CLOCK, DISK, NET, KINDS };
+enum { MEMORY, MEMORY_TOO, COPIES, CLOCK, DISK, NET, HOME, HOARD, KINDS };
 
 static const char * const kinds[KINDS] = {
-	"memory", "memory2", "copies", "clock", "disk", "net",
+	"memory", "memory2", "copies", "clock", "disk", "net", "home", "hoard",
 };
 
 static struct work {
@@ -36,6 +45,20 @@ static struct work {
 	char why[200];		/* the first thing that was wrong */
 } work[KINDS];
 
+/* Shared with the process that belongs to one CPU. */
+struct home {
+	atomic_ulong calls;	/* of its, and of those before it */
+	atomic_bool returned;	/* its CPU went, came, and it is there again */
+};
+
+static struct home *home;
+static atomic_int home_pid;
+static atomic_ulong returns;	/* how many returned, and were killed */
+
+static atomic_ulong to_hold;	/* MiB: an order */
+static atomic_ulong held;
+
+static atomic_bool apart;	/* all but one process are on CPU 0: an order */
 static atomic_bool stop;
 static const char *directory;
 static const char *server;
@@ -154,7 +177,7 @@ static void clocks(int kind)
 		int64_t now;
 
 		/* a CPU that is not there just now is no fault */
-		pin(turn % 2);
+		pin(atomic_load(&apart) ? 0 : turn % 2);
 		now = now_ns();
 		if (now < last)
 			wrong(kind, "monotonic clock went back by %lld ns",
@@ -269,10 +292,118 @@ static void net(int kind)
 	close(fd);
 }
 
+/*
+ * The process that belongs to a CPU. The naps leave that CPU to others; there are
+ * none after a return, because who comes after it might be the one to find the
+ * state of that CPU wrong.
+ */
+__attribute__((noreturn))
+static void at_home(pid_t parent)
+{
+	bool was_there = false;
+	unsigned int cpu;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		/* by the kernel: what the vDSO knows may be another CPU's */
+		if (syscall(SYS_getcpu, &cpu, NULL, NULL))
+			_exit(1);
+		if (cpu != HOME_CPU && pin(HOME_CPU)) {
+			if (was_there)
+				atomic_store(&home->returned, true);
+			was_there = true;
+		}
+		for (int i = 0; i < HOME_CALLS; i++)
+			if (syscall(SYS_getppid) != parent)
+				_exit(2);
+		atomic_fetch_add(&home->calls, HOME_CALLS);
+		if (!atomic_load(&home->returned))
+			usleep(1000);
+	}
+}
+
+/*
+ * One process works on one CPU. It goes back there when that CPU had been
+ * unplugged, works on for a while, is killed, and the next one begins.
+ */
+static void belong(int kind)
+{
+	const unsigned long enough = 100 * HOME_CALLS;
+	pid_t parent = getpid();
+
+	while (!atomic_load(&stop)) {
+		unsigned long there = 0, now;
+		int status;
+		pid_t pid;
+
+		atomic_store(&home->returned, false);
+		pid = fork();
+		if (pid < 0) {
+			wrong(kind, "fork: %s", strerror(errno));
+			usleep(100000);
+			continue;
+		}
+		if (!pid)
+			at_home(parent);
+		atomic_store(&home_pid, pid);
+		do {
+			usleep(20000);
+			now = atomic_load(&home->calls);
+			atomic_store(&work[kind].rounds, now);
+			if (!there && atomic_load(&home->returned))
+				there = now;
+			if (waitpid(pid, &status, WNOHANG)) {
+				wrong(kind, "it ended, status %#x", status);
+				pid = 0;
+				break;
+			}
+		} while (!atomic_load(&stop) && (!there || now - there < enough));
+		if (!pid)
+			continue;
+		kill(pid, SIGKILL);
+		if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) ||
+		    WTERMSIG(status) != SIGKILL)
+			wrong(kind, "killed, and its status is %#x", status);
+		if (there)
+			atomic_fetch_add(&returns, 1);
+	}
+}
+
+/* As much memory as was ordered: taken, filled, checked, and given back. */
+static void hoard(int kind)
+{
+	for (uint64_t turn = 1; !atomic_load(&stop); turn++) {
+		unsigned long size = atomic_load(&to_hold), i;
+		char *base;
+
+		atomic_store(&held, size);
+		atomic_fetch_add(&work[kind].rounds, 1);
+		if (!size) {
+			usleep(20000);
+			continue;
+		}
+		base = map_anon(size * MIB_PAGES);
+		for (i = 0; i < 2 * size; i++) {
+			uint64_t seed = turn << 32 | i % size;
+			char *at = base + i % size * MIB_PAGES * PAGE;
+
+			if (atomic_load(&to_hold) != size || atomic_load(&stop))
+				break;
+			if (i < size)
+				fill_pages(at, MIB_PAGES, seed);
+			else if (wrong_pages(at, MIB_PAGES, seed))
+				wrong(kind, "MiB %lu of %lu in turn %lu",
+				      i - size, size, (unsigned long)turn);
+			atomic_fetch_add(&work[kind].rounds, 1);
+		}
+		munmap(base, size * MIB_PAGES * PAGE);
+	}
+}
+
 static void *run(void *arg)
 {
 	static void (* const fn[KINDS])(int) = {
-		memory, memory, copies, clocks, disk, net,
+		memory, memory, copies, clocks, disk, net, belong, hoard,
 	};
 	int kind = (int)(intptr_t)arg;
 
@@ -343,29 +474,114 @@ static void answer(int fd)
 	ticks(per_cpu, sizeof(per_cpu));
 	read_file("/sys/devices/system/cpu/online", online, sizeof(online));
 	n += snprintf(line + n, sizeof(line) - n,
-		      "wrong=%lu ticks=%s online=%s total_kb=%ld time=%lld\n",
-		      lost, per_cpu, online, total_kb(), (long long)time(NULL));
+		      "returns=%lu wrong=%lu ticks=%s online=%s total_kb=%ld time=%lld\n",
+		      atomic_load(&returns), lost, per_cpu, online, total_kb(),
+		      (long long)time(NULL));
 	if (send(fd, line, n, MSG_NOSIGNAL) != n)
 		note("a status was not sent: %s", strerror(errno));
 }
 
+/* The threads of a program may run on these CPUs; false if it is none. */
+static bool allow(const char *pid, const cpu_set_t *set)
+{
+	char path[64], to[256];
+	struct dirent *entry;
+	DIR *tasks;
+
+	/* a kernel thread has no program */
+	snprintf(path, sizeof(path), "/proc/%.20s/exe", pid);
+	if (readlink(path, to, sizeof(to)) < 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%.20s/task", pid);
+	tasks = opendir(path);
+	while (tasks && (entry = readdir(tasks)))
+		if (atoi(entry->d_name) > 0)
+			sched_setaffinity(atoi(entry->d_name), sizeof(*set), set);
+	if (tasks)
+		closedir(tasks);
+	return true;
+}
+
+/*
+ * All programs are on CPU 0 alone, or may be on any CPU. Programs that are made
+ * later are where those are that made them; one that is being made might be
+ * missed, and is found the second time.
+ */
+static bool spread(bool alone)
+{
+	cpu_set_t set;
+	int seen = 0;
+
+	CPU_ZERO(&set);
+	for (int cpu = 0; cpu < (alone ? 1 : MAX_CPUS); cpu++)
+		CPU_SET(cpu, &set);
+	atomic_store(&apart, alone);
+	for (int times = 0; times < 2; times++) {
+		DIR *all = opendir("/proc");
+		struct dirent *entry;
+
+		usleep(100000);
+		while (all && (entry = readdir(all)))
+			if (atoi(entry->d_name) > 0 &&
+			    atoi(entry->d_name) != atomic_load(&home_pid))
+				seen += allow(entry->d_name, &set);
+		if (all)
+			closedir(all);
+	}
+	return seen;
+}
+
+static bool hold(unsigned long size)
+{
+	atomic_store(&to_hold, size);
+	for (int i = 0; i < 300 && atomic_load(&held) != size; i++)
+		usleep(100000);
+	return atomic_load(&held) == size;
+}
+
+/* A line with an order is answered when it has been carried out. */
+static void obey(int fd)
+{
+	char line[64] = "";
+	unsigned long size;
+	bool done = false;
+
+	for (size_t n = 0; n < sizeof(line) - 1 && !strchr(line, '\n'); n++)
+		if (recv(fd, line + n, 1, 0) != 1)
+			break;
+	if (!strcmp(line, "apart\n") || !strcmp(line, "together\n"))
+		done = spread(*line == 'a');
+	else if (sscanf(line, "hold %lu\n", &size) == 1)
+		done = hold(size);
+	if (send(fd, done ? "ok\n" : "no\n", 3, MSG_NOSIGNAL) != 3)
+		note("an order was not answered: %s", strerror(errno));
+}
+
+static const struct port {
+	unsigned short number;
+	void (*serve)(int fd);
+} ports[] = {
+	{ STATUS_PORT, answer },
+	{ ORDER_PORT, obey },
+};
+
 static void *listener(void *arg)
 {
+	const struct port *port = arg;
 	struct sockaddr_in at = {
-		.sin_family = AF_INET, .sin_port = htons(STATUS_PORT),
+		.sin_family = AF_INET, .sin_port = htons(port->number),
 	};
 	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	(void)arg;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, 8))
-		bail("port %d: %s", STATUS_PORT, strerror(errno));
+		bail("port %d: %s", port->number, strerror(errno));
 	for (;;) {
 		int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 
 		if (peer < 0)
 			continue;
-		answer(peer);
+		port->serve(peer);
 		close(peer);
 	}
 	return NULL;
@@ -373,11 +589,11 @@ static void *listener(void *arg)
 
 int main(int argc, char **argv)
 {
-	pthread_t port;
+	pthread_t thread;
 	sigset_t set;
 	int sig;
 
-	check_begin("survive", 900);
+	check_begin("survive", 1800);
 	if (argc != 3)
 		bail("usage: survive DIRECTORY SERVER");
 	directory = argv[1];
@@ -386,11 +602,16 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 
+	home = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (home == MAP_FAILED)
+		bail("no shared memory: %s", strerror(errno));
 	for (intptr_t i = 0; i < KINDS; i++)
 		if (pthread_create(&work[i].thread, NULL, run, (void *)i))
 			bail("cannot start a thread: %s", strerror(errno));
-	if (pthread_create(&port, NULL, listener, NULL))
-		bail("cannot start a thread: %s", strerror(errno));
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++)
+		if (pthread_create(&thread, NULL, listener, (void *)&ports[i]))
+			bail("cannot start a thread: %s", strerror(errno));
 	sigwait(&set, &sig);
 
 	atomic_store(&stop, true);
