@@ -141,6 +141,13 @@ def _domain(archive: Archive) -> None:
         archive.tree(pathlib.Path(directory))
 
 
+def _kselftests(archive: Archive) -> None:
+    """The kernel's selftests that are not x86's own: only for the worlds that run them."""
+    with tempfile.TemporaryDirectory() as directory:
+        jobs.fill_generic(pathlib.Path(directory))
+        archive.tree(pathlib.Path(directory))
+
+
 def _bench(archive: Archive) -> None:
     """The benchmark program, what it executes, and the job that runs it."""
     with tempfile.TemporaryDirectory() as directory:
@@ -173,6 +180,8 @@ IMAGES: dict[str, tuple[Callable[[Archive], None], tuple[str, ...]]] = {
                              "worlds/host/xen-steps")),
     "domain": (_domain, ("tests/guest/domain", "tests/guest/src/check.h",
                          "tests/guest/src/memory.h", "tools/pvops/jobs.py")),
+    "kselftests": (_kselftests, ("tests/guest/kselftests", "tests/guest/selftest.sh",
+                                 "tools/pvops/jobs.py")),
     "bench": (_bench, ("bench/guest", "bench/jobs", "tests/guest/src/check.h",
                        "tests/guest/src/tiny.c", "tools/pvops/jobs.py")),
     "bench-xen": (_bench_xen, ()),
@@ -216,7 +225,8 @@ def job_images(names: list[str]) -> list[pathlib.Path]:
     """The images that hold these jobs; a shell is in the guest already."""
     found = []
     wanted = {name for name in names if name != "shell"}
-    for name, place in (("bench", "bench/jobs"), ("domain", "tests/guest/domain/jobs")):
+    for name, place in (("bench", "bench/jobs"), ("domain", "tests/guest/domain/jobs"),
+                        ("kselftests", "tests/guest/kselftests/jobs")):
         here = {job for job in wanted if (common.ROOT / place / job).exists()}
         wanted -= here
         found += [image(name)] if here else []
@@ -228,7 +238,7 @@ def jobs_image() -> pathlib.Path:
     path = OUT / "jobs.cpio.gz"
     stamp = OUT / "jobs.inputs"
     want = common.digest_of([*(common.ROOT / "tests/guest" / part
-                               for part in ("src", "jobs")),
+                               for part in ("src", "jobs", "selftest.sh")),
                              common.ROOT / "tools/pvops/jobs.py"])
     if _current(path, stamp, want):
         return path

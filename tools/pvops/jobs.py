@@ -26,6 +26,10 @@ GUEST = common.ROOT / "tests" / "guest"
 EXPECTED = GUEST / "expected.toml"
 # Jobs that need what only the worlds of the kind xen-domu have.
 DOMAIN = GUEST / "domain"
+# The kernel's selftests beside those of x86: which, and how they are run.
+GENERIC = GUEST / "kselftests"
+TARGETS = ("mm", "futex", "timers", "vDSO", "seccomp", "ptrace", "rseq", "membarrier", "proc",
+           "mincore", "memfd", "clone3", "pidfd")
 LIB = "usr/lib/pvops"
 BENCH = common.ROOT / "bench"
 # What a world is put through when nobody says otherwise.
@@ -33,13 +37,17 @@ JOBS = ("clock", "timer", "hotplug", "container", "mmstress", "swap", "selftests
 # How long they may take on the emulated machine itself; nested ones have twice
 # that. For when something hangs: nothing is as slow as this. swap has its
 # MORE_SECONDS on top.
-SECONDS = {"selftests": 600, "mmstress": 120, "swap": 150}
+SECONDS = {"selftests": 600, "mmstress": 120, "swap": 150, "kselftests-few": 400,
+           "kselftests": 1500}
 SECONDS_OTHER = 60
 CFLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
-# No C library: what it would do at start is not the kernel's.
-BARE = {"tiny": ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-nostdlib",
-                 "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie",
-                 "-Wl,--build-id=none")}
+# Those that need other flags. tiny has no C library: what that would do at start
+# is not the kernel's.
+OTHER_CFLAGS = {
+    "tiny": ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-nostdlib", "-ffreestanding",
+             "-fno-stack-protector", "-fno-pie", "-no-pie", "-Wl,--build-id=none"),
+    "nohuge.so": ("-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"),
+}
 # A check that would take the machine down is not made: the job skips it.
 STATES = {"fail": "not ok", "skip": "skip", "crash": "skip"}
 
@@ -48,7 +56,7 @@ STATES = {"fail": "not ok", "skip": "skip", "crash": "skip"}
 
 
 def _compile(target: pathlib.Path, *sources: pathlib.Path) -> None:
-    flags = BARE.get(target.name, CFLAGS)
+    flags = OTHER_CFLAGS.get(target.name, CFLAGS)
     done = subprocess.run(["gcc", *flags, "-I", GUEST / "src", "-o", target, *sources],
                           capture_output=True, text=True, check=False)
     if done.returncode:
@@ -74,30 +82,97 @@ def _source_tree() -> pathlib.Path:
     return kernel.vanilla_tree()
 
 
-def _selftests(out: pathlib.Path) -> None:
-    """The x86 selftests by their own Makefile, with the libraries they need."""
+def _build_selftests(targets: tuple[str, ...], all_of_them: bool) -> pathlib.Path:
+    """The kernel's selftests by their own Makefiles; where they are then."""
     tree = _source_tree()
     objects = common.BUILD / "selftests"
-    log = common.LOG / "selftests-build.log"
+    name = targets[0] if len(targets) == 1 else "generic"
+    log = common.LOG / f"selftests-{name}-build.log"
     common.need_space(objects, 200, "building the kernel's selftests")
     env = {k: v for k, v in os.environ.items()
            if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "O", "KBUILD_OUTPUT")}
-    common.run_logged(["make", "-s", "-C", tree, f"O={objects}", "headers"], log,
-                      what="kernel headers for the selftests", env=env)
-    common.run_logged(["make", "-s", "-C", tree / "tools/testing/selftests",
-                       "TARGETS=x86", "FORCE_TARGETS=1", f"O={objects}", "all"],
-                      log, what="the kernel's x86 selftests", env=env)
-    programs = sorted(path for path in (objects / "kselftest/x86").iterdir()
-                      if path.is_file() and re.search(r"_(32|64)$", path.name))
-    for bits in ("32", "64"):
-        if not any(path.name.endswith(bits) for path in programs):
-            raise Failure(f"no {bits}-bit selftest was built (gcc-multilib and "
-                          f"libc6-dev-i386 installed?); see {common.shown(log)}")
-    target = out / LIB / "selftests"
+    with common.lock("selftests"):
+        common.run_logged(["make", "-s", "-C", tree, f"O={objects}", "headers"], log,
+                          what="kernel headers for the selftests", env=env)
+        common.run_logged(["make", "-s", "-C", tree / "tools/testing/selftests",
+                           f"TARGETS={' '.join(targets)}", f"O={objects}",
+                           *(["FORCE_TARGETS=1"] if all_of_them else ["-k"]), "all"],
+                          log, what=f"the kernel's {name} selftests", env=env)
+    return objects / "kselftest"
+
+
+def _install(programs: list[pathlib.Path], target: pathlib.Path) -> None:
+    """Programs without what only a debugger wants."""
     target.mkdir(parents=True)
     for program in programs:
         subprocess.run(["strip", "--strip-debug", "-o", target / program.name, program],
                        check=True)
+
+
+def _selftests(out: pathlib.Path) -> None:
+    """The x86 selftests, with the libraries they need."""
+    built = _build_selftests(("x86",), True)
+    programs = sorted(path for path in (built / "x86").iterdir()
+                      if path.is_file() and re.search(r"_(32|64)$", path.name))
+    for bits in ("32", "64"):
+        if not any(path.name.endswith(bits) for path in programs):
+            raise Failure(f"no {bits}-bit selftest was built (gcc-multilib and "
+                          f"libc6-dev-i386 installed?); see {common.shown(common.LOG)}")
+    _install(programs, out / LIB / "selftests")
+    _libraries(out, programs)
+
+
+def generic_programs(path: pathlib.Path = GENERIC / "programs.txt"
+                     ) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Programs by target: those that are run, and those that are left out."""
+    run: dict[str, set[str]] = {}
+    left: dict[str, set[str]] = {}
+    names = set()
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line or line.startswith("#"):
+            continue
+        where = f"{common.shown(path)}:{number}"
+        if match := re.fullmatch(r"out +(\S+) (\S+) \S.*", line):
+            left.setdefault(match[1], set()).add(match[2])
+        elif match := re.fullmatch(r"(?:few|more) +(\S+) \d+ ([^\s,]+)(?: (.+))?", line):
+            if (match[1], match[2]) in names:
+                raise Failure(f"{where}: {match[1]}/{match[2]} is there twice")
+            names.add((match[1], match[2]))
+            run.setdefault(match[1], set()).update(
+                re.findall(r"\./(\w[\w-]*)", match[3].replace("./mnt", ""))
+                if match[3] else [match[2]])
+        else:
+            raise Failure(f"{where}: not `few|more TARGET SECONDS NAME [COMMAND]` or "
+                          "`out TARGET PROGRAM REASON`")
+    return run, left
+
+
+def _generic_selftests(out: pathlib.Path) -> None:
+    """The selftests that are not x86's own.
+
+    One that does not compile must not take the others with it, so each that the
+    list wants is looked for, and each that was built must be in the list.
+    """
+    wanted, left = generic_programs()
+    built = _build_selftests(TARGETS, False)
+    top = out / LIB / "selftests-generic"
+    programs = []
+    for target in sorted(wanted):
+        here = {path.name: path for path in (built / target).iterdir()
+                if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"}
+        libraries = {name for name in here if ".so" in name}
+        if missing := wanted[target] - set(here):
+            raise Failure(f"{target}: {', '.join(sorted(missing))}: not built; see "
+                          f"{common.shown(common.LOG / 'selftests-generic-build.log')}")
+        if strange := set(here) - wanted[target] - left.get(target, set()) - libraries:
+            raise Failure(f"{target}: {', '.join(sorted(strange))}: built, and not in "
+                          f"{common.shown(GENERIC / 'programs.txt')}")
+        chosen = [here[name] for name in sorted(wanted[target] | libraries)]
+        _install(chosen, top / target)
+        programs += chosen
+    _compile(top / "nohuge.so", GENERIC / "nohuge.c")
+    for name in ("run", "programs.txt"):
+        shutil.copy(GENERIC / name, top / name)
     _libraries(out, programs)
 
 
@@ -124,6 +199,7 @@ def _needs(program: pathlib.Path) -> tuple[str, list[str], list[str]]:
 def _libraries(out: pathlib.Path, programs: list[pathlib.Path]) -> None:
     """Loaders and libraries where the programs' loaders look for them."""
     wanted: set[str] = set()
+    beside = {program.name for program in programs if ".so" in program.name}
     todo = list(programs)
     while todo:
         bits, loader, names = _needs(todo.pop())
@@ -132,6 +208,8 @@ def _libraries(out: pathlib.Path, programs: list[pathlib.Path]) -> None:
             names.append("libgcc_s.so.1")
         found = list(loader)
         for name in names:
+            if name in beside:
+                continue
             paths = [f"{place}/{name}" for place in LIBRARY_PATH[bits]
                      if os.path.exists(f"{place}/{name}")]
             if not paths and name not in map(os.path.basename, loader):
@@ -162,12 +240,20 @@ def fill(out: pathlib.Path) -> None:
     """Put everything the jobs need under a directory: DIR/jobs, DIR/usr, ..."""
     _fill(out, {source.stem: [source] for source in sorted((GUEST / "src").glob("*.c"))},
           GUEST / "jobs")
+    _script(GUEST / "selftest.sh", out / LIB / "selftest.sh")
     _selftests(out)
 
 
 def fill_domain(out: pathlib.Path) -> None:
     """The same for the jobs of a domain with devices: a small image."""
     _fill(out, {"survive": [DOMAIN / "survive.c"]}, DOMAIN / "jobs")
+
+
+def fill_generic(out: pathlib.Path) -> None:
+    """The same for the kernel's selftests that are not x86's own: many MiB."""
+    _fill(out, {}, GENERIC / "jobs")
+    _script(GUEST / "selftest.sh", out / LIB / "selftest.sh")
+    _generic_selftests(out)
 
 
 def fill_bench(out: pathlib.Path) -> None:
@@ -284,7 +370,7 @@ def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
     from . import report, world     # --out must work while they change
 
     expected = load_expected()
-    places = (GUEST / "jobs", DOMAIN / "jobs")
+    places = (GUEST / "jobs", DOMAIN / "jobs", GENERIC / "jobs")
     for job in jobs:
         if not any((place / job).exists() for place in places):
             names = " ".join(sorted(p.name for place in places for p in place.iterdir()))
