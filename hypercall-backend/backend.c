@@ -80,6 +80,7 @@ setup_hypercall(const struct pvops_backend *self, const struct pvops_facts *fact
 	 * looked at; the kernel's own ops do without it as well.
 	 */
 	setup_clear_cpu_cap(X86_FEATURE_FSGSBASE);
+	hc_fsgsbase_hidden();
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <asm/pgtable.h>
 
 struct flush_tlb_info;
+struct insn;
 struct task_struct;
 struct thread_struct;
 
@@ -92,6 +93,10 @@ void hc_load_sp0(unsigned long sp0);
 void hc_load_gs_index(unsigned int idx);
 void hc_write_segment_base(unsigned int msr, u64 base);
 void hc_switch_online(void);
+
+/* fsgsbase.c */
+void hc_fsgsbase_hidden(void);
+int hc_fsgsbase_decode(struct insn *insn, const u8 *buf, int len);
 
 /* cpu.c */
 void hc_cpu_ops(struct pv_cpu_ops *ops);

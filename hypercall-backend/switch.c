@@ -14,7 +14,8 @@
  * because a program may have changed it, is an instruction that Xen must
  * emulate, at some 4,000 instructions. The backend therefore hides FSGSBASE
  * (backend.c): programs go through arch_prctl() and loads of selectors then, and
- * Linux knows the base without asking.
+ * Linux knows the base without asking. What a program executes all the same is
+ * carried out by fsgsbase.c, which tells Linux.
  */
 #include <linux/kprobes.h>
 #include <linux/sched.h>

@@ -19,6 +19,7 @@
 struct alt_instr;
 struct hypervisor_x86;
 struct mm_struct;
+struct pt_regs;
 struct vm_area_struct;
 
 /**
@@ -67,6 +68,31 @@ static inline int pvops_patch_site(const u8 *site, const struct alt_instr *alt,
 static inline void pvops_after_patching(void) { }
 
 #endif /* CONFIG_PVOPS */
+
+#ifdef CONFIG_PVOPS_HYPERCALL
+
+bool hc_fixup_ud(struct pt_regs *regs);
+
+/**
+ * pvops_fixup_ud() - let the backend carry out what the CPU does not know
+ * @regs: registers of user mode, at the instruction
+ *
+ * Context: exception, interrupts off.
+ * Return: true if the program can go on, or has its signal.
+ */
+static inline bool pvops_fixup_ud(struct pt_regs *regs)
+{
+	return hc_fixup_ud(regs);
+}
+
+#else /* !CONFIG_PVOPS_HYPERCALL */
+
+static inline bool pvops_fixup_ud(struct pt_regs *regs)
+{
+	return false;
+}
+
+#endif /* CONFIG_PVOPS_HYPERCALL */
 
 /*
  * The decompressor and the 32-bit vDSO include kernel headers, but have no

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * RDFSBASE, RDGSBASE, WRFSBASE and WRGSBASE, carried out for a program.
+ *
+ * The backend hides FSGSBASE (switch.c says why), and the CPU does not know these
+ * instructions then. A program that asks the kernel (AT_HWCAP2) does without them,
+ * but one that asks the CPU by CPUID sees them offered, since CPUID is not the
+ * kernel's to answer. What such a program executes ends here, as an invalid
+ * opcode.
+ *
+ * A base that was written must be known to Linux, which without FSGSBASE keeps one
+ * over a task switch only in thread.fsbase or thread.gsbase, and only while the
+ * selector is 0. So a selector that is not 0 is made so, as arch_prctl() does. The
+ * CPU itself would leave it; but then the base, which is what the program asked
+ * for, would be gone after the next switch.
+ */
+#include <linux/bits.h>
+#include <linux/init.h>
+#include <linux/irqflags.h>
+#include <linux/kdebug.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+
+#include <asm/cmdline.h>
+#include <asm/cpufeatures.h>
+#include <asm/debugreg.h>
+#include <asm/fsgsbase.h>
+#include <asm/insn-eval.h>
+#include <asm/insn.h>
+#include <asm/page.h>
+#include <asm/processor.h>
+#include <asm/ptrace.h>
+#include <asm/pvops.h>
+#include <asm/segment.h>
+#include <asm/setup.h>
+#include <asm/trapnr.h>
+
+#include "ops.h"
+
+#define PREFIX_LOCK	0xf0
+#define PREFIX_REPNE	0xf2
+#define PREFIX_REP	0xf3
+
+/* Programs are told of the instructions, and the CPU does not know them. */
+static bool promised __ro_after_init;
+
+/**
+ * hc_fsgsbase_hidden() - the backend has hidden FSGSBASE
+ *
+ * Whether a program sees it all the same is what CPUID says, executed as a program
+ * would. The kernel's own question goes to Xen, whose answer may be another one.
+ *
+ * Context: boot CPU, from the backend's setup().
+ */
+void __init hc_fsgsbase_hidden(void)
+{
+	promised = native_cpuid_eax(0) >= 7 &&
+		   (native_cpuid_ebx(7) & BIT(X86_FEATURE_FSGSBASE & 31)) &&
+		   !cmdline_find_option_bool(boot_command_line, "nofsgsbase");
+}
+
+/**
+ * hc_fsgsbase_decode() - is it one of the four instructions?
+ * @insn: (out) the instruction, taken apart
+ * @buf: what is at the instruction pointer of 64-bit code
+ * @len: how many bytes of it could be read
+ *
+ * F3, perhaps REX, 0F AE, and a register as the operand. Of F2 and F3 the last one
+ * counts. The other prefixes mean nothing here but for LOCK, which makes it an
+ * invalid opcode.
+ *
+ * Context: any.
+ * Return: its number in the group 0F AE: 0 RDFSBASE, 1 RDGSBASE, 2 WRFSBASE,
+ * 3 WRGSBASE; -1 if it is something else.
+ */
+int hc_fsgsbase_decode(struct insn *insn, const u8 *buf, int len)
+{
+	u8 rep = 0;
+	int i;
+
+	if (insn_decode(insn, buf, len, INSN_MODE_64))
+		return -1;
+	if (insn->emulate_prefix_size || insn_is_avx(insn))
+		return -1;
+	/* Of one with REX2 there is only the last byte. */
+	if (insn->opcode.nbytes != 2 || insn->opcode.bytes[0] != 0x0f ||
+	    insn->opcode.bytes[1] != 0xae)
+		return -1;
+	if (X86_MODRM_MOD(insn->modrm.value) != 3 ||
+	    X86_MODRM_REG(insn->modrm.value) > 3)
+		return -1;
+
+	for (i = 0; i < insn->prefixes.nbytes; i++) {
+		if (buf[i] == PREFIX_LOCK)
+			return -1;
+		if (buf[i] == PREFIX_REPNE || buf[i] == PREFIX_REP)
+			rep = buf[i];
+	}
+	return rep == PREFIX_REP ? X86_MODRM_REG(insn->modrm.value) : -1;
+}
+
+/*
+ * The CPU's own, and not what Linux knows: a program may have loaded a selector
+ * since.
+ */
+static unsigned long read_base(bool gs)
+{
+	return gs ? x86_gsbase_read_cpu_inactive() : x86_fsbase_read_cpu();
+}
+
+/* A task switch in the middle would save one half and load it with the other. */
+static void write_base(bool gs, unsigned long base)
+{
+	unsigned int sel;
+
+	preempt_disable();
+	if (gs) {
+		savesegment(gs, sel);
+		if (sel)
+			load_gs_index(0);
+		x86_gsbase_write_cpu_inactive(base);
+		current->thread.gsindex = 0;
+		current->thread.gsbase = base;
+	} else {
+		savesegment(fs, sel);
+		if (sel)
+			loadsegment(fs, 0);
+		x86_fsbase_write_cpu(base);
+		current->thread.fsindex = 0;
+		current->thread.fsbase = base;
+	}
+	preempt_enable();
+}
+
+/* What the CPU does after an instruction when it steps: see exc_debug_user(). */
+static void single_step(struct pt_regs *regs)
+{
+	unsigned long dr6 = DR_STEP;
+	int said;
+
+	current->thread.virtual_dr6 = DR_STEP;
+
+	/* Uprobes step over a copy of the instruction, and take it from here. */
+	local_irq_disable();
+	said = notify_die(DIE_DEBUG, "debug", regs, (long)&dr6, 0, SIGTRAP);
+	local_irq_enable();
+	if (said != NOTIFY_STOP)
+		send_sigtrap(regs, 0, TRAP_TRACE);
+}
+
+static bool carry_out(struct pt_regs *regs)
+{
+	unsigned char buf[MAX_INSN_SIZE];
+	bool wide, gs, write;
+	unsigned long *reg;
+	struct insn insn;
+	int which, len;
+
+	len = insn_fetch_from_user(regs, buf);
+	if (len <= 0)
+		return false;
+
+	which = hc_fsgsbase_decode(&insn, buf, len);
+	if (which < 0)
+		return false;
+	gs = which & 1;
+	write = which & 2;
+	wide = X86_REX_W(insn.rex_prefix.value);
+
+	len = insn_get_modrm_rm_off(&insn, regs);
+	if (len < 0)
+		return false;
+	reg = (void *)regs + len;
+
+	if (write) {
+		unsigned long base = wide ? *reg : (u32)*reg;
+
+		/* The kernel's half is as good as any: it only is an address. */
+		if (!__is_canonical_address(base, __VIRTUAL_MASK_SHIFT + 1)) {
+			current->thread.error_code = 0;
+			current->thread.trap_nr = X86_TRAP_GP;
+			force_sig(SIGSEGV);
+			return true;
+		}
+		write_base(gs, base);
+	} else {
+		unsigned long base = read_base(gs);
+
+		*reg = wide ? base : (u32)base;
+	}
+
+	regs->ip += insn.length;
+	/* A fault sets it, so that its instruction can be begun anew. */
+	regs->flags &= ~X86_EFLAGS_RF;
+	/* With TIF_BLOCKSTEP only a branch would end the step. */
+	if ((regs->flags & X86_EFLAGS_TF) && !test_thread_flag(TIF_BLOCKSTEP))
+		single_step(regs);
+	return true;
+}
+
+/**
+ * hc_fixup_ud() - an invalid opcode in user mode: carry it out if it is ours
+ * @regs: where it is; what it does shows here
+ *
+ * Context: from the exception, interrupts off; they are on in between, since
+ * reading the instruction may sleep.
+ * Return: true if there is nothing more to do, also when it ended in a signal;
+ * false if it is an invalid opcode for all that this backend knows.
+ */
+bool hc_fixup_ud(struct pt_regs *regs)
+{
+	bool done;
+
+	if (!promised || !user_64bit_mode(regs))
+		return false;
+
+	local_irq_enable();
+	done = carry_out(regs);
+	local_irq_disable();
+	return done;
+}
