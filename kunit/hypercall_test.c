@@ -18,6 +18,7 @@
 #include <linux/smp.h>
 
 #include <asm/asm.h>
+#include <asm/insn.h>
 #include <asm/irq_regs.h>
 #include <asm/paravirt.h>
 #include <asm/xen/hypercall.h>
@@ -1229,6 +1230,63 @@ static void many_changes_are_made_detached(struct kunit *test)
 	free_pages_of(t, NR_TABLES);
 }
 
+/* What carries out FSGSBASE for programs must not take anything else for it. */
+static void fsgsbase_is_told_from_others(struct kunit *test)
+{
+	static const struct {
+		int which;
+		int len;
+		u8 bytes[MAX_INSN_SIZE];
+	} cases[] = {
+		{ 0, 4, { 0xf3, 0x0f, 0xae, 0xc0 } },
+		{ 1, 4, { 0xf3, 0x0f, 0xae, 0xcc } },
+		{ 2, 5, { 0xf3, 0x48, 0x0f, 0xae, 0xd7 } },
+		{ 3, 5, { 0xf3, 0x49, 0x0f, 0xae, 0xdc } },
+		{ 1, 6, { 0x66, 0xf3, 0x48, 0x0f, 0xae, 0xc8 } },
+		{ 1, 6, { 0xf3, 0x66, 0x48, 0x0f, 0xae, 0xc8 } },
+		{ 1, 6, { 0xf2, 0xf3, 0x48, 0x0f, 0xae, 0xc8 } },
+		/* F2 behind it counts, LOCK anywhere, no prefix at all. */
+		{ -1, 6, { 0xf3, 0xf2, 0x48, 0x0f, 0xae, 0xc8 } },
+		{ -1, 6, { 0xf0, 0xf3, 0x48, 0x0f, 0xae, 0xc8 } },
+		{ -1, 6, { 0xf3, 0xf0, 0x48, 0x0f, 0xae, 0xc8 } },
+		{ -1, 4, { 0x48, 0x0f, 0xae, 0xc8 } },
+		/* memory operands (PTWRITE, XSAVE), and the rest of the group */
+		{ -1, 4, { 0xf3, 0x0f, 0xae, 0x00 } },
+		{ -1, 4, { 0xf3, 0x0f, 0xae, 0x20 } },
+		{ -1, 4, { 0xf3, 0x0f, 0xae, 0xe0 } },
+		{ -1, 4, { 0xf3, 0x0f, 0xae, 0xe8 } },
+		{ -1, 4, { 0xf3, 0x0f, 0xae, 0xf0 } },
+		{ -1, 4, { 0xf3, 0x0f, 0xae, 0xf8 } },
+		/* other opcodes: POPCNT, SCAS, UD2, a REX that is none */
+		{ -1, 4, { 0xf3, 0x0f, 0xb8, 0xc0 } },
+		{ -1, 2, { 0xf3, 0xae } },
+		{ -1, 2, { 0x0f, 0x0b } },
+		{ -1, 5, { 0x48, 0xf3, 0x0f, 0xb8, 0xc8 } },
+		{ -1, 6, { 0xf3, 0x48, 0x48, 0x0f, 0xae, 0xc8 } },
+		/* VEX, REX2, and Xen's own prefix */
+		{ -1, 4, { 0xc5, 0xfa, 0xae, 0xc8 } },
+		{ -1, 5, { 0xf3, 0xd5, 0x88, 0xae, 0xc8 } },
+		{ -1, 9, { 0x0f, 0x0b, 0x78, 0x65, 0x6e,
+			   0xf3, 0x0f, 0xae, 0xc8 } },
+		/* not all of it could be read */
+		{ -1, 4, { 0xf3, 0x48, 0x0f, 0xae } },
+		{ -1, 1, { 0xf3 } },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct insn insn;
+
+		KUNIT_EXPECT_EQ_MSG(test, cases[i].which,
+				    hc_fsgsbase_decode(&insn, cases[i].bytes,
+						       cases[i].len),
+				    "case %u", i);
+		if (cases[i].which >= 0)
+			KUNIT_EXPECT_EQ_MSG(test, cases[i].len, (int)insn.length,
+					    "case %u", i);
+	}
+}
+
 static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(updates_share_a_call),
 	KUNIT_CASE(full_queue_is_issued),
@@ -1251,6 +1309,7 @@ static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(young_is_told_once),
 	KUNIT_CASE(entries_translate_both_ways),
 	KUNIT_CASE(interrupt_flag_is_a_byte),
+	KUNIT_CASE(fsgsbase_is_told_from_others),
 	KUNIT_CASE(pending_event_is_taken),
 	KUNIT_CASE(frames_do_not_pile_up),
 	KUNIT_CASE(twin_is_written_too),
