@@ -33,12 +33,12 @@ TARGETS = ("mm", "futex", "timers", "vDSO", "seccomp", "ptrace", "rseq", "membar
 LIB = "usr/lib/pvops"
 BENCH = common.ROOT / "bench"
 # What a world is put through when nobody says otherwise.
-JOBS = ("clock", "timer", "hotplug", "container", "fsgsbase", "mmstress", "swap",
+JOBS = ("clock", "timer", "hotplug", "container", "fsgsbase", "mmstress", "swap", "hostile",
         "selftests")
 # How long they may take on the emulated machine itself; nested ones have twice
 # that. For when something hangs: nothing is as slow as this. swap has its
 # MORE_SECONDS on top.
-SECONDS = {"selftests": 600, "mmstress": 120, "swap": 150, "kselftests-few": 400,
+SECONDS = {"selftests": 600, "mmstress": 120, "swap": 150, "hostile": 150, "kselftests-few": 400,
            "kselftests": 1500}
 SECONDS_OTHER = 60
 CFLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
