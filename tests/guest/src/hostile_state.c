@@ -1,0 +1,998 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * State that a program gives the kernel to load: selectors, descriptors, frames of
+ * signals, registers of another process, bases of segments, debug registers.
+ *
+ * Whatever it is, it may be refused, and it may end the program by a signal. It may
+ * not do more. So a check is a list of cases; a process does one after the other,
+ * and when it dies of a signal that is a program's own, the next process goes on
+ * behind that case. What must work, or must be refused, is looked at, too.
+ */
+#include "check.h"
+
+#include <asm/prctl.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+
+#define JOB_SECONDS	120
+#define NOBODY		65534
+#define USER_CS		0x33
+#define USER32_CS	0x23
+#define USER_DS		0x2b
+#define CPU_SELECTOR	0x7b		/* its limit is the CPU's number */
+#define HWCAP2_FSGS	2UL
+
+#ifndef ARCH_SET_GS
+#define ARCH_SET_GS	0x1001
+#endif
+
+static char text[160];
+
+__attribute__((format(printf, 1, 2)))
+static const char *why(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return text;
+}
+
+/* ---- lists of cases */
+
+struct progress {
+	volatile unsigned int done;	/* cases begun */
+	volatile unsigned int counted;	/* for the line: loads that worked, and the like */
+	volatile unsigned int failures;
+	char first[160];
+};
+
+static struct progress *progress;
+
+static void case_failed(const char *what)
+{
+	if (!progress->failures)
+		snprintf(progress->first, sizeof(progress->first), "%s", what);
+	progress->failures = progress->failures + 1;
+}
+
+static bool may_die_of(int sig)
+{
+	return sig == SIGSEGV || sig == SIGBUS || sig == SIGTRAP || sig == SIGILL ||
+	       sig == SIGFPE;
+}
+
+static bool drop_rights(void)
+{
+	return !setresgid(NOBODY, NOBODY, NOBODY) && !setresuid(NOBODY, NOBODY, NOBODY) &&
+	       !prctl(PR_SET_DUMPABLE, 1);
+}
+
+/* @one does a case, and says what was wrong, or NULL. */
+static void run_cases(const char *name, unsigned int cases, void (*prepare)(void),
+		      const char *(*one)(unsigned int number))
+{
+	unsigned int deaths = 0;
+	int status;
+
+	memset(progress, 0, sizeof(*progress));
+	while (progress->done < cases) {
+		pid_t child = fork();
+
+		if (!child) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (!drop_rights())
+				bail("setresuid: %s", strerror(errno));
+			if (prepare)
+				prepare();
+			while (progress->done < cases) {
+				const char *bad;
+
+				progress->done = progress->done + 1;
+				bad = one(progress->done - 1);
+				if (bad)
+					case_failed(bad);
+			}
+			_exit(0);
+		}
+		if (child < 0 || waitpid(child, &status, 0) != child)
+			bail("fork: %s", strerror(errno));
+		if (!status)
+			break;
+		if (!WIFSIGNALED(status) || !may_die_of(WTERMSIG(status))) {
+			not_ok(name, "case %u ended with %#x", progress->done - 1, status);
+			return;
+		}
+		deaths++;
+	}
+	/* The kernel is still there when the last one is dead. */
+	if (syscall(SYS_getpid) != getpid())
+		not_ok(name, "getpid() returns something else");
+	else if (progress->failures)
+		not_ok(name, "%u of %u cases, the first: %s", progress->failures, cases,
+		       progress->first);
+	else
+		ok(name, "%u cases, %u worked, %u deaths", cases, progress->counted, deaths);
+}
+
+/* ---- signals: an alternate stack, so that they come with any RSP */
+
+static sigjmp_buf back;
+static volatile sig_atomic_t seen_signal;
+static volatile uint64_t seen_ip, seen_sp;
+static volatile uint16_t seen_cs;
+static uint64_t fs_base;
+
+/* Selectors stay as they were when a handler begins, and with FS goes the C library. */
+static inline void restore_fs(void)
+{
+	long ret = SYS_arch_prctl;
+
+	asm volatile("syscall" : "+a" (ret) : "D" (ARCH_SET_FS), "S" (fs_base)
+		     : "rcx", "r11", "memory");
+}
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+	(void)info;
+	restore_fs();
+	/* AC, for one, and whatever else a frame brought */
+	asm volatile("lea -128(%%rsp), %%rsp; push $0x202; popfq; lea 128(%%rsp), %%rsp"
+		     : : : "memory", "cc");
+	seen_signal = sig;
+	seen_ip = regs[REG_RIP];
+	seen_sp = regs[REG_RSP];
+	seen_cs = regs[REG_CSGSFS];
+	siglongjmp(back, 1);
+}
+
+static void catch_signals(void)
+{
+	static const int sigs[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE };
+	static uint8_t stack[64 * 1024] __attribute__((aligned(64)));
+	stack_t st = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	struct sigaction sa = {
+		.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
+	};
+
+	if (syscall(SYS_arch_prctl, ARCH_GET_FS, &fs_base) || sigaltstack(&st, NULL))
+		bail("sigaltstack: %s", strerror(errno));
+	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++)
+		if (sigaction(sigs[i], &sa, NULL))
+			bail("sigaction: %s", strerror(errno));
+}
+
+/* ---- every selector into every register */
+
+#define SELECTORS	65536U
+
+static bool lar(uint16_t selector, uint32_t *access)
+{
+	bool there;
+
+	asm volatile("lar %2, %0" : "=r" (*access), "=@ccz" (there)
+		     : "r" ((uint32_t)selector), "0" (0) : "cc");
+	return there;
+}
+
+/*
+ * The register that a selector goes into changes from one to the next, but the
+ * same descriptor's four privilege levels go into all four. False is a fault.
+ */
+static bool load_segment(uint16_t selector)
+{
+	if (sigsetjmp(back, 1))
+		return false;
+	switch ((selector + (selector >> 3)) & 3) {
+	case 0:
+		asm volatile("mov %0, %%ds" : : "r" (selector));
+		break;
+	case 1:
+		asm volatile("mov %0, %%es" : : "r" (selector));
+		break;
+	case 2:
+		asm volatile("mov %0, %%fs" : : "r" (selector));
+		restore_fs();
+		break;
+	case 3:
+		asm volatile("mov %0, %%gs" : : "r" (selector));
+		break;
+	}
+	return true;
+}
+
+static const char *selector_loads(unsigned int number)
+{
+	uint32_t access;
+	bool there = lar(number, &access), loads = load_segment(number);
+
+	if (loads) {
+		progress->counted = progress->counted + 1;
+		/* the kernel saves and loads it for another process */
+		sched_yield();
+		asm volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%gs" : : "r" (0));
+	}
+	if (loads && number > 3 && !there)
+		return why("%#x loads, and LAR does not know it", number);
+	if (there && ((access >> 13) & 3) != 3 && (access & 0x1c00) != 0x1c00)
+		return why("LAR shows %#x of %#x", access, number);
+	return NULL;
+}
+
+static const char *selector_asks(unsigned int number)
+{
+	uint32_t limit = 0, access;
+	bool lsl, verr, verw, there = lar(number, &access);
+
+	asm volatile("lsl %2, %0" : "+r" (limit), "=@ccz" (lsl) : "r" (number) : "cc");
+	asm volatile("verr %w1" : "=@ccz" (verr) : "r" (number) : "cc");
+	asm volatile("verw %w1" : "=@ccz" (verw) : "r" (number) : "cc");
+	progress->counted = progress->counted + there;
+	if ((verr || verw || lsl) && !there)
+		return why("%#x: LSL %d VERR %d VERW %d without LAR", number, lsl, verr, verw);
+	return NULL;
+}
+
+/* ---- LDT */
+
+/* What the calls take: struct user_desc, whose bits are the last word. */
+struct descriptor {
+	uint32_t entry, base, limit, bits;
+};
+
+static long set_ldt(unsigned int entry, unsigned long base, unsigned int limit,
+		    unsigned int bits, int func)
+{
+	struct descriptor desc = { entry, base, limit, bits };
+
+	/* its result is an int in a long, which syscall() does not take for an error */
+	return (int)syscall(SYS_modify_ldt, func, &desc, sizeof(desc));
+}
+
+#define BIT(n)		(1U << (n))
+#define BIT32		BIT(0)
+#define DOWN		BIT(1)
+#define CODE		BIT(2)
+#define CONFORMING	(CODE | DOWN)
+#define READ_ONLY	BIT(3)
+#define PAGES		BIT(4)
+#define ABSENT		BIT(5)
+
+/* What frames below refer to, by their place. */
+static const unsigned int ldt_entries[] = {
+	BIT32 | CODE | PAGES, BIT32 | PAGES, CODE, 0, BIT32 | DOWN, BIT32 | CODE | ABSENT,
+	BIT32 | ABSENT, BIT32 | READ_ONLY | PAGES, BIT32 | CODE | READ_ONLY | PAGES,
+};
+
+#define LDT_CODE32	0x07
+#define LDT_STACK32	0x0f
+#define LDT_STACK16	0x1f
+
+static bool sixteen_bit;	/* the kernel allows such segments */
+
+static void make_ldt(void)
+{
+	catch_signals();
+	for (size_t i = 0; i < ARRAY_SIZE(ldt_entries); i++)
+		if (set_ldt(i, 0, 0xfffff, ldt_entries[i], 0x11) && ldt_entries[i] & BIT32)
+			bail("modify_ldt of entry %zu: %s", i, strerror(errno));
+	sixteen_bit = !set_ldt(3, 0, 0xfffff, 0, 0x11);
+}
+
+static const unsigned long bases[] = { 0, 0x1000, 0x7fffffff, 0xfffff000, 0xffffffff };
+
+#define DESCRIPTOR_BITS	128
+#define DESCRIPTORS	(DESCRIPTOR_BITS * ARRAY_SIZE(bases) * 2)
+
+static const char *descriptor(unsigned int number)
+{
+	unsigned int bits = number % DESCRIPTOR_BITS;
+	unsigned long base = bases[number / DESCRIPTOR_BITS % ARRAY_SIZE(bases)];
+	int func = number / (DESCRIPTOR_BITS * ARRAY_SIZE(bases)) ? 1 : 0x11;
+	unsigned int entry = number % 8190;
+	bool conforming = (bits & CONFORMING) == CONFORMING;
+	bool refuse = conforming && (func == 1 || !(bits & ABSENT));
+	long ret = set_ldt(entry, base, 0xfffff, bits, func);
+
+	if (refuse && !ret)
+		return why("bits %#x are taken", bits);
+	if (!refuse && ret && bits & BIT32)
+		return why("bits %#x are refused: %ld", bits, ret);
+	if (!set_ldt(8192, base, 0xfffff, BIT32, func))
+		return "entry 8192 is taken";
+	if (ret)
+		return NULL;
+	progress->counted = progress->counted + 1;
+	for (int rpl = 0; rpl < 4; rpl++) {
+		uint32_t access;
+
+		lar(entry << 3 | 4 | rpl, &access);
+		load_segment(entry << 3 | 4 | rpl);
+		sched_yield();
+	}
+	asm volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%gs" : : "r" (0));
+	return set_ldt(entry, 0, 0, 0x28, 1) ? "an entry cannot be cleared" : NULL;
+}
+
+/* The 32-bit call, which a 64-bit program can make as well. */
+static int set_thread_area(struct descriptor *desc)
+{
+	long ret;
+
+	asm volatile("int $0x80" : "=a" (ret) : "0" (243), "b" (desc)
+		     : "r8", "r9", "r10", "r11", "memory");
+	return ret;
+}
+
+#define FIRST_TLS	12
+#define TLS_CASES	(DESCRIPTOR_BITS * 8)
+
+static const char *thread_area(unsigned int number)
+{
+	static struct descriptor desc;
+	static uint32_t word = 0x5a5a1234;
+	unsigned int bits = number % DESCRIPTOR_BITS, entry = number / DESCRIPTOR_BITS + 9;
+	bool in_range = entry >= FIRST_TLS && entry < FIRST_TLS + 3;
+	volatile uint32_t got = 0;
+	int ret;
+
+	desc = (struct descriptor) { entry, (uintptr_t)&word, 0xfffff, bits };
+	ret = set_thread_area(&desc);
+	if (!in_range)
+		return ret ? NULL : why("entry %u is taken", entry);
+	/* nothing but 32-bit data that is there */
+	if (!ret && (!(bits & BIT32) || bits & CODE || bits & ABSENT))
+		return why("bits %#x are taken", bits);
+	if (ret && (bits & (BIT32 | CODE | ABSENT)) == BIT32)
+		return why("bits %#x are refused: %d", bits, ret);
+	if (ret || bits & DOWN)
+		return NULL;
+	if (!sigsetjmp(back, 1))
+		asm volatile("mov %1, %%gs; mov %%gs:0, %0" : "=r" (got)
+			     : "r" (entry << 3 | 3));
+	asm volatile("mov %0, %%gs" : : "r" (0));
+	progress->counted = progress->counted + 1;
+	return got == word ? NULL : why("GS:0 is %#x, bits %#x", got, bits);
+}
+
+/* ---- frames of signals */
+
+static const uint16_t odd_selectors[] = {
+	0, 1, 2, 3, 0x04, 0x07, 0x08, 0x0b, 0x0c, 0x0f, 0x10, 0x13, 0x17, 0x18, 0x1b, 0x1f, 0x20,
+	0x23, 0x27, 0x28, 0x2b, 0x2f, 0x30, 0x33, 0x37, 0x38, 0x3b, 0x3f, 0x40, 0x43, 0x47, 0x48,
+	0x4b, 0x60, 0x63, 0x6b, 0x73, 0x78, 0x7b, 0x7f, 0x83, 0xfffc, 0xffff, 0xfff8, 0x8003,
+	/* Xen's own: 32-bit guests' kernel and user, TSS, LDT, flat ring 3, beyond */
+	0xe000, 0xe008, 0xe010, 0xe019, 0xe01b, 0xe021, 0xe023, 0xe028, 0xe02b, 0xe030, 0xe033,
+	0xe038, 0xe03b, 0xe040, 0xe043, 0xe048, 0xe04b, 0xe050, 0xe053, 0xe060, 0xe063, 0xe02f,
+};
+
+static const uint64_t odd_addresses[] = {
+	0, 0x10, 0xffffffff, 0x100000000, 0x7fffffffefff, 0x7ffffffff000, 0x7fffffffffff,
+	0x800000000000, 0x8000000000000000, 0xfffeffffffffffff, 0xffff7fffffffffff,
+	0xffff800000000000, 0xffff820000000000, 0xffff830000000000, 0xffff880000000000,
+	0xffff888000000000, 0xffffc90000000000, 0xfffffe0000000000, 0xffffffff80000000,
+	0xffffffff81000000, 0xffffffffff600000, 0xfffffffffffff000, 0xffffffffffffffff,
+};
+
+static const uint64_t odd_flags[] = {
+	~0UL, 0, 0x3000, 0x20000, 0x100000, 0x80000, 0x180000, 0x10000, 0x4000, 0x40000,
+	0x200000, 0x100, 0x400, 0x1000, 0x2000, 0x8000,
+};
+
+#define N_SEL		ARRAY_SIZE(odd_selectors)
+#define N_ADDR		ARRAY_SIZE(odd_addresses)
+#define N_FLAGS		ARRAY_SIZE(odd_flags)
+
+struct frame {
+	uint16_t cs, ss;
+	uint64_t ip, sp, flags;
+};
+
+static uint8_t frame_stack[8192] __attribute__((aligned(64)));
+
+/* INT3, and what stops a CPU that takes it for a part of something else */
+static __attribute__((naked, noinline)) void landing(void)
+{
+	asm volatile("int3; int3; int3; hlt; hlt; hlt; hlt");
+}
+
+/* Each is plain but for one thing, with 64-bit and with 32-bit code. */
+static struct frame make_frame(unsigned int number)
+{
+	struct frame f = {
+		.cs = number & 1 ? USER32_CS : USER_CS, .ss = USER_DS,
+		.ip = (uintptr_t)landing, .sp = (uintptr_t)frame_stack + 4096, .flags = 0x202,
+	};
+
+	number >>= 1;
+	if (number < N_SEL) {
+		f.ss = odd_selectors[number];
+		return f;
+	}
+	number -= N_SEL;
+	if (number < 2 * N_SEL) {
+		f.cs = odd_selectors[number / 2];
+		f.ss = number & 1 ? LDT_STACK32 : USER_DS;
+		return f;
+	}
+	number -= 2 * N_SEL;
+	if (number < N_ADDR) {
+		f.ip = odd_addresses[number];
+		return f;
+	}
+	number -= N_ADDR;
+	if (number < N_ADDR) {
+		f.sp = odd_addresses[number];
+		return f;
+	}
+	f.flags = odd_flags[number - N_ADDR];
+	return f;
+}
+
+#define FRAMES		(2 * (3 * N_SEL + 2 * N_ADDR + N_FLAGS))
+
+static struct frame frame;
+
+static void on_user(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+	uint64_t *csgsfs = (uint64_t *)&uc->uc_mcontext.gregs[REG_CSGSFS];
+
+	(void)sig;
+	(void)info;
+	*csgsfs = frame.cs | (uint64_t)frame.ss << 48;
+	uc->uc_mcontext.gregs[REG_RIP] = frame.ip;
+	uc->uc_mcontext.gregs[REG_RSP] = frame.sp;
+	uc->uc_mcontext.gregs[REG_EFL] = frame.flags;
+	/* UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS: take SS as it stands there */
+	uc->uc_flags |= 6;
+}
+
+static void prepare_frames(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_user, .sa_flags = SA_SIGINFO };
+
+	make_ldt();
+	if (sigaction(SIGUSR1, &sa, NULL))
+		bail("sigaction: %s", strerror(errno));
+}
+
+static void take_frame(void)
+{
+	seen_signal = 0;
+	if (!sigsetjmp(back, 1))
+		raise(SIGUSR1);
+}
+
+static bool landed(void)
+{
+	return seen_signal == SIGTRAP && seen_ip == (uintptr_t)landing + 1;
+}
+
+static const char *signal_frame(unsigned int number)
+{
+	bool plain;
+
+	frame = make_frame(number);
+	plain = (frame.cs == USER_CS || frame.cs == USER32_CS || frame.cs == LDT_CODE32) &&
+		(frame.ss == USER_DS || frame.ss == LDT_STACK32) &&
+		frame.ip == (uintptr_t)landing && !(frame.flags & 0x100) &&
+		frame.sp == (uintptr_t)frame_stack + 4096;
+	take_frame();
+	progress->counted = progress->counted + landed();
+	/* back in the program, in 64-bit code: what it was does not last */
+	asm volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%gs" : : "r" (0));
+	if (!seen_signal)
+		return why("cs %#x ss %#x ip %#llx: no signal came", frame.cs, frame.ss,
+			   (unsigned long long)frame.ip);
+	if (plain && !landed())
+		return why("cs %#x ss %#x flags %#llx: signal %d at %#llx", frame.cs, frame.ss,
+			   (unsigned long long)frame.flags, seen_signal,
+			   (unsigned long long)seen_ip);
+	if (landed() && (seen_cs & 3) != 3)
+		return why("cs %#x ran as %#x", frame.cs, seen_cs);
+	return NULL;
+}
+
+/*
+ * An IRET to a 16-bit stack loads half of ESP only. The other half would be the
+ * kernel's: either such segments are refused, or the program gets its own.
+ */
+#define ESP_CASES	32
+
+static const char *espfix(unsigned int number)
+{
+	frame = (struct frame) {
+		.cs = number & 1 ? LDT_CODE32 : USER32_CS, .ss = LDT_STACK16,
+		.ip = (uintptr_t)landing, .flags = 0x202,
+		.sp = 0x10001000UL * (number + 1) & 0xfffff000,
+	};
+	take_frame();
+	if (!sixteen_bit)
+		return landed() ? "a refused segment is used" : NULL;
+	if (!landed())
+		return why("sp %#llx: signal %d", (unsigned long long)frame.sp, seen_signal);
+	progress->counted = progress->counted + 1;
+	return (uint32_t)seen_sp == frame.sp ? NULL :
+		why("sp is %#llx, not %#llx", (unsigned long long)seen_sp,
+		    (unsigned long long)frame.sp);
+}
+
+/* ---- another process's registers */
+
+static const size_t poked[] = {
+	offsetof(struct user_regs_struct, cs), offsetof(struct user_regs_struct, ss),
+	offsetof(struct user_regs_struct, ds), offsetof(struct user_regs_struct, es),
+	offsetof(struct user_regs_struct, fs), offsetof(struct user_regs_struct, gs),
+};
+
+#define POKES_SEL	(ARRAY_SIZE(poked) * N_SEL)
+#define POKES_ADDR	(2 * N_ADDR)
+#define POKES_BASE	(2 * N_ADDR)
+#define POKES		(POKES_SEL + POKES_ADDR + POKES_BASE + N_FLAGS)
+
+static pid_t start_tracee(void)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGSEGV, SIG_DFL);
+		signal(SIGTRAP, SIG_DFL);
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		for (;;)
+			asm volatile("int3");
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
+		bail("no process to trace: %s", strerror(errno));
+	return child;
+}
+
+static const char *poke(unsigned int number)
+{
+	size_t at;
+	uint64_t value, got;
+	bool address = false, base = false;
+	const char *bad = NULL;
+	pid_t child = start_tracee();
+	int status = 0;
+	long ret;
+
+	if (number < POKES_SEL) {
+		at = poked[number / N_SEL];
+		value = odd_selectors[number % N_SEL];
+	} else if (number < POKES_SEL + POKES_ADDR) {
+		number -= POKES_SEL;
+		at = number / N_ADDR ? offsetof(struct user_regs_struct, rip) :
+				       offsetof(struct user_regs_struct, rsp);
+		value = odd_addresses[number % N_ADDR];
+		address = true;
+	} else if (number < POKES_SEL + POKES_ADDR + POKES_BASE) {
+		number -= POKES_SEL + POKES_ADDR;
+		at = number / N_ADDR ? offsetof(struct user_regs_struct, fs_base) :
+				       offsetof(struct user_regs_struct, gs_base);
+		value = odd_addresses[number % N_ADDR];
+		base = true;
+	} else {
+		at = offsetof(struct user_regs_struct, eflags);
+		value = odd_flags[number - POKES_SEL - POKES_ADDR - POKES_BASE];
+	}
+	ret = ptrace(PTRACE_POKEUSER, child, at, value);
+	errno = 0;
+	got = ptrace(PTRACE_PEEKUSER, child, at, 0);
+	if (!ret)
+		progress->counted = progress->counted + 1;
+	if (base && !ret && value >= 0x7ffffffff000)
+		bad = why("base %#llx is taken", (unsigned long long)value);
+	else if (!address && !base && at == offsetof(struct user_regs_struct, eflags) &&
+		 got & 0x1a3000)
+		bad = why("flags %#llx are taken for %#llx", (unsigned long long)got,
+			  (unsigned long long)value);
+	else if (at == poked[0] && !ret && (got & 3) != 3)
+		bad = why("CS %#llx is taken", (unsigned long long)value);
+	/* it goes on with that, for three instructions, and then runs for a while */
+	for (int i = 0; !bad && i < 4; i++) {
+		if (ptrace(i < 3 ? PTRACE_SINGLESTEP : PTRACE_CONT, child, 0, 0) ||
+		    waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
+			break;
+		if (!may_die_of(WSTOPSIG(status)))
+			bad = why("at %zu %#llx: signal %d", at, (unsigned long long)value,
+				  WSTOPSIG(status));
+	}
+	kill(child, SIGKILL);
+	while (waitpid(child, &status, 0) == child && !WIFSIGNALED(status))
+		;
+	return bad;
+}
+
+/* ---- bases of FS and GS */
+
+#define BASE_CASES	(2 * N_ADDR)
+#define TASK_SIZE	0x7ffffffff000UL
+
+static const char *segment_base(unsigned int number)
+{
+	bool fs = number / N_ADDR;
+	uint64_t value = odd_addresses[number % N_ADDR], got = 0;
+	long set = SYS_arch_prctl, get = SYS_arch_prctl;
+
+	/* by hand: nothing may use the C library while FS is another */
+	asm volatile("syscall" : "+a" (set)
+		     : "D" (fs ? ARCH_SET_FS : ARCH_SET_GS), "S" (value)
+		     : "rcx", "r11", "memory");
+	asm volatile("syscall" : "+a" (get)
+		     : "D" (fs ? ARCH_GET_FS : ARCH_GET_GS), "S" (&got)
+		     : "rcx", "r11", "memory");
+	restore_fs();
+	if (!set && value >= TASK_SIZE)
+		return why("%#llx is taken", (unsigned long long)value);
+	if (set && value < TASK_SIZE)
+		return why("%#llx is refused: %ld", (unsigned long long)value, set);
+	if (!set && (get || got != value))
+		return why("%#llx is read back as %#llx", (unsigned long long)value,
+			   (unsigned long long)got);
+	progress->counted = progress->counted + !set;
+	return NULL;
+}
+
+static bool canonical(uint64_t address)
+{
+	return (int64_t)(address << 16) >> 16 == (int64_t)address;
+}
+
+/* WRGSBASE takes the kernel's addresses, too, and they stay the program's. */
+static const char *write_base(unsigned int number)
+{
+	uint64_t value = odd_addresses[number];
+	volatile uint64_t got = ~value, after = ~value;
+
+	seen_signal = 0;
+	if (!sigsetjmp(back, 1)) {
+		asm volatile("wrgsbase %0" : : "r" (value) : "memory");
+		asm volatile("rdgsbase %0" : "=r" (got));
+		sched_yield();
+		for (int i = 0; i < 100; i++)
+			syscall(SYS_getppid);
+		asm volatile("rdgsbase %0" : "=r" (after));
+	}
+	asm volatile("mov %0, %%gs" : : "r" (0));
+	if (!canonical(value))
+		return seen_signal == SIGSEGV ? NULL : why("%#llx: signal %d",
+							   (unsigned long long)value, seen_signal);
+	if (seen_signal || got != value || after != value)
+		return why("%#llx: signal %d, then %#llx, then %#llx",
+			   (unsigned long long)value, seen_signal, (unsigned long long)got,
+			   (unsigned long long)after);
+	progress->counted = progress->counted + 1;
+	return NULL;
+}
+
+/* ---- the number of the CPU */
+
+static void check_getcpu(void)
+{
+	int cpus[CPU_SETSIZE], n = usable_cpus(cpus, CPU_SETSIZE);
+
+	for (int i = 0; i < n; i++) {
+		unsigned int cpu = ~0U, node = ~0U, vdso_cpu = ~0U, vdso_node = ~0U;
+		uint32_t limit = ~0U;
+		char name[32];
+
+		snprintf(name, sizeof(name), "getcpu-%d", cpus[i]);
+		if (!pin(cpus[i])) {
+			not_ok(name, "the CPU cannot be had: %s", strerror(errno));
+			continue;
+		}
+		syscall(SYS_getcpu, &cpu, &node, NULL);
+		getcpu(&vdso_cpu, &vdso_node);
+		asm volatile("lsl %1, %0" : "+r" (limit) : "r" (CPU_SELECTOR) : "cc");
+		if (cpu != (unsigned int)cpus[i] || vdso_cpu != cpu || vdso_node != node ||
+		    sched_getcpu() != cpus[i] || (limit & 0xfff) != cpu)
+			not_ok(name, "system call %u, vDSO %u, node %u and %u, LSL %#x", cpu,
+			       vdso_cpu, node, vdso_node, limit);
+		else
+			ok(name, NULL);
+	}
+	if (!n)
+		not_ok("getcpu", "no CPU");
+}
+
+/* ---- debug registers and single steps */
+
+static volatile uint64_t watched __attribute__((aligned(8)));
+
+/* Exactly what is executed, for the lengths below. */
+static __attribute__((naked, noinline)) void stepped(void)
+{
+	asm volatile("push %rbx\n"
+		     "int3\n"
+		     "mov $110, %eax\n"		/* getppid */
+		     "syscall\n"
+		     "nop\n"
+		     "mov $64, %eax\n"		/* getppid, of 32-bit programs */
+		     "int $0x80\n"
+		     "nop\n"
+		     "pushfq\n"
+		     "pop %rbx\n"
+		     "nop\n"
+		     "int3\n"
+		     "pop %rbx\n"
+		     "ret\n");
+}
+
+static const struct step {
+	unsigned int length;
+	bool result;		/* RAX has the parent's number then */
+} steps[] = {
+	{ 5, false }, { 2, true }, { 1, true }, { 5, false }, { 2, true }, { 1, true },
+	{ 1, true }, { 1, true }, { 1, true },
+};
+
+static pid_t start_traced(void (*run)(void))
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (!drop_rights() || ptrace(PTRACE_TRACEME, 0, 0, 0))
+			_exit(1);
+		run();
+		_exit(0);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
+		bail("no process to trace: %s", strerror(errno));
+	return child;
+}
+
+static void end_traced(pid_t child)
+{
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+static const char *step_through(pid_t child)
+{
+	struct user_regs_struct regs;
+	uint64_t want;
+	int status;
+
+	if (ptrace(PTRACE_GETREGS, child, 0, &regs))
+		return "no registers";
+	want = regs.rip;
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		want += steps[i].length;
+		if (ptrace(PTRACE_SINGLESTEP, child, 0, 0) ||
+		    waitpid(child, &status, 0) != child || !WIFSTOPPED(status) ||
+		    WSTOPSIG(status) != SIGTRAP || ptrace(PTRACE_GETREGS, child, 0, &regs))
+			return why("step %zu: status %#x", i, status);
+		if (regs.rip != want)
+			return why("step %zu: at %lld from where it should be", i,
+				   (long long)(regs.rip - want));
+		if (steps[i].result && (pid_t)regs.rax != getpid())
+			return why("step %zu: RAX is %#llx", i, regs.rax);
+	}
+	return NULL;
+}
+
+static void check_steps(void)
+{
+	pid_t child = start_traced(stepped);
+	const char *bad = NULL;
+
+	/* over and over, so that interrupts come in between */
+	for (int i = 0; !bad && i < 50; i++) {
+		struct user_regs_struct first, regs;
+
+		if (ptrace(PTRACE_GETREGS, child, 0, &first)) {
+			bad = "no registers";
+			break;
+		}
+		bad = step_through(child);
+		if (bad || ptrace(PTRACE_GETREGS, child, 0, &regs))
+			break;
+		regs.rip = first.rip;
+		regs.rbx = first.rbx;
+		if (ptrace(PTRACE_SETREGS, child, 0, &regs))
+			bad = "registers cannot be set";
+	}
+	end_traced(child);
+	if (bad)
+		not_ok("debug-step", "%s", bad);
+	else
+		ok("debug-step", NULL);
+}
+
+/* A store, a load and a call; the kernel's own store is the last. */
+static void watch_body(void)
+{
+	asm volatile("int3");
+	watched = 1;
+	asm volatile("nop");
+	landing();
+	if (syscall(SYS_clock_gettime, CLOCK_MONOTONIC, (struct timespec *)&watched))
+		_exit(1);
+	_exit(watched ? 7 : 2);
+}
+
+static long set_debug(pid_t child, int reg, unsigned long value)
+{
+	return ptrace(PTRACE_POKEUSER, child, offsetof(struct user, u_debugreg[reg]), value);
+}
+
+static unsigned long get_debug(pid_t child, int reg)
+{
+	return ptrace(PTRACE_PEEKUSER, child, offsetof(struct user, u_debugreg[reg]), 0);
+}
+
+/* DR7 for one of the four registers: stores to 8 bytes, or execution. */
+static unsigned long on_store(int reg)
+{
+	return BIT(2 * reg) | 9UL << (16 + 4 * reg);
+}
+
+static unsigned long on_execution(int reg)
+{
+	return BIT(2 * reg);
+}
+
+static const char *stops_with(pid_t child, int dr6)
+{
+	unsigned long seen;
+	int status = 0;
+
+	if (ptrace(PTRACE_CONT, child, 0, 0) || waitpid(child, &status, 0) != child)
+		return "it does not go on";
+	if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
+		return why("status %#x", status);
+	seen = get_debug(child, 6);
+	if ((seen & 15) != (unsigned long)dr6)
+		return why("DR6 is %#lx", seen);
+	set_debug(child, 6, 0);
+	return NULL;
+}
+
+static void check_watch(void)
+{
+	pid_t child = start_traced(watch_body);
+	const char *bad = NULL;
+	int status = 0;
+
+	if (set_debug(child, 0, (unsigned long)&watched) ||
+	    set_debug(child, 1, (unsigned long)landing) ||
+	    set_debug(child, 7, on_store(0) | on_execution(1)))
+		bad = why("refused: %s", strerror(errno));
+	if (!bad)
+		bad = stops_with(child, 1);	/* the store */
+	if (!bad)
+		bad = stops_with(child, 2);	/* the call */
+	/* the INT3 there, from which it returns by a frame that is made now */
+	if (!bad)
+		bad = stops_with(child, 0);
+	if (!bad) {
+		struct user_regs_struct regs;
+
+		ptrace(PTRACE_GETREGS, child, 0, &regs);
+		regs.rip = ptrace(PTRACE_PEEKDATA, child, regs.rsp, 0);
+		regs.rsp += 8;
+		ptrace(PTRACE_SETREGS, child, 0, &regs);
+	}
+	/* The kernel's store makes no signal, or one; and the data is right. */
+	while (!bad) {
+		if (ptrace(PTRACE_CONT, child, 0, 0) || waitpid(child, &status, 0) != child)
+			bad = "it does not go on";
+		else if (WIFEXITED(status) && WEXITSTATUS(status) != 7)
+			bad = why("it ended with %d", WEXITSTATUS(status));
+		else if (WIFEXITED(status))
+			break;
+		else if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
+			bad = why("status %#x", status);
+	}
+	if (bad) {
+		end_traced(child);
+		not_ok("debug-watch", "%s", bad);
+	} else {
+		ok("debug-watch", NULL);
+	}
+}
+
+static const unsigned long kernel_addresses[] = {
+	0x7ffffffff000, 0x800000000000, 0xffff800000000000, 0xffff830000000000,
+	0xffff888000000000, 0xfffffe0000000000, 0xffffffff80000000, 0xffffffff81000000,
+	0xffffffffff600000, 0xfffffffffffffff8,
+};
+
+static const char *refused_watch(pid_t child)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kernel_addresses); i++) {
+		for (int exec = 0; exec < 2; exec++) {
+			unsigned long dr7 = exec ? on_execution(2) : on_store(2);
+			long address, control;
+
+			address = set_debug(child, 2, kernel_addresses[i]);
+			control = set_debug(child, 7, dr7);
+			if (!address && !control && get_debug(child, 2) == kernel_addresses[i] &&
+			    get_debug(child, 7) & 0x30)
+				return why("%#lx is taken", kernel_addresses[i]);
+			set_debug(child, 7, 0);
+		}
+	}
+	/* every bit of DR7, and DR4 and DR5, which are nobody's */
+	set_debug(child, 2, 0);
+	for (int bit = 0; bit < 64; bit++)
+		set_debug(child, 7, 1UL << bit);
+	set_debug(child, 7, ~0UL);
+	if (!set_debug(child, 4, 1) || !set_debug(child, 5, 1))
+		return "DR4 or DR5 can be set";
+	set_debug(child, 7, 0);
+	return NULL;
+}
+
+/* Not as root, who may watch the kernel. */
+static void check_refused_watch(void)
+{
+	int status;
+	pid_t tracer = fork();
+
+	if (!tracer) {
+		const char *bad;
+		pid_t child;
+
+		if (!drop_rights())
+			bail("setresuid: %s", strerror(errno));
+		child = start_traced(stepped);
+		bad = refused_watch(child);
+		if (!bad)
+			bad = step_through(child);
+		end_traced(child);
+		if (bad)
+			not_ok("debug-refused", "%s", bad);
+		else
+			ok("debug-refused", NULL);
+		_exit(!!bad);
+	}
+	if (tracer < 0 || waitpid(tracer, &status, 0) != tracer || status) {
+		if (tracer < 0 || WIFSIGNALED(status))
+			not_ok("debug-refused", "it died");
+		check_failures++;
+	}
+}
+
+int main(void)
+{
+	check_begin("hostile-state", JOB_SECONDS);
+	progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (progress == MAP_FAILED)
+		bail("mmap: %s", strerror(errno));
+
+	check_getcpu();
+	run_cases("selectors-asked", SELECTORS, NULL, selector_asks);
+	run_cases("selectors-loaded", SELECTORS, catch_signals, selector_loads);
+	run_cases("selectors-ldt", DESCRIPTORS, catch_signals, descriptor);
+	run_cases("selectors-tls", TLS_CASES, catch_signals, thread_area);
+	run_cases("selectors-base", BASE_CASES, catch_signals, segment_base);
+	if (getauxval(AT_HWCAP2) & HWCAP2_FSGS)
+		run_cases("selectors-wrgsbase", N_ADDR, catch_signals, write_base);
+	else
+		skip("selectors-wrgsbase", "the kernel does not let programs use it");
+	run_cases("selectors-frame", FRAMES, prepare_frames, signal_frame);
+	run_cases("selectors-espfix", ESP_CASES, prepare_frames, espfix);
+	run_cases("selectors-ptrace", POKES, NULL, poke);
+	check_steps();
+	check_watch();
+	check_refused_watch();
+	return check_end();
+}
