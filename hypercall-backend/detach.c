@@ -85,17 +85,6 @@ static unsigned int index_of(const struct mmu_update *update)
 	return offset_in_page(update->ptr) / sizeof(u64);
 }
 
-/* It maps memory of our own: not a grant, nor a device, which Xen counts apart. */
-static __always_inline bool is_plain(u64 entry)
-{
-	unsigned long mfn = (entry & PTE_PFN_MASK) >> PAGE_SHIFT, pfn;
-
-	/* Xen's array has holes where there is no memory. */
-	return mfn < machine_to_phys_nr &&
-	       !xen_safe_read_ulong(machine_to_phys_mapping + mfn, &pfn) &&
-	       pfn < xen_p2m_size && xen_p2m_addr[pfn] == mfn;
-}
-
 /*
  * Does it pay, and may it be? All that is in the table is looked at, since Xen
  * will: what it would refuse alone it must not refuse with all the rest.
@@ -110,7 +99,7 @@ static bool pays(const u64 *table, const struct mmu_update *updates,
 	for (i = 0; i < PTRS_PER_PTE; i++) {
 		if (!(table[i] & _PAGE_PRESENT))
 			continue;
-		if (!is_plain(table[i]))
+		if (!hc_maps_own(table[i]))
 			return false;
 		before++;
 	}
@@ -121,7 +110,7 @@ static bool pays(const u64 *table, const struct mmu_update *updates,
 		/* Usually it maps the same page, which was looked at. */
 		if (!((old ^ new) & (PTE_PFN_MASK | _PAGE_PRESENT)))
 			continue;
-		if ((new & _PAGE_PRESENT) && !is_plain(new))
+		if ((new & _PAGE_PRESENT) && !hc_maps_own(new))
 			return false;
 		after += (int)(new & _PAGE_PRESENT) - (int)(old & _PAGE_PRESENT);
 	}

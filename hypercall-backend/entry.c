@@ -119,7 +119,7 @@ void hc_set_pte(pte_t *ptep, pte_t pte)
 	 * must be looked at before it is overwritten.
 	 */
 	if (unlikely(this_cpu_read(hc_queue.nr_kept)) &&
-	    hc_may_become_dirty(ptep->pte))
+	    (ptep->pte & HC_MAY_BECOME_DIRTY) == HC_MAY_BECOME_DIRTY)
 		hc_flush_lazy_mmu();
 	write_entry(ptep, pte.pte, MMU_NORMAL_PT_UPDATE);
 }

@@ -11,6 +11,7 @@
 
 #include <kunit/static_stub.h>
 #include <linux/errno.h>
+#include <linux/export.h>
 #include <linux/kernel.h>
 #include <linux/kprobes.h>
 #include <linux/mm.h>
@@ -39,14 +40,13 @@ DEFINE_PER_CPU(bool, hc_stubbed);
  * Context: any.
  * Return: what Xen returns.
  */
-long hc_issue(struct multicall_entry *call)
+long __kprobes hc_issue(struct multicall_entry *call)
 {
 	if (hc_is_stubbed())
 		KUNIT_STATIC_STUB_REDIRECT(hc_issue, call);
 	return xen_single_call(call->op, call->args[0], call->args[1],
 			       call->args[2], call->args[3], call->args[4]);
 }
-NOKPROBE_SYMBOL(hc_issue);
 
 /**
  * hc_issue_multi() - make several hypercalls; the other place
@@ -56,13 +56,12 @@ NOKPROBE_SYMBOL(hc_issue);
  * Context: any.
  * Return: 0, or a negative errno if Xen did not look at them.
  */
-int hc_issue_multi(struct multicall_entry *calls, unsigned int nr)
+int __kprobes hc_issue_multi(struct multicall_entry *calls, unsigned int nr)
 {
 	if (hc_is_stubbed())
 		KUNIT_STATIC_STUB_REDIRECT(hc_issue_multi, calls, nr);
 	return HYPERVISOR_multicall(calls, nr);
 }
-NOKPROBE_SYMBOL(hc_issue_multi);
 
 /**
  * hc_report() - say that Xen refused something
@@ -212,9 +211,30 @@ static const char *update_name(u64 ptr)
 	}
 }
 
+/**
+ * hc_maps_own() - does an entry map memory of this domain?
+ * @entry: the entry, present, with a machine frame
+ *
+ * Grants, other domains' pages and devices are not: Xen counts those apart.
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool hc_maps_own(u64 entry)
+{
+	unsigned long mfn = (entry & PTE_PFN_MASK) >> PAGE_SHIFT, pfn;
+
+	/* Xen's array has holes where there is no memory. */
+	return mfn < machine_to_phys_nr &&
+	       !xen_safe_read_ulong(machine_to_phys_mapping + mfn, &pfn) &&
+	       pfn < xen_p2m_size && xen_p2m_addr[pfn] == mfn;
+}
+
 /*
- * Does an update take something away from those who use the table? If it is not
- * carried out, they keep what Linux is about to give to others.
+ * Does an update take memory away from those who use the table? If it is not
+ * carried out, they keep what Linux is about to give to others. What is not this
+ * domain's own memory Linux gives to nobody. Xen refuses some changes of such
+ * entries, which a program that has mapped a grant may ask for by mprotect().
  */
 static bool hc_takes_away(const struct mmu_update *update)
 {
@@ -225,7 +245,7 @@ static bool hc_takes_away(const struct mmu_update *update)
 		return false;
 	old = *(u64 *)(page_address(pfn_to_page(pfn)) +
 		       offset_in_page(update->ptr & ~3ULL));
-	if (!(old & _PAGE_PRESENT))
+	if (!(old & _PAGE_PRESENT) || !hc_maps_own(old))
 		return false;
 	return !(new & _PAGE_PRESENT) || ((old ^ new) & PTE_PFN_MASK) ||
 	       (old & ~new & (_PAGE_RW | _PAGE_USER)) || (new & ~old & _PAGE_NX);
@@ -358,7 +378,7 @@ static noinline void issue_many(struct hc_queue *q)
 }
 
 /* How many updates the last call covers is known when something else follows it. */
-static void close_run(struct hc_queue *q)
+static void __kprobes close_run(struct hc_queue *q)
 {
 	unsigned int index, nr;
 
@@ -374,7 +394,6 @@ static void close_run(struct hc_queue *q)
 	q->run = NULL;
 	q->table = 0;
 }
-NOKPROBE_SYMBOL(close_run);
 
 /* The removals have been carried out: which entries have got Dirty before? */
 static noinline void hc_look_at_kept(struct hc_queue *q)
@@ -392,6 +411,12 @@ static noinline void hc_look_at_kept(struct hc_queue *q)
  *
  * To mark a page may take locks with events on, so hc_flush() leaves it to the
  * task whose lazy section it is.
+ *
+ * The page may have lost its reverse mapping by now, as with any write through a
+ * TLB that is not flushed yet. No file system is surprised by that: where one
+ * wants to know who writes to a page, a writable entry has Dirty from the
+ * beginning. Without it there are anonymous and shared memory, which are not
+ * written back behind the section's back.
  *
  * Context: the page-table lock is held; not after hc_begin().
  */
@@ -411,6 +436,43 @@ void hc_mark_dirty(void)
 }
 
 /**
+ * hc_is_queued() - does an update of an entry wait in the queue?
+ * @entry: the entry
+ *
+ * Context: any. It looks at the whole queue.
+ * Return: true if so: what stands in memory is not what Linux has written.
+ */
+bool hc_is_queued(const void *entry)
+{
+	const struct hc_queue *q = raw_cpu_ptr(&hc_queue);
+	unsigned int i;
+	u64 ma;
+
+	if (!q->nr_updates || !hc_lazy(XEN_LAZY_MMU))
+		return false;
+	ma = virt_to_machine(entry).maddr;
+	for (i = 0; i < q->nr_updates; i++)
+		if ((q->updates[i].ptr & ~3ULL) == ma)
+			return true;
+	return false;
+}
+
+#ifdef CONFIG_PVOPS_CHECK_READS
+/**
+ * pvops_check_read() - warn if an entry is read back before it is written
+ * @ptep: the entry
+ *
+ * Context: any.
+ */
+void pvops_check_read(const pte_t *ptep)
+{
+	WARN_ONCE(hc_is_queued(ptep),
+		  "pvops: hypercall: a page-table entry is read that is still to be written\n");
+}
+EXPORT_SYMBOL_GPL(pvops_check_read);
+#endif
+
+/**
  * hc_flush() - issue everything that this CPU has queued
  *
  * A call that Xen refuses is reported, one line for each request in it that
@@ -418,7 +480,7 @@ void hc_mark_dirty(void)
  *
  * Context: after hc_begin(), or otherwise with events off.
  */
-void hc_flush(void)
+void __kprobes hc_flush(void)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 	unsigned int i, nr = q->nr_calls;
@@ -452,7 +514,6 @@ void hc_flush(void)
 	for (i = 0; i < nr; i++)
 		q->after[i].fn(q->after[i].data);
 }
-NOKPROBE_SYMBOL(hc_flush);
 
 /**
  * hc_call() - queue a hypercall
@@ -461,7 +522,7 @@ NOKPROBE_SYMBOL(hc_flush);
  * Context: after hc_begin().
  * Return: the entry, for the caller to fill in the arguments.
  */
-struct multicall_entry *hc_call(unsigned long op)
+struct multicall_entry __kprobes *hc_call(unsigned long op)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 	struct multicall_entry *call;
@@ -473,7 +534,6 @@ struct multicall_entry *hc_call(unsigned long op)
 	call->op = op;
 	return call;
 }
-NOKPROBE_SYMBOL(hc_call);
 
 /*
  * A new call for updates or operations from @first on. Not hc_call(), since a flush

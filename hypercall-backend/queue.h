@@ -197,6 +197,8 @@ struct mmuext_op *hc_ext(unsigned int cmd);
 struct multicall_entry *hc_call(unsigned long op);
 void hc_after(void (*fn)(void *data), void *data);
 void hc_mark_dirty(void);
+bool hc_is_queued(const void *entry);
+bool hc_maps_own(u64 entry);
 void hc_update_now(void *entry, u64 val, unsigned int how);
 void hc_update_other(unsigned long table);
 

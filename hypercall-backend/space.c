@@ -105,8 +105,13 @@ void hc_take_turns(struct hc_turn *turn)
 		return;
 	hc_flush();
 	hc_release(turn->masked);
-	/* exec has tasks' locks as well; what it makes is small. */
-	if (!turn->masked && turn->mm != current->mm) {
+	/*
+	 * exec holds tasks' locks as well; what it makes is small. A kernel thread
+	 * is not frozen when the domain is saved, which must not find an address
+	 * space that is taken back by half (translate_all()).
+	 */
+	if (!turn->masked && turn->mm != current->mm &&
+	    !(current->flags & PF_KTHREAD)) {
 		hc_transit_end();
 		cond_resched_lock(&turn->mm->page_table_lock);
 		hc_transit_begin(turn->mm);
@@ -158,11 +163,16 @@ static void enter_space(struct mm_struct *mm)
 			hc_adopt(hc_table_of(pgd[i]), 3, &top[i], &edits, twins);
 			val = hc_twin_val(pgd[i]);
 			hc_edit_if_new(&edits, &top[i], val);
+			hc_turn_if_whole(hc_table_of(pgd[i]), &edits);
 		} else {
 			hc_strip(&top[i], 3, &edits, twins);
 		}
 		hc_edit_if_new(&edits, &user[i], val);
 	}
+	hc_edit_all(&edits);
+	/* Memory hotplug may have changed it while others had their turn. */
+	edits.turn = NULL;
+	update_kernel_part(top, pgd, &edits);
 	hc_edit_all(&edits);
 	hc_end(turn.masked, XEN_LAZY_NONE);
 

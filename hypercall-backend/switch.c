@@ -61,8 +61,8 @@ void hc_start_context_switch(struct task_struct *prev)
  * The kernel's own ops issue what is queued here, the page tables among it. Here
  * they wait until load_sp0, for one multicall instead of two. In between the
  * current task changes. Nothing reads or writes the memory of the current task
- * from there on: interrupts are off, and what runs until the queue is issued
- * cannot be traced or probed.
+ * from there on: interrupts are off, and what is called until the queue is
+ * issued cannot be traced or probed.
  *
  * Context: interrupts off.
  */
@@ -183,7 +183,7 @@ void hc_switch_online(void)
  *
  * Context: not preemptible.
  */
-void hc_load_sp0(unsigned long sp0)
+void __kprobes hc_load_sp0(unsigned long sp0)
 {
 	u8 masked = hc_begin();
 
@@ -199,4 +199,3 @@ void hc_load_sp0(unsigned long sp0)
 	hc_end(masked, XEN_LAZY_NONE);
 	this_cpu_write(cpu_tss_rw.x86_tss.sp0, sp0);
 }
-NOKPROBE_SYMBOL(hc_load_sp0);

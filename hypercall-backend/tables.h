@@ -207,6 +207,7 @@ u64 hc_twin_val(u64 val);
 void hc_edit(struct hc_edits *edits, u64 *entry, u64 val);
 void hc_edit_if_new(struct hc_edits *edits, u64 *entry, u64 val);
 void hc_edit_all(struct hc_edits *edits);
+void hc_turn_if_whole(const u64 *table, struct hc_edits *edits);
 void hc_strip(u64 *slot, unsigned int level, struct hc_edits *edits,
 	      struct list_head *twins);
 void hc_adopt(u64 *table, unsigned int level, u64 *slot, struct hc_edits *edits,

@@ -101,6 +101,23 @@ void hc_edit_if_new(struct hc_edits *edits, u64 *entry, u64 val)
 		hc_edit(edits, entry, val);
 }
 
+/**
+ * hc_turn_if_whole() - let others have their turn behind a table without a twin
+ * @table: the table, whose entry in the twin above was edited last
+ * @edits: the edits
+ *
+ * Xen accepts such a table with all that is below when that entry is written.
+ *
+ * Context: after hc_begin().
+ */
+void hc_turn_if_whole(const u64 *table, struct hc_edits *edits)
+{
+	if (likely(hc_twinned(table)) || !edits->turn)
+		return;
+	hc_edit_all(edits);
+	hc_take_turns(edits->turn);
+}
+
 /* The twins below one of level 3 go. */
 static void strip(u64 *twin, struct hc_edits *edits, struct list_head *twins)
 {
@@ -146,9 +163,12 @@ static void take_twin(u64 *table, u64 *twin)
 	set_page_private(virt_to_page(twin), 0);
 }
 
+/* So many tables become read-only at a time below one that has no twin. */
+#define HC_WHOLE	24
+
 static void adopt_pmd(u64 *pmd, u64 *twin, struct hc_edits *edits)
 {
-	unsigned int i;
+	unsigned int i, nr = 0;
 
 	for_each_present(i, pmd, PTRS_PER_PMD) {
 		u64 *pte = hc_table_of(pmd[i]);
@@ -157,6 +177,8 @@ static void adopt_pmd(u64 *pmd, u64 *twin, struct hc_edits *edits)
 		hc_set_slot(pte, twin ? &twin[i] : NULL);
 		if (twin)
 			hc_edit(edits, &twin[i], pmd[i]);
+		else if (!(++nr % HC_WHOLE))
+			hc_take_turns(edits->turn);
 	}
 }
 
@@ -173,8 +195,10 @@ static void adopt_pud(u64 *pud, u64 *twin, struct hc_edits *edits,
 			continue;
 		}
 		hc_adopt(hc_table_of(pud[i]), 2, slot, edits, twins);
-		if (slot)
+		if (slot) {
 			hc_edit_if_new(edits, slot, hc_twin_val(pud[i]));
+			hc_turn_if_whole(hc_table_of(pud[i]), edits);
+		}
 	}
 }
 
@@ -414,7 +438,11 @@ static void translate(u64 *table, unsigned int level, bool save)
 				  hc_make_entry(table[i]);
 }
 
-/* All other CPUs wait, and no one is inside of a lock. */
+/*
+ * All other CPUs wait, and no one is inside of a lock. User tasks are frozen, so no
+ * address space is handed over or taken back by half: hc_take_turns() lets no
+ * kernel thread be interrupted in it.
+ */
 static void translate_all(bool save)
 {
 	struct page *page;

@@ -361,6 +361,25 @@ static void lazy_sections_wait(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, FLAGS, xen.table[3]);
 }
 
+/* What waits is known, for CONFIG_PVOPS_CHECK_READS. */
+static void waiting_updates_are_known(struct kunit *test)
+{
+	pte_t *pte = (pte_t *)xen.table;
+
+	begin();
+	hc_enter_lazy_mmu();
+	KUNIT_EXPECT_FALSE(test, hc_is_queued(&pte[1]));
+	hc_set_pte(&pte[1], __pte_ma(FLAGS));
+	hc_set_pte(&pte[2], __pte_ma(FLAGS));
+	KUNIT_EXPECT_TRUE(test, hc_is_queued(&pte[1]));
+	KUNIT_EXPECT_TRUE(test, hc_is_queued(&pte[2]));
+	KUNIT_EXPECT_FALSE(test, hc_is_queued(&pte[3]));
+	hc_flush_lazy_mmu();
+	KUNIT_EXPECT_FALSE(test, hc_is_queued(&pte[1]));
+	hc_leave_lazy_mmu();
+	end();
+}
+
 /* An interrupt inside of a lazy section does not wait for its end. */
 static void interrupts_do_not_wait(struct kunit *test)
 {
@@ -460,19 +479,38 @@ static void refused_removal_is_fatal(struct kunit *test)
 		{ "not to be executed",	FLAGS & ~_PAGE_NX, FLAGS, true },
 		{ "another page",	FLAGS, FLAGS | PAGE_SIZE, true },
 	};
-	unsigned int i;
+	/* Memory of our own, and what is not: the frames above all memory. */
+	u64 own = (u64)virt_to_mfn(xen.table) << PAGE_SHIFT;
+	u64 foreign = PTE_PFN_MASK & ~(PAGE_SIZE - 1) & ~PAGE_SIZE;
+	static const char * const whose[] = { "own", "foreign" };
+	unsigned int i, round;
 
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		xen.table[4] = cases[i].old;
-		begin();
-		xen.refuse = machine(4);
-		hc_update(&xen.table[4], cases[i].new, MMU_NORMAL_PT_UPDATE);
-		hc_flush();
-		hc_update_now(&xen.table[4], cases[i].new, MMU_NORMAL_PT_UPDATE);
-		end();
-		KUNIT_EXPECT_EQ_MSG(test, 2, xen.nr_lines, "%s", cases[i].what);
-		KUNIT_EXPECT_EQ_MSG(test, cases[i].fatal ? 2 : 0, xen.nr_fatal,
-				    "%s", cases[i].what);
+	for (i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+		const char *what = cases[i / 2].what;
+		u64 old = cases[i / 2].old, new = cases[i / 2].new;
+		u64 frame = i & 1 ? foreign : own;
+		bool fatal = cases[i / 2].fatal && !(i & 1) && xen_pv_domain();
+
+		if (old)
+			old |= frame;
+		if (new)
+			new ^= frame;
+		for (round = 0; round < 2; round++) {
+			xen.table[4] = old;
+			begin();
+			xen.refuse = machine(4);
+			if (round)
+				hc_update_now(&xen.table[4], new,
+					      MMU_NORMAL_PT_UPDATE);
+			else
+				hc_update(&xen.table[4], new,
+					  MMU_NORMAL_PT_UPDATE);
+			end();
+			KUNIT_EXPECT_EQ_MSG(test, 1, xen.nr_lines, "%s, %s",
+					    what, whose[i & 1]);
+			KUNIT_EXPECT_EQ_MSG(test, fatal, xen.nr_fatal, "%s, %s",
+					    what, whose[i & 1]);
+		}
 	}
 
 	begin();
@@ -1293,6 +1331,7 @@ static struct kunit_case hypercall_cases[] = {
 	KUNIT_CASE(alternating_requests_are_all_issued),
 	KUNIT_CASE(order_is_kept),
 	KUNIT_CASE(lazy_sections_wait),
+	KUNIT_CASE(waiting_updates_are_known),
 	KUNIT_CASE(interrupts_do_not_wait),
 	KUNIT_CASE(ordinary_memory_needs_no_hypercall),
 	KUNIT_CASE(refused_update_does_not_stop_others),

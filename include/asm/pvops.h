@@ -228,6 +228,18 @@ int pv_pudp_test_and_clear_young(struct vm_area_struct *vma,
 
 #endif /* CONFIG_PVOPS_RMW && CONFIG_PARAVIRT_XXL */
 
+#ifdef CONFIG_PVOPS_CHECK_READS
+void pvops_check_read(const pte_t *ptep);
+
+/* In place of the generic one, with a look at what is still to be written. */
+#define ptep_get ptep_get
+static inline pte_t ptep_get(pte_t *ptep)
+{
+	pvops_check_read(ptep);
+	return READ_ONCE(*ptep);
+}
+#endif /* CONFIG_PVOPS_CHECK_READS */
+
 #endif /* !__ASSEMBLY__ */
 
 #endif /* _ASM_X86_PVOPS_H */
