@@ -74,7 +74,38 @@ class TestList(WithList):
     def test_the_real_list(self) -> None:
         entries = jobs.load_expected()
         self.assertTrue(entries)
-        self.assertLessEqual({e.job for e in entries}, set(jobs.JOBS))
+        self.assertLessEqual({e.job for e in entries},
+                             {*jobs.JOBS, "kselftests-few", "kselftests-more"})
+
+
+class TestPrograms(unittest.TestCase):
+    """The list of the kernel's selftests that are not x86's own."""
+
+    def load(self, text: str) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+        """Read a list of this text."""
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.write(text)
+            file.flush()
+            return jobs.generic_programs(pathlib.Path(file.name))
+
+    def test_names_and_commands(self) -> None:
+        run, left = self.load("# no\nfew  mm 60 a_test\nmore mm 9 b-x exec ./b -t 5\n"
+                              "few fs 5 m mkdir mnt; ./m1 ./mnt && ./m2\nout  mm c why not\n")
+        self.assertEqual(run, {"mm": {"a_test", "b"}, "fs": {"m1", "m2"}})
+        self.assertEqual(left, {"mm": {"c"}})
+
+    def test_refused(self) -> None:
+        for bad in ("few mm a\n", "some mm 60 a\n", "out mm a\n", "few mm 60 a,b\n",
+                    "few mm 60 a\nmore mm 5 a\n"):
+            with self.subTest(bad), self.assertRaises(common.Failure):
+                self.load(bad)
+
+    def test_the_real_list(self) -> None:
+        run, left = jobs.generic_programs()
+        self.assertEqual({target.split("/")[0] for target in run}, set(jobs.TARGETS))
+        self.assertIn("mremap_test", run["mm"])
+        for target, names in left.items():
+            self.assertFalse(names & run[target])
 
 
 class TestJudge(WithList):

@@ -119,8 +119,9 @@ class Docs(unittest.TestCase):
         for name in (common.ROOT / "kunit/suites.txt").read_text().splitlines():
             if name and not name.startswith("#"):
                 self.assertIn(f"``{name}``", text)
-        for job in (common.ROOT / "tests/guest/jobs").iterdir():
-            self.assertIn(f"``{job.name}``", text)
+        for place in ("tests/guest/jobs", "tests/guest/kselftests/jobs"):
+            for job in (common.ROOT / place).iterdir():
+                self.assertIn(f"``{job.name}``", text)
 
     def test_every_benchmark_is_described(self):
         text = page("benchmarks.rst")

@@ -450,6 +450,7 @@ def main() -> int:
     parser.add_argument("--world", default="bare", help="where to run (default: bare)")
     parser.add_argument("--jobs", default=",".join(JOBS), metavar="A,B",
                         help="default: %(default)s")
+    parser.add_argument("--also", default="", metavar="A,B", help="jobs besides those")
     parser.add_argument("--kernel", type=pathlib.Path, help="a bzImage (default: ours)")
     parser.add_argument("--cpus", type=int, help="of the kernel under test")
     parser.add_argument("--cmdline", default="", help="added to the kernel's command line")
@@ -460,7 +461,7 @@ def main() -> int:
         return 0
     if args.action != "run":
         parser.error("nothing to do: --out DIR, or run")
-    return run(args.world, [job for job in args.jobs.split(",") if job],
+    return run(args.world, [job for job in f"{args.jobs},{args.also}".split(",") if job],
                kernel=args.kernel, extra=args.cmdline, cpus=args.cpus,
                timeout=args.timeout)
 
