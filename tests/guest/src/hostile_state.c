@@ -11,9 +11,9 @@
 #include "check.h"
 
 #include <asm/prctl.h>
+#include <cpuid.h>
 #include <setjmp.h>
 #include <stddef.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -28,7 +28,7 @@
 #define USER32_CS	0x23
 #define USER_DS		0x2b
 #define CPU_SELECTOR	0x7b		/* its limit is the CPU's number */
-#define HWCAP2_FSGS	2UL
+#define CPUID_FSGSBASE	1U		/* leaf 7, EBX */
 
 #ifndef ARCH_SET_GS
 #define ARCH_SET_GS	0x1001
@@ -45,6 +45,37 @@ static const char *why(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	return text;
+}
+
+/* ---- addresses */
+
+static int address_bits;	/* 48, or 57 with page tables of five levels */
+
+static void find_address_bits(void)
+{
+	char line[4096];
+	FILE *f = fopen("/proc/cpuinfo", "re");
+
+	address_bits = 48;
+	if (!f)
+		bail("no /proc/cpuinfo: %s", strerror(errno));
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, "flags", 5) && strstr(line, " la57"))
+			address_bits = 57;
+	fclose(f);
+}
+
+/* Where no program's address is any more. */
+static uint64_t user_end(void)
+{
+	return (1UL << (address_bits - 1)) - 4096;
+}
+
+static bool canonical(uint64_t address)
+{
+	int unused = 64 - address_bits;
+
+	return (int64_t)(address << unused) >> unused == (int64_t)address;
 }
 
 /* ---- lists of cases */
@@ -594,7 +625,7 @@ static const char *poke(unsigned int number)
 	got = ptrace(PTRACE_PEEKUSER, child, at, 0);
 	if (!ret)
 		progress->counted = progress->counted + 1;
-	if (base && !ret && value >= 0x7ffffffff000)
+	if (base && !ret && value >= user_end())
 		bad = why("base %#llx is taken", (unsigned long long)value);
 	else if (!address && !base && at == offsetof(struct user_regs_struct, eflags) &&
 		 got & 0x1a3000)
@@ -620,7 +651,6 @@ static const char *poke(unsigned int number)
 /* ---- bases of FS and GS */
 
 #define BASE_CASES	(2 * N_ADDR)
-#define TASK_SIZE	0x7ffffffff000UL
 
 static const char *segment_base(unsigned int number)
 {
@@ -636,9 +666,9 @@ static const char *segment_base(unsigned int number)
 		     : "D" (fs ? ARCH_GET_FS : ARCH_GET_GS), "S" (&got)
 		     : "rcx", "r11", "memory");
 	restore_fs();
-	if (!set && value >= TASK_SIZE)
+	if (!set && value >= user_end())
 		return why("%#llx is taken", (unsigned long long)value);
-	if (set && value < TASK_SIZE)
+	if (set && value < user_end())
 		return why("%#llx is refused: %ld", (unsigned long long)value, set);
 	if (!set && (get || got != value))
 		return why("%#llx is read back as %#llx", (unsigned long long)value,
@@ -647,9 +677,11 @@ static const char *segment_base(unsigned int number)
 	return NULL;
 }
 
-static bool canonical(uint64_t address)
+static bool has_fsgsbase(void)
 {
-	return (int64_t)(address << 16) >> 16 == (int64_t)address;
+	unsigned int a, b, c, d;
+
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & CPUID_FSGSBASE;
 }
 
 /* WRGSBASE takes the kernel's addresses, too, and they stay the program's. */
@@ -658,6 +690,8 @@ static const char *write_base(unsigned int number)
 	uint64_t value = odd_addresses[number];
 	volatile uint64_t got = ~value, after = ~value;
 
+	if (!canonical(value))
+		return NULL;
 	seen_signal = 0;
 	if (!sigsetjmp(back, 1)) {
 		asm volatile("wrgsbase %0" : : "r" (value) : "memory");
@@ -668,15 +702,42 @@ static const char *write_base(unsigned int number)
 		asm volatile("rdgsbase %0" : "=r" (after));
 	}
 	asm volatile("mov %0, %%gs" : : "r" (0));
-	if (!canonical(value))
-		return seen_signal == SIGSEGV ? NULL : why("%#llx: signal %d",
-							   (unsigned long long)value, seen_signal);
 	if (seen_signal || got != value || after != value)
 		return why("%#llx: signal %d, then %#llx, then %#llx",
 			   (unsigned long long)value, seen_signal, (unsigned long long)got,
 			   (unsigned long long)after);
 	progress->counted = progress->counted + 1;
 	return NULL;
+}
+
+static const char *write_bad_base(unsigned int number)
+{
+	uint64_t value = odd_addresses[number];
+
+	if (canonical(value))
+		return NULL;
+	seen_signal = 0;
+	if (!sigsetjmp(back, 1)) {
+		asm volatile("wrgsbase %0" : : "r" (value) : "memory");
+		sched_yield();
+		syscall(SYS_getppid);
+	}
+	asm volatile("mov %0, %%gs" : : "r" (0));
+	if (seen_signal != SIGSEGV)
+		return why("%#llx: signal %d", (unsigned long long)value, seen_signal);
+	progress->counted = progress->counted + 1;
+	return NULL;
+}
+
+static void check_write_base(void)
+{
+	if (has_fsgsbase()) {
+		run_cases("selectors-wrgsbase", N_ADDR, catch_signals, write_base);
+		run_cases("selectors-wrgsbase-bad", N_ADDR, catch_signals, write_bad_base);
+	} else {
+		skip("selectors-wrgsbase", "the CPU does not have it");
+		skip("selectors-wrgsbase-bad", "the CPU does not have it");
+	}
 }
 
 /* ---- the number of the CPU */
@@ -909,9 +970,9 @@ static void check_watch(void)
 }
 
 static const unsigned long kernel_addresses[] = {
-	0x7ffffffff000, 0x800000000000, 0xffff800000000000, 0xffff830000000000,
-	0xffff888000000000, 0xfffffe0000000000, 0xffffffff80000000, 0xffffffff81000000,
-	0xffffffffff600000, 0xfffffffffffffff8,
+	0xff11000000000000, 0xffff800000000000, 0xffff830000000000, 0xffff888000000000,
+	0xfffffe0000000000, 0xffffffff80000000, 0xffffffff81000000, 0xffffffffff600000,
+	0xfffffffffffffff8, 0x8000000000000000, 0x0100000000000000,
 };
 
 static const char *refused_watch(pid_t child)
@@ -978,16 +1039,14 @@ int main(void)
 	if (progress == MAP_FAILED)
 		bail("mmap: %s", strerror(errno));
 
+	find_address_bits();
 	check_getcpu();
 	run_cases("selectors-asked", SELECTORS, NULL, selector_asks);
 	run_cases("selectors-loaded", SELECTORS, catch_signals, selector_loads);
 	run_cases("selectors-ldt", DESCRIPTORS, catch_signals, descriptor);
 	run_cases("selectors-tls", TLS_CASES, catch_signals, thread_area);
 	run_cases("selectors-base", BASE_CASES, catch_signals, segment_base);
-	if (getauxval(AT_HWCAP2) & HWCAP2_FSGS)
-		run_cases("selectors-wrgsbase", N_ADDR, catch_signals, write_base);
-	else
-		skip("selectors-wrgsbase", "the kernel does not let programs use it");
+	check_write_base();
 	run_cases("selectors-frame", FRAMES, prepare_frames, signal_frame);
 	run_cases("selectors-espfix", ESP_CASES, prepare_frames, espfix);
 	run_cases("selectors-ptrace", POKES, NULL, poke);
