@@ -13,6 +13,11 @@ job = "selftests"
 cpu_without = ["smap"]
 reason = "because"
 
+[[machine]]
+job = "poke"
+one_thread = true
+reason = "because"
+
 [[expect]]
 job = "selftests"
 checks = ["a_32", "b_64"]
@@ -61,10 +66,14 @@ class TestList(WithList):
     def test_machine(self) -> None:
         self.load()
         self.assertEqual(jobs.cpu_without(["clock", "selftests"], self.path), ["smap"])
-        self.assertEqual(jobs.cpu_without(["clock"], self.path), [])
+        self.assertEqual(jobs.cpu_without(["clock", "poke"], self.path), [])
+        self.assertTrue(jobs.one_thread(["clock", "poke"], self.path))
+        self.assertFalse(jobs.one_thread(["clock", "selftests"], self.path))
 
     def test_refused(self) -> None:
         for bad in (LIST.replace('"because"', '" "'), LIST.replace('"fail"', '"maybe"'),
+                    LIST.replace("one_thread = true\n", ""),
+                    LIST.replace("one_thread = true\n", 'one_thread = true\ncpu_without = []\n'),
                     LIST.replace('job = "selftests"\nchecks', "checks"), "[[other]]\n",
                     "[[expect"):
             with self.subTest(bad[-40:]), self.assertRaises(common.Failure):

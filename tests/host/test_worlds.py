@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Reading consoles, world descriptions and configuration fragments."""
 
+import dataclasses
 import gzip
 import pathlib
 import subprocess
@@ -259,6 +260,40 @@ class Fragments(unittest.TestCase):
                              ["CONFIG_A=y (a.config) became n",
                               "CONFIG_C=n (a.config) became y",
                               "CONFIG_D=y (a.config) became m"])
+
+
+class Flavours(unittest.TestCase):
+    """What we know of each kernel."""
+
+    def test_how_it_is_booted_does_not_make_it_another_kernel(self):
+        one = kernel.FLAVOURS["main"]
+        self.assertEqual(repr(one), repr(dataclasses.replace(
+            one, cmdline="preempt=full", scale=3, lacks=("pvops_hypercall",))))
+
+    def test_what_a_kernel_lacks_is_a_suite(self):
+        for name, one in kernel.FLAVOURS.items():
+            with self.subTest(name):
+                self.assertLessEqual(set(one.lacks), set(report.wanted_suites()))
+
+    def test_a_suite_that_a_kernel_lacks_need_not_run(self):
+        suites = [f"[    0.500000]     # Subtest: {name}\n[    0.500001]     ok 1 it\n"
+                  f"[    0.500002] ok 1 {name}\n" for name in report.wanted_suites()
+                  if name != "pvops_hypercall"]
+        raw = "".join(suites).encode() + CONSOLE[CONSOLE.index(b"PVOPS-BEGIN report"):]
+        one = world.World("test")
+        for lacks, problems in (((), ["KUnit suite pvops_hypercall did not run"]),
+                                (("pvops_hypercall",), [])):
+            # pylint: disable=protected-access
+            self.assertEqual(world._judge(one, report.parse(raw), [], plain_allowed=False,
+                                          check_kunit=True, lacks=lacks), problems)
+
+    def test_modules_are_those_that_were_built_with_the_image(self):
+        with tempfile.TemporaryDirectory() as directory:
+            out = pathlib.Path(directory)
+            self.assertEqual(kernel.modules(out / kernel.IMAGE), [])
+            (out / "modules.order").write_text("lib/test_bpf.o\n")
+            self.assertEqual(kernel.modules(out / kernel.IMAGE), [out / "lib/test_bpf.ko"])
+            self.assertEqual(kernel.modules(out / "bzImage"), [])
 
 
 class Archives(unittest.TestCase):

@@ -18,8 +18,6 @@ from . import common, initramfs, kernel, packages, report, world
 from .common import Failure, say
 
 HEARTBEAT = 15.0
-# What a kernel full of checkers needs more of: time and memory.
-DEBUG_SCALE = 3
 HEADING = ["world", "backend", "signature", "CPUs", "KUnit", "userland", "total", "verdict"]
 
 
@@ -144,6 +142,7 @@ def main() -> int:
 
     worlds = chosen(args.worlds)
     packages.ensure()
+    flavour = kernel.FLAVOURS[args.flavour]
     image = args.kernel or kernel.build(args.flavour)
     for name in initramfs.IMAGES:
         initramfs.image(name)
@@ -151,9 +150,9 @@ def main() -> int:
         return 0
 
     results = boot_all(worlds, [j for j in args.jobs.split(",") if j], max(1, args.cpus),
-                       kernel=image, extra_cmdline=args.cmdline,
-                       need_pvops=args.kernel is None and kernel.FLAVOURS[args.flavour].patched,
-                       scale=DEBUG_SCALE if "debug" in args.flavour else 1)
+                       kernel=image, extra_cmdline=f"{flavour.cmdline} {args.cmdline}".strip(),
+                       need_pvops=args.kernel is None and flavour.patched,
+                       scale=flavour.scale, lacks=flavour.lacks)
     report.write_json(args.report, [_record(result) for result in results])
     for result in results:
         if not result.ok:

@@ -2,7 +2,7 @@
 """The guest jobs: build them, run them in a world, judge what they say.
 
     jobs --out DIR                      fill a directory for the initramfs
-    jobs run --world W [--jobs A,B]     boot the world and judge
+    jobs run --world V,W [--jobs A,B]   boot these worlds and judge
 
 A job's own verdict is not the last word. Some of the kernel's selftests fail
 or skip on an unmodified kernel in some world; tests/guest/expected.toml lists
@@ -38,8 +38,8 @@ JOBS = ("clock", "timer", "hotplug", "container", "fsgsbase", "mmstress", "swap"
 # How long they may take on the emulated machine itself; nested ones have twice
 # that. For when something hangs: nothing is as slow as this. swap has its
 # MORE_SECONDS on top.
-SECONDS = {"selftests": 600, "mmstress": 120, "swap": 150, "hostile": 150,
-           "kselftests-few": 400, "kselftests-more": 1200}
+SECONDS = {"selftests": 600, "mmstress": 120, "swap": 150, "hostile": 150, "kselftests-few": 400,
+           "kselftests-more": 1200, "tracers": 600}
 SECONDS_OTHER = 60
 CFLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
 # Those that need other flags. tiny has no C library: what that would do at start
@@ -281,7 +281,8 @@ class Expectation:
         return job == self.job and any(fnmatch.fnmatchcase(world, w) for w in self.worlds)
 
 
-def _entries(path: pathlib.Path, table: str, keys: set[str]) -> list[dict]:
+def _entries(path: pathlib.Path, table: str, keys: set[str],
+             one_of: tuple[str, ...] = ()) -> list[dict]:
     """The entries of one table, each complete and with a reason."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -291,8 +292,9 @@ def _entries(path: pathlib.Path, table: str, keys: set[str]) -> list[dict]:
         raise Failure(f"{common.shown(path)}: {unknown.pop()}: no such table")
     for number, entry in enumerate(data.get(table, []), 1):
         where = f"{common.shown(path)}: {table} {number}"
-        if set(entry) != keys:
-            raise Failure(f"{where}: must have {', '.join(sorted(keys))} and no more")
+        if set(entry) - set(one_of) != keys or one_of and len(entry) != len(keys) + 1:
+            more = f"and one of {', '.join(one_of)}" if one_of else "and no more"
+            raise Failure(f"{where}: must have {', '.join(sorted(keys))} {more}")
         if not entry["reason"].strip():
             raise Failure(f"{where}: no reason given")
         if entry.get("state", "fail") not in STATES:
@@ -309,11 +311,21 @@ def load_expected(path: pathlib.Path = EXPECTED) -> list[Expectation]:
             for entry in entries for check in entry["checks"]]
 
 
+def _machines(jobs: list[str], path: pathlib.Path) -> list[dict]:
+    """What the list says of the emulated machine for these jobs."""
+    entries = _entries(path, "machine", {"job", "reason"}, ("cpu_without", "one_thread"))
+    return [entry for entry in entries if entry["job"] in jobs]
+
+
 def cpu_without(jobs: list[str], path: pathlib.Path = EXPECTED) -> list[str]:
     """CPU features that these jobs cannot be run with on the emulated machine."""
-    entries = _entries(path, "machine", {"job", "cpu_without", "reason"})
-    return sorted({feature for entry in entries if entry["job"] in jobs
-                   for feature in entry["cpu_without"]})
+    return sorted({feature for entry in _machines(jobs, path)
+                   for feature in entry.get("cpu_without", [])})
+
+
+def one_thread(jobs: list[str], path: pathlib.Path = EXPECTED) -> bool:
+    """Whether these jobs need an emulator that runs all CPUs in one thread."""
+    return any(entry.get("one_thread") for entry in _machines(jobs, path))
 
 
 @dataclasses.dataclass
@@ -366,10 +378,19 @@ def judge(world: str, job: str, rc: int | None, checks: list,
 
 
 def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
-        extra: str, cpus: int | None, timeout: float | None) -> int:
-    """Boot the world with the jobs, print, and write the report."""
-    from . import report, world     # --out must work while they change
+        flavour: str, extra: str, cpus: int | None, timeout: float | None) -> list[int]:
+    """Boot the world with the jobs, print, and write the report.
 
+    Returns how many checks passed, failed, and did not pass as expected.
+    """
+    # --out must work while they change
+    from . import kernel as builder, report, world
+
+    if flavour not in builder.FLAVOURS:
+        raise Failure(f"no kernel {flavour}; there are: {' '.join(builder.FLAVOURS)}")
+    made = builder.FLAVOURS[flavour]
+    image = kernel or (builder.build(flavour) if flavour != "main" else None)
+    extra = f"{made.cmdline} {extra}".strip()
     expected = load_expected()
     places = (GUEST / "jobs", DOMAIN / "jobs", GENERIC / "jobs")
     for job in jobs:
@@ -386,18 +407,20 @@ def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
         if f"-{feature}" not in description.cpu.split(","):
             say(f"{world_name}: without {feature}, as {common.shown(EXPECTED)} says")
             description.cpu += f",-{feature}"
+    if one_thread(jobs):
+        say(f"{world_name}: all CPUs in one thread, as {common.shown(EXPECTED)} says")
+        description.one_thread = True
     if timeout is None:
         nested = description.kind != "direct"
         seconds = sum(SECONDS.get(job, SECONDS_OTHER) for job in jobs)
-        timeout = description.timeout + seconds * (2 if nested else 1)
+        timeout = (description.timeout + seconds * (2 if nested else 1)) * made.scale
     # A kernel of one's own must not overwrite what `make boot` logged.
-    log = common.LOG / f"jobs-{world_name}{'-other' if kernel else ''}.log"
+    which = "-other" if kernel else f"-{flavour}" if flavour != "main" else ""
+    log = common.LOG / f"jobs-{world_name}{which}.log"
     say(f"{world_name}: {', '.join(jobs)} (at most {timeout:.0f} s)")
-    try:
-        result = world.run(description, asked, kernel=kernel, extra_cmdline=extra,
-                           cpus=cpus, timeout=timeout, log=log)
-    finally:
-        world.stop_all()
+    result = world.run(description, asked, kernel=image, extra_cmdline=extra,
+                       cpus=cpus, timeout=timeout, log=log, scale=made.scale,
+                       need_pvops=kernel is None and made.patched, lacks=made.lacks)
 
     verdicts = []
     for job in [*jobs, *world.host_jobs(description)]:
@@ -424,10 +447,11 @@ def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
             print(f"    note: {text}")
     for text in problems:
         print(f"{world_name}: FAILED {text}")
-    report.write_json(common.REPORT / f"jobs-{world_name}.json", {
+    named = "" if kernel else which
+    report.write_json(common.REPORT / f"jobs-{world_name}{named}.json", {
         "world": world_name, "ok": not failed, "seconds": round(result.seconds, 1),
         "backend": result.report.get("backend"), "log": common.shown(result.log),
-        "kernel": str(kernel) if kernel else "default",
+        "kernel": str(image) if image else "default",
         "release": result.report.get("release"), "problems": problems,
         "jobs": [{
             "job": v.job, "ok": not v.failures, "passed": v.passed,
@@ -438,7 +462,7 @@ def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
     if failed:
         print(f"log: {common.shown(result.log)}")
     print(f"{world_name}: {passed} passed, {failed} failed, {aside} skipped")
-    return 1 if failed else 0
+    return [passed, failed, aside]
 
 
 def main() -> int:
@@ -447,11 +471,14 @@ def main() -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, help="fill this directory, and no more")
     parser.add_argument("action", nargs="?", choices=["run"])
-    parser.add_argument("--world", default="bare", help="where to run (default: bare)")
+    parser.add_argument("--world", default="bare", metavar="V,W",
+                        help="where to run, one after the other (default: bare)")
     parser.add_argument("--jobs", default=",".join(JOBS), metavar="A,B",
                         help="default: %(default)s")
     parser.add_argument("--also", default="", metavar="A,B", help="jobs besides those")
     parser.add_argument("--kernel", type=pathlib.Path, help="a bzImage (default: ours)")
+    parser.add_argument("--flavour", default="main",
+                        help="which of our kernels to build and boot (default: main)")
     parser.add_argument("--cpus", type=int, help="of the kernel under test")
     parser.add_argument("--cmdline", default="", help="added to the kernel's command line")
     parser.add_argument("--timeout", type=float, help="seconds")
@@ -461,9 +488,18 @@ def main() -> int:
         return 0
     if args.action != "run":
         parser.error("nothing to do: --out DIR, or run")
-    return run(args.world, [job for job in f"{args.jobs},{args.also}".split(",") if job],
-               kernel=args.kernel, extra=args.cmdline, cpus=args.cpus,
-               timeout=args.timeout)
+    from . import world     # --out must work while it changes
+    worlds = args.world.split(",")
+    try:
+        counts = [run(name, [job for job in f"{args.jobs},{args.also}".split(",") if job],
+                      kernel=args.kernel, flavour=args.flavour, extra=args.cmdline,
+                      cpus=args.cpus, timeout=args.timeout) for name in worlds]
+    finally:
+        world.stop_all()
+    passed, failed, aside = (sum(column) for column in zip(*counts))
+    if len(worlds) > 1:
+        print(f"{args.world}: {passed} passed, {failed} failed, {aside} skipped")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -33,17 +33,27 @@ class Flavour:
     tree: str
     fragments: tuple[str, ...]
     patched: bool
+    # How it is booted. No part of what it is: repr() says when to build anew.
+    cmdline: str = dataclasses.field(default="", repr=False)
+    # so many times a world's time and memory
+    scale: int = dataclasses.field(default=1, repr=False)
+    # KUnit suites of kunit/suites.txt that it has not
+    lacks: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
+
+# What a kernel full of checkers needs more of: time and memory.
+DEBUG_SCALE = 3
 
 FLAVOURS = {
     "main": Flavour("linux", ("main", "pvops"), True),
-    "debug": Flavour("linux", ("main", "pvops", "debug"), True),
-    "debug-pv": Flavour("linux", ("main", "pvops", "debug", "debug-pv"), True),
+    "debug": Flavour("linux", ("main", "pvops", "debug"), True, scale=DEBUG_SCALE),
+    "debug-pv": Flavour("linux", ("main", "pvops", "debug", "debug-pv"), True,
+                        scale=DEBUG_SCALE),
     "nosuites": Flavour("linux", ("main", "pvops", "nosuites"), True),
     "nokvm": Flavour("linux", ("main", "pvops", "nokvm"), True),
     "vanilla": Flavour("linux-vanilla", ("main",), False),
     "noparavirt": Flavour("linux-vanilla", ("main", "noparavirt"), False),
-    "vanilla-debug": Flavour("linux-vanilla", ("main", "debug"), False),
+    "vanilla-debug": Flavour("linux-vanilla", ("main", "debug"), False, scale=DEBUG_SCALE),
 }
 
 
@@ -180,6 +190,24 @@ def compile_image(tree: pathlib.Path, out: pathlib.Path, targets: tuple[str, ...
                       count=("CC ", "AS "), env=make_environment())
 
 
+def _has_modules(flavour: Flavour) -> bool:
+    """Whether any part of it is a module."""
+    return any(value == "m" for value, _ in
+               _wanted_symbols(fragment_paths(flavour.fragments)).values())
+
+
+def modules(image: pathlib.Path) -> list[pathlib.Path]:
+    """The modules that were built with an image; none of an image from elsewhere."""
+    if not image.as_posix().endswith(f"/{IMAGE}"):
+        return []
+    out = image.parents[len(pathlib.PurePath(IMAGE).parts) - 1]
+    order = out / "modules.order"
+    if not order.exists():
+        return []
+    return [(out / line).with_suffix(".ko")
+            for line in order.read_text(encoding="utf-8").splitlines()]
+
+
 def _inputs(flavour: Flavour) -> str:
     """A hash over everything that decides what the image is."""
     paths = fragment_paths(flavour.fragments)
@@ -219,7 +247,8 @@ def build(name: str = "main", force: bool = False) -> pathlib.Path:
         stamp.unlink(missing_ok=True)
         say(f"building the {name} kernel in {common.shown(out)}")
         configure(tree, out, fragment_paths(flavour.fragments))
-        compile_image(tree, out)
+        compile_image(tree, out, ("bzImage", "modules") if _has_modules(flavour)
+                      else ("bzImage",))
         stamp.write_text(inputs)
     say(f"{common.shown(image)}: {image.stat().st_size >> 10} KiB")
     return image
