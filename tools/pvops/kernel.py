@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Unpack, integrate, configure and build the kernels.
 
-    build/linux           Debian's 6.12 with us in it      main, debug
+    build/linux           Debian's 6.12 with us in it      main, debug, checks, rt
     build/linux-vanilla   the same without, to compare     vanilla, vanilla-debug,
                                                            noparavirt
     build/linux-fixed     that with our patches that stand alone
@@ -49,6 +49,9 @@ FLAVOURS = {
     "debug": Flavour("linux", ("main", "pvops", "debug"), True, scale=DEBUG_SCALE),
     "debug-pv": Flavour("linux", ("main", "pvops", "debug", "debug-pv"), True,
                         scale=DEBUG_SCALE),
+    "checks": Flavour("linux", ("main", "pvops", "checks"), True, scale=DEBUG_SCALE,
+                      cmdline="preempt=full numa=fake=2"),
+    "rt": Flavour("linux", ("main", "pvops", "rt"), True, lacks=("pvops_hypercall",)),
     "nosuites": Flavour("linux", ("main", "pvops", "nosuites"), True),
     "nokvm": Flavour("linux", ("main", "pvops", "nokvm"), True),
     "vanilla": Flavour("linux-vanilla", ("main",), False),
