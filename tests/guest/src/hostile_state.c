@@ -537,6 +537,66 @@ static const char *signal_frame(unsigned int number)
 }
 
 /*
+ * The frame of a 32-bit program, which a 64-bit one can return from as well. It has
+ * the data segments, too. One of them that cannot be loaded becomes null.
+ */
+enum frame32 {
+	F32_GS, F32_FS, F32_ES, F32_DS, F32_SP = 7, F32_IP = 14, F32_CS, F32_FLAGS, F32_SS = 18
+};
+
+static const enum frame32 places32[] = { F32_GS, F32_FS, F32_ES, F32_DS, F32_CS, F32_SS };
+
+#define N_PLACES	ARRAY_SIZE(places32)
+#define FRAMES32	(N_PLACES * N_SEL + N_FLAGS)
+
+/* Each is plain but for one word, which is told. */
+static enum frame32 make_frame32(unsigned int number, uint32_t *f)
+{
+	enum frame32 place = F32_FLAGS;
+
+	f[F32_SP] = (uintptr_t)frame_stack + 4096;
+	f[F32_IP] = (uintptr_t)landing;
+	f[F32_CS] = USER32_CS;
+	f[F32_SS] = USER_DS;
+	f[F32_FLAGS] = 0x202;
+	if (number < N_PLACES * N_SEL) {
+		place = places32[number / N_SEL];
+		f[place] = odd_selectors[number % N_SEL];
+	} else {
+		f[place] = odd_flags[number - N_PLACES * N_SEL];
+	}
+	return place;
+}
+
+static void take_frame32(const uint32_t *f)
+{
+	seen_signal = 0;
+	if (!sigsetjmp(back, 1))
+		asm volatile("mov %0, %%rsp; mov $119, %%eax; int $0x80; ud2"	/* sigreturn */
+			     : : "r" (f) : "memory");
+}
+
+static const char *signal_frame32(unsigned int number)
+{
+	/* beside the context: 8 bytes before, FPU state and mask behind */
+	static uint32_t memory[512] __attribute__((aligned(16)));
+	uint32_t *f = memory + 4;
+	enum frame32 place;
+
+	memset(memory, 0, sizeof(memory));
+	place = make_frame32(number, f);
+	take_frame32(f);
+	progress->counted = progress->counted + landed();
+	asm volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%gs" : : "r" (0));
+	if (!seen_signal)
+		return why("word %d %#x: no signal came", place, f[place]);
+	if (place != F32_CS && place != F32_SS && !(f[F32_FLAGS] & 0x100) && !landed())
+		return why("word %d %#x: signal %d at %#llx", place, f[place], seen_signal,
+			   (unsigned long long)seen_ip);
+	return NULL;
+}
+
+/*
  * An IRET to a 16-bit stack loads half of ESP only. The other half would be the
  * kernel's: either such segments are refused, or the program gets its own.
  */
@@ -1048,6 +1108,7 @@ int main(void)
 	run_cases("selectors-base", BASE_CASES, catch_signals, segment_base);
 	check_write_base();
 	run_cases("selectors-frame", FRAMES, prepare_frames, signal_frame);
+	run_cases("selectors-frame32", FRAMES32, prepare_frames, signal_frame32);
 	run_cases("selectors-espfix", ESP_CASES, prepare_frames, espfix);
 	run_cases("selectors-ptrace", POKES, NULL, poke);
 	check_steps();
