@@ -36,7 +36,7 @@
 #include <sys/wait.h>
 #include <ucontext.h>
 
-#define JOB_SECONDS	200
+#define JOB_SECONDS	280
 #define NOBODY		65534
 #define PAGE		4096UL
 
