@@ -1125,49 +1125,65 @@ static void tree_is_adopted_and_disowned(struct kunit *test)
 	pagetable_free(lowest);
 }
 
+#define MANY	64
+
 /*
  * A big address space is handed over and taken back in pieces, with the queue
  * empty in between: that is where others get their turn.
  */
 static void big_spaces_take_turns(struct kunit *test)
 {
-	struct ptdesc *lowest = pagetable_alloc(GFP_KERNEL | __GFP_ZERO, 0);
 	struct hc_turn turn = { .masked = 1 };
 	struct hc_disowning d = { .u.turn = &turn };
 	struct hc_edits edits = { .turn = &turn };
+	struct ptdesc *lowest[MANY];
 	u64 *t[NR_TABLES];
 	unsigned int i;
 
-	KUNIT_ASSERT_NOT_NULL(test, lowest);
-	KUNIT_ASSERT_TRUE(test, pagetable_pte_ctor(lowest));
 	make_tables(test, t);
 	hc_init_twins(d.twins);
-	for (i = 0; i < PTRS_PER_PMD; i++)
-		t[LOWER][i] = entry_of(ptdesc_address(lowest));
+	for (i = 0; i < MANY; i++) {
+		lowest[i] = pagetable_alloc(GFP_KERNEL | __GFP_ZERO, 0);
+		KUNIT_ASSERT_NOT_NULL(test, lowest[i]);
+		KUNIT_ASSERT_TRUE(test, pagetable_pte_ctor(lowest[i]));
+		t[LOWER][i] = entry_of(ptdesc_address(lowest[i]));
+	}
 
 	xen.in_stock = t[LOWER_TWIN];
 	begin();
 	hc_adopt(t[LOWER], 2, &t[UPPER_TWIN][1], &edits, d.twins);
-	KUNIT_EXPECT_GE(test, xen.nr_hypercalls,
-			PTRS_PER_PMD / ARRAY_SIZE(edits.edit));
+	KUNIT_EXPECT_GE(test, xen.nr_hypercalls, MANY / ARRAY_SIZE(edits.edit));
 	hc_edit_all(&edits);
 	hc_flush();
-	for (i = 0; i < PTRS_PER_PMD; i++)
+	for (i = 0; i < MANY; i++)
 		KUNIT_EXPECT_EQ(test, t[LOWER][i], t[LOWER_TWIN][i]);
 
 	xen.nr_hypercalls = 0;
 	hc_disown(t[LOWER], 2, false, &d);
-	KUNIT_EXPECT_GE(test, xen.nr_hypercalls,
-			PTRS_PER_PMD / (ARRAY_SIZE(d.u.page) + 1));
+	KUNIT_EXPECT_GE(test, xen.nr_hypercalls, MANY / ARRAY_SIZE(d.u.page));
 	hc_unpinning_done(&d.u, true);
 	end();
 	KUNIT_EXPECT_LE(test, xen.longest, HC_CALLS);
-	for (i = 0; i < PTRS_PER_PMD; i++)
+	for (i = 0; i < MANY; i++)
 		KUNIT_EXPECT_EQ(test, 0, t[LOWER_TWIN][i]);
 
+	/* Without a twin: they become read-only in pieces, too. */
+	begin();
+	edits.nr = 0;
+	hc_adopt(t[LOWER], 2, NULL, &edits, d.twins);
+	KUNIT_EXPECT_GE(test, xen.nr_hypercalls, MANY / HC_CALLS);
+	KUNIT_EXPECT_EQ(test, 0, edits.nr);
+	hc_disown(t[LOWER], 2, false, &d);
+	hc_unpinning_done(&d.u, true);
+	end();
+	KUNIT_EXPECT_FALSE(test, hc_pinned(t[LOWER]));
+
 	free_pages_of(t, NR_TABLES);
-	pagetable_pte_dtor(lowest);
-	pagetable_free(lowest);
+	for (i = 0; i < MANY; i++) {
+		KUNIT_EXPECT_FALSE(test, hc_pinned(ptdesc_address(lowest[i])));
+		pagetable_pte_dtor(lowest[i]);
+		pagetable_free(lowest[i]);
+	}
 }
 
 /* A twin stays where it is, and whoever needs one there next has it; or not. */
