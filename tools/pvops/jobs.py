@@ -33,8 +33,7 @@ TARGETS = ("mm", "futex", "timers", "vDSO", "seccomp", "ptrace", "rseq", "membar
 LIB = "usr/lib/pvops"
 BENCH = common.ROOT / "bench"
 # What a world is put through when nobody says otherwise.
-JOBS = ("clock", "timer", "hotplug", "container", "fsgsbase", "mmstress", "swap", "hostile",
-        "selftests")
+JOBS = ("clock", "timer", "hotplug", "container", "mmstress", "swap", "selftests")
 # How long they may take on the emulated machine itself; nested ones have twice
 # that. For when something hangs: nothing is as slow as this. swap has its
 # MORE_SECONDS on top.

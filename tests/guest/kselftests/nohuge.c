@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Preloaded into the kernel's selftests where the kernel has no huge pages at
- * all. They ask how large a huge page is before they ask for one, divide by it,
- * and end when a file of huge pages cannot be made; what they have to say of
- * ordinary pages comes after that. So the sizes are told, as where there are
- * huge pages and none is free, and a file of huge pages cannot be mapped.
+ * Preloaded into some of the kernel's selftests where the kernel has no huge
+ * pages at all. They ask how large a huge page is before they ask for one,
+ * divide by it, and end when a file of huge pages cannot be made; what they have
+ * to say of ordinary pages comes after that. So the sizes are told, as where
+ * there are huge pages and none is free, and a file of huge pages cannot be
+ * mapped.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
