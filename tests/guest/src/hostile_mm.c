@@ -47,6 +47,9 @@
 #define GROUP		"/sys/fs/cgroup/hostile"
 
 /* What the headers of the compiler's system need not have yet. */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE	23
+#endif
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED	24
 #endif
@@ -760,7 +763,7 @@ static void uffd_wp_fault(void)
 /* Pages put into their places by a system call, in all ways that there are. */
 static void uffd_fill(void)
 {
-	const size_t pages = 48;
+	const size_t pages = 24;
 	char *source = map_private(pages), *p, *q;
 	struct handler h = { .base = NULL };
 	struct other other;
@@ -851,7 +854,7 @@ static void uffd_fill(void)
 /* A child has a userfaultfd of its own, and its pages are protected as they were. */
 static void uffd_fork(void)
 {
-	const size_t pages = 32;
+	const size_t pages = 16;
 	char *p = map_private(pages);
 	struct handler h = { .fd = uffd_open(WP_SYNC | UFFD_FEATURE_EVENT_FORK), .base = p,
 			     .pages = pages };
@@ -1377,13 +1380,11 @@ static void oom_child(int kind)
 /* A memory cgroup kills at its limit, with page tables in whatever state they are. */
 static void memcg_oom(void)
 {
-	bool swap = access(GROUP "/memory.swap.max", F_OK) == 0;
-
 	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	need(!mkdir(GROUP, 0755) || errno == EEXIST, "mkdir " GROUP);
 	put(GROUP "/memory.max", "8388608");
-	if (swap)
-		put(GROUP "/memory.swap.max", "0");
+	/* Else it would swap for ever, and nobody would be killed. */
+	put(GROUP "/memory.swap.max", "0");
 	put(GROUP "/memory.oom.group", "1");
 	put("/proc/sys/vm/oom_dump_tasks", "0");
 	for (int round = 0; round < 8; round++) {
@@ -2556,17 +2557,18 @@ static void latency_of(size_t mib, struct waits *waits)
 		need(!syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0),
 		     "membarrier");
 		p = map_private(mib * MIB / PAGE);
-		fill_pages(p, mib * MIB / PAGE, 1);
+		need(!madvise(p, mib * MIB, MADV_POPULATE_WRITE), "MADV_POPULATE_WRITE");
+		fill_apart(p, mib * MIB, MIB, 1);
 		if (threaded)
 			idle_thread();
 		for (int i = 0; i < 3; i++) {
 			pid_t child = spawn();
 
 			if (!child)
-				_exit(!!wrong_pages(p, 8, 1));
+				_exit(!!wrong_apart(p, mib * MIB, MIB, 1));
 			ends_well(child, "a child");
 		}
-		none_wrong(wrong_pages(p, mib * MIB / PAGE, 1), "pages of the parent");
+		none_wrong(wrong_apart(p, mib * MIB, MIB, 1), "pages of the parent");
 		_exit(0);
 	}
 	ends_well(parent, "the one that forks");
