@@ -37,7 +37,7 @@ JOBS = ("clock", "timer", "hotplug", "container", "mmstress", "swap", "selftests
 # How long they may take on the emulated machine itself; nested ones have twice
 # that. For when something hangs: nothing is as slow as this. swap has its
 # MORE_SECONDS on top.
-SECONDS = {"selftests": 600, "mmstress": 120, "swap": 150, "hostile": 150, "kselftests-few": 400,
+SECONDS = {"selftests": 600, "mmstress": 120, "swap": 150, "hostile": 300, "kselftests-few": 400,
            "kselftests-more": 1200, "tracers": 600}
 SECONDS_OTHER = 60
 CFLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
