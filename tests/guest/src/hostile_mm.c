@@ -39,7 +39,7 @@
 #define MIB		(1024 * 1024UL)
 #define GIB		(1024 * MIB)
 #define TABLE		512UL	/* pages that one page table maps */
-#define SECONDS_ALL	220
+#define SECONDS_ALL	300
 #define SECONDS_TRIAL	60
 #define SWAP_DEVICE	"/dev/ram0"
 #define SWAP_BYTES	(64 * MIB)
