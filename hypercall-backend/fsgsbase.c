@@ -8,11 +8,11 @@
  * kernel's to answer. What such a program executes ends here, as an invalid
  * opcode.
  *
- * A base that was written must be known to Linux, which without FSGSBASE keeps one
- * over a task switch only in thread.fsbase or thread.gsbase, and only while the
- * selector is 0. So a selector that is not 0 is made so, as arch_prctl() does. The
- * CPU itself would leave it; but then the base, which is what the program asked
- * for, would be gone after the next switch.
+ * A base that was written must survive a task switch. Without FSGSBASE Linux
+ * keeps one in thread.fsbase or thread.gsbase, but only while the selector is 0. So
+ * the task is marked (TIF_PVOPS_FSGSBASE), and what a marked task has beside another
+ * selector is read from the CPU when it is switched out (patch 0024). That costs
+ * what this backend hides FSGSBASE for, but only such a task, and only then.
  */
 #include <linux/bits.h>
 #include <linux/init.h>
@@ -32,7 +32,7 @@
 #include <asm/processor.h>
 #include <asm/ptrace.h>
 #include <asm/pvops.h>
-#include <asm/segment.h>
+#include <asm/pvops-fsgsbase.h>
 #include <asm/setup.h>
 #include <asm/trapnr.h>
 
@@ -109,25 +109,15 @@ static unsigned long read_base(bool gs)
 	return gs ? x86_gsbase_read_cpu_inactive() : x86_fsbase_read_cpu();
 }
 
-/* A task switch in the middle would save one half and load it with the other. */
+/* A task switch in the middle would load what was there before. */
 static void write_base(bool gs, unsigned long base)
 {
-	unsigned int sel;
-
 	preempt_disable();
 	if (gs) {
-		savesegment(gs, sel);
-		if (sel)
-			load_gs_index(0);
 		x86_gsbase_write_cpu_inactive(base);
-		current->thread.gsindex = 0;
 		current->thread.gsbase = base;
 	} else {
-		savesegment(fs, sel);
-		if (sel)
-			loadsegment(fs, 0);
 		x86_fsbase_write_cpu(base);
-		current->thread.fsindex = 0;
 		current->thread.fsbase = base;
 	}
 	preempt_enable();
@@ -173,6 +163,7 @@ static bool carry_out(struct pt_regs *regs)
 		return false;
 	reg = (void *)regs + len;
 
+	set_thread_flag(TIF_PVOPS_FSGSBASE);
 	if (write) {
 		unsigned long base = wide ? *reg : (u32)*reg;
 

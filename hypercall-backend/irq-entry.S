@@ -15,6 +15,12 @@
  * and IRET within ring 3 is not privileged. Only user mode has other page tables
  * and another GS, which Xen has to switch.
  *
+ * No flag that a program can set is taken for granted. Xen clears NT, AC, RF and TF
+ * in the flags of whoever it enters, but not DF, so each entry of Xen's here has a
+ * CLD. hc_upcall() is called by the kernel, where DF is clear. An entry from kernel
+ * code need not untrain return predictions: that was done when the kernel was
+ * entered from user mode, and VALIDATE_UNRET_END tells objtool so.
+ *
  * Sources: Xen public/xen.h (struct vcpu_info), public/callback.h; Intel SDM
  * vol. 2A, IRET; AMD APM vol. 3, IRET.
  */
@@ -91,7 +97,6 @@ SYM_CODE_START(hc_upcall)
 	ANNOTATE_NOENDBR
 	UNWIND_HINT_FUNC
 	movb	$1, MASK
-	cld
 	pushq	$__KERNEL_DS
 	pushq	%rsp
 	addq	$16, (%rsp)		/* behind the return address */
