@@ -1134,14 +1134,19 @@ static void tree_is_adopted_and_disowned(struct kunit *test)
 static void big_spaces_take_turns(struct kunit *test)
 {
 	struct hc_turn turn = { .masked = 1 };
-	struct hc_disowning d = { .u.turn = &turn };
-	struct hc_edits edits = { .turn = &turn };
 	struct ptdesc *lowest[MANY];
+	struct hc_disowning *d;
+	struct hc_edits *edits;
 	u64 *t[NR_TABLES];
 	unsigned int i;
 
+	d = kunit_kzalloc(test, sizeof(*d), GFP_KERNEL);
+	edits = kunit_kzalloc(test, sizeof(*edits), GFP_KERNEL);
+	KUNIT_ASSERT_TRUE(test, d && edits);
+	d->u.turn = &turn;
+	edits->turn = &turn;
 	make_tables(test, t);
-	hc_init_twins(d.twins);
+	hc_init_twins(d->twins);
 	for (i = 0; i < MANY; i++) {
 		lowest[i] = pagetable_alloc(GFP_KERNEL | __GFP_ZERO, 0);
 		KUNIT_ASSERT_NOT_NULL(test, lowest[i]);
@@ -1151,17 +1156,17 @@ static void big_spaces_take_turns(struct kunit *test)
 
 	xen.in_stock = t[LOWER_TWIN];
 	begin();
-	hc_adopt(t[LOWER], 2, &t[UPPER_TWIN][1], &edits, d.twins);
-	KUNIT_EXPECT_GE(test, xen.nr_hypercalls, MANY / ARRAY_SIZE(edits.edit));
-	hc_edit_all(&edits);
+	hc_adopt(t[LOWER], 2, &t[UPPER_TWIN][1], edits, d->twins);
+	KUNIT_EXPECT_GE(test, xen.nr_hypercalls, MANY / ARRAY_SIZE(edits->edit));
+	hc_edit_all(edits);
 	hc_flush();
 	for (i = 0; i < MANY; i++)
 		KUNIT_EXPECT_EQ(test, t[LOWER][i], t[LOWER_TWIN][i]);
 
 	xen.nr_hypercalls = 0;
-	hc_disown(t[LOWER], 2, false, &d);
-	KUNIT_EXPECT_GE(test, xen.nr_hypercalls, MANY / ARRAY_SIZE(d.u.page));
-	hc_unpinning_done(&d.u, true);
+	hc_disown(t[LOWER], 2, false, d);
+	KUNIT_EXPECT_GE(test, xen.nr_hypercalls, MANY / ARRAY_SIZE(d->u.page));
+	hc_unpinning_done(&d->u, true);
 	end();
 	KUNIT_EXPECT_LE(test, xen.longest, HC_CALLS);
 	for (i = 0; i < MANY; i++)
@@ -1169,12 +1174,12 @@ static void big_spaces_take_turns(struct kunit *test)
 
 	/* Without a twin: they become read-only in pieces, too. */
 	begin();
-	edits.nr = 0;
-	hc_adopt(t[LOWER], 2, NULL, &edits, d.twins);
+	edits->nr = 0;
+	hc_adopt(t[LOWER], 2, NULL, edits, d->twins);
 	KUNIT_EXPECT_GE(test, xen.nr_hypercalls, MANY / HC_CALLS);
-	KUNIT_EXPECT_EQ(test, 0, edits.nr);
-	hc_disown(t[LOWER], 2, false, &d);
-	hc_unpinning_done(&d.u, true);
+	KUNIT_EXPECT_EQ(test, 0, edits->nr);
+	hc_disown(t[LOWER], 2, false, d);
+	hc_unpinning_done(&d->u, true);
 	end();
 	KUNIT_EXPECT_FALSE(test, hc_pinned(t[LOWER]));
 

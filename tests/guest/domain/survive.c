@@ -308,7 +308,8 @@ static void at_home(pid_t parent)
 		/* by the kernel: what the vDSO knows may be another CPU's */
 		if (syscall(SYS_getcpu, &cpu, NULL, NULL))
 			_exit(1);
-		if (cpu != HOME_CPU && pin(HOME_CPU)) {
+		/* It may be there from the beginning, and not be kept there yet. */
+		if ((cpu != HOME_CPU || !was_there) && pin(HOME_CPU)) {
 			if (was_there)
 				atomic_store(&home->returned, true);
 			was_there = true;
