@@ -8,6 +8,7 @@
 /* A flag of thread_info.flags that nothing else uses. A child inherits it. */
 #define TIF_PVOPS_FSGSBASE	26
 
+#ifdef CONFIG_PVOPS_HYPERCALL
 /**
  * pvops_fsgsbase() - may the base of FS or GS be another than its selector says?
  * @task: the task
@@ -18,8 +19,11 @@
  */
 static __always_inline bool pvops_fsgsbase(struct task_struct *task)
 {
-	return IS_ENABLED(CONFIG_PVOPS_HYPERCALL) &&
-	       test_tsk_thread_flag(task, TIF_PVOPS_FSGSBASE);
+	return test_tsk_thread_flag(task, TIF_PVOPS_FSGSBASE);
 }
+#else
+/* Not a function: the compiler is not to see the task, or it orders code anew. */
+#define pvops_fsgsbase(task)	false
+#endif
 
 #endif /* _ASM_X86_PVOPS_FSGSBASE_H */
