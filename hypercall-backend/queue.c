@@ -211,25 +211,6 @@ static const char *update_name(u64 ptr)
 	}
 }
 
-/**
- * hc_maps_own() - does an entry map memory of this domain?
- * @entry: the entry, present, with a machine frame
- *
- * Grants, other domains' pages and devices are not: Xen counts those apart.
- *
- * Context: any.
- * Return: true if so.
- */
-bool hc_maps_own(u64 entry)
-{
-	unsigned long mfn = (entry & PTE_PFN_MASK) >> PAGE_SHIFT, pfn;
-
-	/* Xen's array has holes where there is no memory. */
-	return mfn < machine_to_phys_nr &&
-	       !xen_safe_read_ulong(machine_to_phys_mapping + mfn, &pfn) &&
-	       pfn < xen_p2m_size && xen_p2m_addr[pfn] == mfn;
-}
-
 /*
  * Does an update take memory away from those who use the table? If it is not
  * carried out, they keep what Linux is about to give to others. What is not this

@@ -198,7 +198,6 @@ struct multicall_entry *hc_call(unsigned long op);
 void hc_after(void (*fn)(void *data), void *data);
 void hc_mark_dirty(void);
 bool hc_is_queued(const void *entry);
-bool hc_maps_own(u64 entry);
 void hc_update_now(void *entry, u64 val, unsigned int how);
 void hc_update_other(unsigned long table);
 
@@ -225,6 +224,26 @@ static __always_inline void hc_update(void *entry, u64 val, unsigned int how)
 	u = &q->updates[q->nr_updates++];
 	u->ptr = (q->table_ma + offset_in_page(entry)) | how;
 	u->val = val;
+}
+
+/**
+ * hc_maps_own() - does an entry map memory of this domain?
+ * @entry: the entry, present, with a machine frame
+ *
+ * Grants, other domains' pages and devices are not: Xen counts those apart. Not
+ * a function: detach.c asks for each entry of a table.
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+static __always_inline bool hc_maps_own(u64 entry)
+{
+	unsigned long mfn = (entry & PTE_PFN_MASK) >> PAGE_SHIFT, pfn;
+
+	/* Xen's array has holes where there is no memory. */
+	return mfn < machine_to_phys_nr &&
+	       !xen_safe_read_ulong(machine_to_phys_mapping + mfn, &pfn) &&
+	       pfn < xen_p2m_size && xen_p2m_addr[pfn] == mfn;
 }
 
 /**
