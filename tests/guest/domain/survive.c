@@ -300,7 +300,7 @@ static void net(int kind)
 __attribute__((noreturn))
 static void at_home(pid_t parent)
 {
-	bool was_there = false;
+	bool was_there = false, kept = false;
 	unsigned int cpu;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -308,11 +308,18 @@ static void at_home(pid_t parent)
 		/* by the kernel: what the vDSO knows may be another CPU's */
 		if (syscall(SYS_getcpu, &cpu, NULL, NULL))
 			_exit(1);
-		/* It may be there from the beginning, and not be kept there yet. */
-		if ((cpu != HOME_CPU || !was_there) && pin(HOME_CPU)) {
+		/*
+		 * The scheduler may move this process to its CPU before the
+		 * process asks to be kept there. So what counts is that it was
+		 * seen on another CPU since it was kept, not where it is now.
+		 */
+		if (cpu != HOME_CPU)
+			kept = false;
+		if (!kept && pin(HOME_CPU)) {
 			if (was_there)
 				atomic_store(&home->returned, true);
 			was_there = true;
+			kept = true;
 		}
 		for (int i = 0; i < HOME_CALLS; i++)
 			if (syscall(SYS_getppid) != parent)
