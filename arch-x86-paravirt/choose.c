@@ -14,18 +14,18 @@
 #include <pvops/socket.h>
 
 /**
- * pvops_because() - set the reason for a probe's or a setup's answer
- * @why: (out) the reason; cut where it is too long
+ * pvops_set_reason() - set the reason for a probe's or a setup's answer
+ * @reason: (out) the reason; cut where it is too long
  * @fmt: format and arguments, half a sentence without a full stop
  *
  * Context: any.
  */
-void pvops_because(struct pvops_why *why, const char *fmt, ...)
+void pvops_set_reason(struct pvops_reason *reason, const char *fmt, ...)
 {
 	va_list args;
 
 	va_start(args, fmt);
-	vscnprintf(why->text, sizeof(why->text), fmt, args);
+	vscnprintf(reason->text, sizeof(reason->text), fmt, args);
 	va_end(args);
 }
 
@@ -33,7 +33,7 @@ __printf(3, 4) static void say(struct pvops_socket *socket, bool warn,
 			       const char *fmt, ...)
 {
 	/* One at a time: the boot CPU, or a KUnit case with its own socket. */
-	char line[PVOPS_WHY_LEN + 96];
+	char line[PVOPS_REASON_LEN + 96];
 	va_list args;
 
 	va_start(args, fmt);
@@ -76,7 +76,7 @@ static void list_names(const struct pvops_socket *socket, struct seq_buf *buf)
  */
 static const struct pvops_backend *
 honour_request(struct pvops_socket *socket, const struct pvops_facts *facts,
-	       const char *request, struct pvops_why *why)
+	       const char *request, struct pvops_reason *reason)
 {
 	const struct pvops_backend *backend;
 
@@ -96,10 +96,10 @@ honour_request(struct pvops_socket *socket, const struct pvops_facts *facts,
 	}
 
 	socket->requested = backend->name;
-	if (backend->probe(backend, facts, why) == PVOPS_ABSENT) {
+	if (backend->probe(backend, facts, reason) == PVOPS_ABSENT) {
 		say(socket, true,
 		    "pv_backend=%s cannot be used here (%s); choosing automatically",
-		    request, why->text);
+		    request, reason->text);
 		return NULL;
 	}
 	return backend;
@@ -107,12 +107,12 @@ honour_request(struct pvops_socket *socket, const struct pvops_facts *facts,
 
 static void note_rejected(struct pvops_socket *socket,
 			  const struct pvops_backend *backend, int err,
-			  const char *why)
+			  const char *reason)
 {
 	size_t len = strlen(socket->rejected);
 
 	scnprintf(socket->rejected + len, sizeof(socket->rejected) - len,
-		  "%s%s (%d: %s)", len ? ", " : "", backend->name, err, why);
+		  "%s%s (%d: %s)", len ? ", " : "", backend->name, err, reason);
 }
 
 /*
@@ -134,26 +134,26 @@ static void commit(struct paravirt_patch_template *table,
 typedef int (*fill_in_t)(const struct pvops_backend *self,
 			 const struct pvops_facts *facts,
 			 struct paravirt_patch_template *ops,
-			 struct pvops_why *why);
+			 struct pvops_reason *reason);
 
 /* Both phases for one callback; the table changes only if all of it is well. */
 static int fill_and_commit(struct pvops_socket *socket,
 			   const struct pvops_facts *facts,
 			   const struct pvops_backend *backend,
-			   fill_in_t fill_in, struct pvops_why *why)
+			   fill_in_t fill_in, struct pvops_reason *reason)
 {
 	const char *hole;
 	int err;
 
-	pvops_because(why, "no reason given");
+	pvops_set_reason(reason, "no reason given");
 	*socket->staging = *socket->table;
-	err = fill_in(backend, facts, socket->staging, why);
+	err = fill_in(backend, facts, socket->staging, reason);
 	if (err)
 		return err;
 
 	hole = pvops_slot_hole(socket->staging, socket->table);
 	if (hole) {
-		pvops_because(why, "left %s empty", hole);
+		pvops_set_reason(reason, "left %s empty", hole);
 		return -EINVAL;
 	}
 
@@ -165,19 +165,19 @@ static bool try_backend(struct pvops_socket *socket,
 			const struct pvops_facts *facts,
 			const struct pvops_backend *backend)
 {
-	struct pvops_why why;
+	struct pvops_reason reason;
 	int err;
 
 	if (!backend->setup)
 		return true;
 
-	err = fill_and_commit(socket, facts, backend, backend->setup, &why);
+	err = fill_and_commit(socket, facts, backend, backend->setup, &reason);
 	if (!err)
 		return true;
 
-	note_rejected(socket, backend, err, why.text);
+	note_rejected(socket, backend, err, reason.text);
 	say(socket, true, "backend %s failed in setup (%d: %s); trying the next",
-	    backend->name, err, why.text);
+	    backend->name, err, reason.text);
 	return false;
 }
 
@@ -185,13 +185,13 @@ static bool try_backend(struct pvops_socket *socket,
 static const struct pvops_backend *
 next_candidate(struct pvops_socket *socket, const struct pvops_facts *facts,
 	       enum pvops_confidence *level, size_t *index,
-	       struct pvops_why *why)
+	       struct pvops_reason *reason)
 {
 	while (*level > PVOPS_ABSENT) {
 		for (; *index < socket->nr_backends; (*index)++) {
 			const struct pvops_backend *b = socket->backends[*index];
 
-			if (b->probe(b, facts, why) == *level) {
+			if (b->probe(b, facts, reason) == *level) {
 				(*index)++;
 				return b;
 			}
@@ -220,26 +220,26 @@ int pvops_choose(struct pvops_socket *socket, const struct pvops_facts *facts,
 {
 	enum pvops_confidence level = PVOPS_OFFERED;
 	const struct pvops_backend *wanted, *backend;
-	struct pvops_why why = {};
+	struct pvops_reason reason = {};
 	size_t index = 0;
 
 	socket->chosen = NULL;
 	socket->requested = NULL;
 	socket->rejected[0] = '\0';
 
-	wanted = honour_request(socket, facts, request, &why);
+	wanted = honour_request(socket, facts, request, &reason);
 	if (wanted && try_backend(socket, facts, wanted)) {
 		socket->chosen = wanted;
-		pvops_because(&socket->why, "asked for by pv_backend=%s; %s",
-			      wanted->name, why.text);
+		pvops_set_reason(&socket->reason, "asked for by pv_backend=%s; %s",
+				 wanted->name, reason.text);
 		goto chosen;
 	}
 
-	while ((backend = next_candidate(socket, facts, &level, &index, &why))) {
+	while ((backend = next_candidate(socket, facts, &level, &index, &reason))) {
 		if (backend == wanted || !try_backend(socket, facts, backend))
 			continue;
 		socket->chosen = backend;
-		socket->why = why;
+		socket->reason = reason;
 		goto chosen;
 	}
 
@@ -248,7 +248,7 @@ int pvops_choose(struct pvops_socket *socket, const struct pvops_facts *facts,
 
 chosen:
 	say(socket, false, "backend %s: %s", socket->chosen->name,
-	    socket->why.text);
+	    socket->reason.text);
 	return 0;
 }
 
@@ -281,22 +281,22 @@ void pvops_complete(struct pvops_socket *socket,
 {
 	const struct pvops_backend *backend = socket->chosen;
 	const struct pvops_backend *next;
-	struct pvops_why why;
+	struct pvops_reason reason;
 	int err;
 
 	if (!backend || !backend->complete)
 		return;
 
-	err = fill_and_commit(socket, facts, backend, backend->complete, &why);
+	err = fill_and_commit(socket, facts, backend, backend->complete, &reason);
 	if (!err)
 		return;
 
 	next = below(socket, backend);
-	note_rejected(socket, backend, err, why.text);
+	note_rejected(socket, backend, err, reason.text);
 	say(socket, true,
 	    "backend %s could not be completed (%d: %s); going on with %s",
-	    backend->name, err, why.text,
+	    backend->name, err, reason.text,
 	    next ? next->name : "the ops as they are");
 	socket->chosen = next;
-	pvops_because(&socket->why, "%s could not be completed", backend->name);
+	pvops_set_reason(&socket->reason, "%s could not be completed", backend->name);
 }

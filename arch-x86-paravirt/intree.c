@@ -14,11 +14,11 @@
 
 static enum pvops_confidence __init
 probe_intree(const struct pvops_backend *self, const struct pvops_facts *facts,
-	     struct pvops_why *why)
+	     struct pvops_reason *reason)
 {
 	struct seq_buf buf;
 
-	seq_buf_init(&buf, why->text, sizeof(why->text));
+	seq_buf_init(&buf, reason->text, sizeof(reason->text));
 
 	if (!facts->hyper || facts->hyper->type != self->type) {
 		if (facts->nopv)

@@ -25,7 +25,7 @@ static int backend_show(struct seq_file *m, void *unused)
 
 	seq_printf(m, "backend: %s\n", chosen ? chosen->name : "none");
 	seq_printf(m, "description: %s\n", chosen ? chosen->desc : "none");
-	seq_printf(m, "why: %s\n", pvops_socket.why.text);
+	seq_printf(m, "why: %s\n", pvops_socket.reason.text);
 	seq_printf(m, "requested: %s\n", pvops_socket.requested ?: PVOPS_AUTO);
 	seq_printf(m, "rejected: %s\n", pvops_socket.rejected[0] ?
 		   pvops_socket.rejected : "none");

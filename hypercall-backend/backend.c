@@ -30,26 +30,26 @@
 
 static enum pvops_confidence __init
 probe_hypercall(const struct pvops_backend *self, const struct pvops_facts *facts,
-		struct pvops_why *why)
+		struct pvops_reason *reason)
 {
 	unsigned int i;
 
 	if (facts->entry != PVOPS_ENTRY_XEN_PV) {
-		pvops_because(why, "not started by Xen as a PV guest");
+		pvops_set_reason(reason, "not started by Xen as a PV guest");
 		return PVOPS_ABSENT;
 	}
 
 	for (i = 0; i < facts->nr_signatures; i++) {
 		if (strcmp(facts->signatures[i].text, XEN_SIGNATURE))
 			continue;
-		pvops_because(why, "started by Xen as a PV guest, signature "
-			      XEN_SIGNATURE " at 0x%x",
-			      facts->signatures[i].leaf);
+		pvops_set_reason(reason, "started by Xen as a PV guest, signature "
+				 XEN_SIGNATURE " at 0x%x",
+				 facts->signatures[i].leaf);
 		return PVOPS_OFFERED;
 	}
 
-	pvops_because(why, "started as a PV guest, but no signature "
-		      XEN_SIGNATURE);
+	pvops_set_reason(reason, "started as a PV guest, but no signature "
+			 XEN_SIGNATURE);
 	return PVOPS_ABSENT;
 }
 
@@ -66,12 +66,12 @@ static const char * __init missing_feature(void)
 
 static int __init
 setup_hypercall(const struct pvops_backend *self, const struct pvops_facts *facts,
-		struct paravirt_patch_template *ops, struct pvops_why *why)
+		struct paravirt_patch_template *ops, struct pvops_reason *reason)
 {
 	const char *missing = missing_feature();
 
 	if (missing) {
-		pvops_because(why, "%s", missing);
+		pvops_set_reason(reason, "%s", missing);
 		return -ENODEV;
 	}
 
@@ -87,14 +87,14 @@ setup_hypercall(const struct pvops_backend *self, const struct pvops_facts *fact
 static int __init
 complete_hypercall(const struct pvops_backend *self,
 		   const struct pvops_facts *facts,
-		   struct paravirt_patch_template *ops, struct pvops_why *why)
+		   struct paravirt_patch_template *ops, struct pvops_reason *reason)
 {
 	struct pv_mmu_ops *mmu = &ops->mmu;
 	int err;
 
 	/* hc_begin() depends on it; Xen before 3.4 cannot move it there. */
 	if (this_cpu_read(xen_vcpu) != this_cpu_ptr(&xen_vcpu_info)) {
-		pvops_because(why, "Xen did not move vcpu_info to per-CPU data");
+		pvops_set_reason(reason, "Xen did not move vcpu_info to per-CPU data");
 		return -EBUSY;
 	}
 
@@ -147,7 +147,7 @@ complete_hypercall(const struct pvops_backend *self,
 	/* Changes more than @ops, so nothing may go wrong after it. */
 	err = hc_irq_ops(&ops->irq);
 	if (err)
-		pvops_because(why, "Xen did not take the entries for events and page faults");
+		pvops_set_reason(reason, "Xen did not take the entries for events and page faults");
 	return err;
 }
 

@@ -44,18 +44,18 @@ static void fake_op(void)
 
 static enum pvops_confidence fake_probe(const struct pvops_backend *self,
 					const struct pvops_facts *facts,
-					struct pvops_why *why)
+					struct pvops_reason *reason)
 {
 	const struct fake *fake = container_of(self, struct fake, backend);
 
-	pvops_because(why, "%s answers %d", self->name, fake->confidence);
+	pvops_set_reason(reason, "%s answers %d", self->name, fake->confidence);
 	return fake->confidence;
 }
 
 static int fake_setup(const struct pvops_backend *self,
 		      const struct pvops_facts *facts,
 		      struct paravirt_patch_template *ops,
-		      struct pvops_why *why)
+		      struct pvops_reason *reason)
 {
 	struct fake *fake = container_of(self, struct fake, backend);
 
@@ -67,7 +67,7 @@ static int fake_setup(const struct pvops_backend *self,
 	if (fake->empties)
 		ops->irq.halt = NULL;
 	if (fake->error)
-		pvops_because(why, "made to fail");
+		pvops_set_reason(reason, "made to fail");
 	return fake->error;
 }
 
@@ -349,7 +349,7 @@ static void running_kernel_has_chosen(struct kunit *test)
 			    pvops_find_backend(pvops_registry,
 					       pvops_registry_size,
 					       pvops_socket.chosen->name));
-	KUNIT_EXPECT_GT(test, strlen(pvops_socket.why.text), 0);
+	KUNIT_EXPECT_GT(test, strlen(pvops_socket.reason.text), 0);
 }
 
 /* A backend with a second part, on top of another one of its type. */

@@ -152,36 +152,36 @@ kunit_test_suite(facts_suite);
 /* The real probes, with facts made up; they are gone after boot. */
 static enum pvops_confidence __init ask(const struct pvops_backend *b,
 					const struct pvops_facts *facts,
-					struct pvops_why *why)
+					struct pvops_reason *reason)
 {
-	return b->probe(b, facts, why);
+	return b->probe(b, facts, reason);
 }
 
 static void __init native_is_always_possible(struct kunit *test)
 {
 	struct pvops_facts facts = {};
-	struct pvops_why why;
+	struct pvops_reason reason;
 
 	KUNIT_EXPECT_EQ(test, PVOPS_POSSIBLE,
-			ask(&pvops_backend_native, &facts, &why));
-	KUNIT_EXPECT_STREQ(test, why.text, "hypervisor bit clear, no signature");
+			ask(&pvops_backend_native, &facts, &reason));
+	KUNIT_EXPECT_STREQ(test, reason.text, "hypervisor bit clear, no signature");
 
 	facts.hypervisor_bit = true;
 	facts.nopv = true;
 	KUNIT_EXPECT_EQ(test, PVOPS_POSSIBLE,
-			ask(&pvops_backend_native, &facts, &why));
-	KUNIT_EXPECT_STREQ(test, why.text,
+			ask(&pvops_backend_native, &facts, &reason));
+	KUNIT_EXPECT_STREQ(test, reason.text,
 			   "hypervisor bit set but no signature, nopv given");
 }
 
 static void __init native_cannot_run_in_ring_3(struct kunit *test)
 {
 	struct pvops_facts facts = { .entry = PVOPS_ENTRY_XEN_PV };
-	struct pvops_why why;
+	struct pvops_reason reason;
 
 	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT,
-			ask(&pvops_backend_native, &facts, &why));
-	KUNIT_EXPECT_STREQ(test, why.text,
+			ask(&pvops_backend_native, &facts, &reason));
+	KUNIT_EXPECT_STREQ(test, reason.text,
 			   "started by Xen as a PV guest, in ring 3");
 }
 
@@ -191,11 +191,11 @@ static void __init native_cannot_replace_some(struct kunit *test)
 		.name = "Cell", .type = X86_HYPER_JAILHOUSE, .ignore_nopv = true,
 	};
 	struct pvops_facts facts = { .hyper = &cell };
-	struct pvops_why why;
+	struct pvops_reason reason;
 
 	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT,
-			ask(&pvops_backend_native, &facts, &why));
-	KUNIT_EXPECT_STREQ(test, why.text,
+			ask(&pvops_backend_native, &facts, &reason));
+	KUNIT_EXPECT_STREQ(test, reason.text,
 			   "Cell cannot be run without its guest code");
 }
 
@@ -208,17 +208,17 @@ static void __init intree_follows_detection(struct kunit *test)
 		const struct pvops_backend *b = pvops_registry[i];
 		struct hypervisor_x86 hyper = { .name = "Some" };
 		struct pvops_facts facts = { .hypervisor_bit = true };
-		struct pvops_why why;
+		struct pvops_reason reason;
 
 		/* One that stands on an in-tree guest judges by other things. */
 		if (b->type == X86_HYPER_NATIVE || b->complete)
 			continue;
 
-		KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, ask(b, &facts, &why));
+		KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, ask(b, &facts, &reason));
 		facts.hyper = &hyper;
 		for (j = 0; j < pvops_registry_size; j++) {
 			hyper.type = pvops_registry[j]->type;
-			KUNIT_EXPECT_EQ_MSG(test, ask(b, &facts, &why),
+			KUNIT_EXPECT_EQ_MSG(test, ask(b, &facts, &reason),
 					    hyper.type == b->type ?
 					    PVOPS_DETECTED : PVOPS_ABSENT,
 					    "%s", b->name);
@@ -229,11 +229,11 @@ static void __init intree_follows_detection(struct kunit *test)
 static void __init intree_hidden_by_nopv(struct kunit *test)
 {
 	struct pvops_facts facts = { .nopv = true };
-	struct pvops_why why;
+	struct pvops_reason reason;
 
 	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT,
-			ask(&pvops_backend_vmware, &facts, &why));
-	KUNIT_EXPECT_STREQ(test, why.text, "nopv hides it");
+			ask(&pvops_backend_vmware, &facts, &reason));
+	KUNIT_EXPECT_STREQ(test, reason.text, "nopv hides it");
 }
 
 #ifdef CONFIG_PVOPS_HYPERCALL
@@ -248,21 +248,21 @@ static void __init hypercall_wants_pv_and_signature(struct kunit *test)
 			{ 0x40000100, "XenVMMXenVMM" },
 		},
 	};
-	struct pvops_why why;
+	struct pvops_reason reason;
 
-	KUNIT_EXPECT_EQ(test, PVOPS_OFFERED, ask(b, &facts, &why));
-	KUNIT_EXPECT_STREQ(test, why.text,
+	KUNIT_EXPECT_EQ(test, PVOPS_OFFERED, ask(b, &facts, &reason));
+	KUNIT_EXPECT_STREQ(test, reason.text,
 			   "started by Xen as a PV guest, signature XenVMMXenVMM at 0x40000100");
 
 	/* HVM and PVH guests see the signature, too. */
 	facts.entry = PVOPS_ENTRY_NATIVE;
-	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, ask(b, &facts, &why));
-	KUNIT_EXPECT_STREQ(test, why.text, "not started by Xen as a PV guest");
+	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, ask(b, &facts, &reason));
+	KUNIT_EXPECT_STREQ(test, reason.text, "not started by Xen as a PV guest");
 
 	facts.entry = PVOPS_ENTRY_XEN_PV;
 	facts.nr_signatures = 1;
-	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, ask(b, &facts, &why));
-	KUNIT_EXPECT_STREQ(test, why.text,
+	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, ask(b, &facts, &reason));
+	KUNIT_EXPECT_STREQ(test, reason.text,
 			   "started as a PV guest, but no signature XenVMMXenVMM");
 }
 #endif

@@ -13,11 +13,11 @@
 
 static enum pvops_confidence __init
 probe_native(const struct pvops_backend *self, const struct pvops_facts *facts,
-	     struct pvops_why *why)
+	     struct pvops_reason *reason)
 {
 	struct seq_buf buf;
 
-	seq_buf_init(&buf, why->text, sizeof(why->text));
+	seq_buf_init(&buf, reason->text, sizeof(reason->text));
 
 	if (facts->entry == PVOPS_ENTRY_XEN_PV) {
 		seq_buf_puts(&buf, "started by Xen as a PV guest, in ring 3");

@@ -40,24 +40,24 @@ early_param("vmi_rom", parse_vmi_rom);
 
 static enum pvops_confidence __init
 probe_vmi(const struct pvops_backend *self, const struct pvops_facts *facts,
-	  struct pvops_why *why)
+	  struct pvops_reason *reason)
 {
 	if (facts->entry == PVOPS_ENTRY_XEN_PV) {
-		pvops_because(why, "started by Xen as a PV guest, in ring 3");
+		pvops_set_reason(reason, "started by Xen as a PV guest, in ring 3");
 		return PVOPS_ABSENT;
 	}
 	if (facts->nopv) {
-		pvops_because(why, "nopv hides it");
+		pvops_set_reason(reason, "nopv hides it");
 		return PVOPS_ABSENT;
 	}
 	if (!facts->rom.image) {
-		pvops_because(why, "%s", facts->rom.refused[0] ?
-			      facts->rom.refused : "no ROM found");
+		pvops_set_reason(reason, "%s", facts->rom.refused[0] ?
+				 facts->rom.refused : "no ROM found");
 		return PVOPS_ABSENT;
 	}
-	pvops_because(why, "ROM \"%s\" at 0x%llx, API %u.%u",
-		      facts->rom.product, facts->rom.where,
-		      facts->rom.api_major, facts->rom.api_minor);
+	pvops_set_reason(reason, "ROM \"%s\" at 0x%llx, API %u.%u",
+			 facts->rom.product, facts->rom.where,
+			 facts->rom.api_major, facts->rom.api_minor);
 	return PVOPS_OFFERED;
 }
 
@@ -131,15 +131,15 @@ static unsigned int __init __nocfi ask_rom(struct vmi_rom *rom,
 /* The socket says it, with what it does next: one line, not two. */
 static int __init refuse(const struct vmi_rom *rom,
 			 const struct vmi_refusal *refusal,
-			 struct pvops_why *why)
+			 struct pvops_reason *reason)
 {
-	vmi_refusal_text(why->text, sizeof(why->text), rom->where, refusal);
+	vmi_refusal_text(reason->text, sizeof(reason->text), rom->where, refusal);
 	return -ENODEV;
 }
 
 static int __init
 setup_vmi(const struct pvops_backend *self, const struct pvops_facts *facts,
-	  struct paravirt_patch_template *ops, struct pvops_why *why)
+	  struct paravirt_patch_template *ops, struct pvops_reason *reason)
 {
 	struct vmi_refusal refusal = {};
 	struct vmi_rom *rom = &vmi_rom;
@@ -152,11 +152,11 @@ setup_vmi(const struct pvops_backend *self, const struct pvops_facts *facts,
 	rule = vmi_image_check(&rom->image, facts->rom.image, facts->rom.size,
 			       &reader, &refusal);
 	if (rule)
-		return refuse(rom, &refusal, why);
+		return refuse(rom, &refusal, reason);
 
 	rule = vmi_load(rom, &refusal);
 	if (rule)
-		return refuse(rom, &refusal, why);
+		return refuse(rom, &refusal, reason);
 
 	rule = init_rom(rom, &refusal);
 	if (!rule)
@@ -164,7 +164,7 @@ setup_vmi(const struct pvops_backend *self, const struct pvops_facts *facts,
 	if (rule) {
 		vmi_unload(rom);
 		memset(rom->answers, 0, sizeof(rom->answers));
-		return refuse(rom, &refusal, why);
+		return refuse(rom, &refusal, reason);
 	}
 
 	vmi_bind_rom(rom);

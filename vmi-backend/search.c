@@ -75,7 +75,7 @@ int vmi_refusal_text(char *text, size_t size, u64 where,
 static void note_refusal(struct vmi_search *search, u64 where,
 			 const struct vmi_refusal *refusal)
 {
-	char line[PVOPS_WHY_LEN + 32];
+	char line[PVOPS_REASON_LEN + 32];
 	int len = vmi_refusal_text(line, sizeof(line), where, refusal);
 
 	scnprintf(line + len, sizeof(line) - len, "; going on without %s",

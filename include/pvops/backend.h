@@ -19,7 +19,7 @@
 
 #define PVOPS_MAX_SIGNATURES	4
 #define PVOPS_SIGNATURE_LEN	12
-#define PVOPS_WHY_LEN		256
+#define PVOPS_REASON_LEN	256
 
 /**
  * struct pvops_signature - a hypervisor's name as CPUID gives it
@@ -94,26 +94,26 @@ enum pvops_confidence {
 };
 
 /**
- * struct pvops_why - half a sentence that says why
+ * struct pvops_reason - a reason, for one line of the kernel log
  * @text: for one line of the kernel log, without a full stop
  */
-struct pvops_why {
-	char text[PVOPS_WHY_LEN];
+struct pvops_reason {
+	char text[PVOPS_REASON_LEN];
 };
 
-__printf(2, 3) void pvops_because(struct pvops_why *why, const char *fmt, ...);
+__printf(2, 3) void pvops_set_reason(struct pvops_reason *reason, const char *fmt, ...);
 
 /**
  * struct pvops_backend - description of a backend
  * @name: what pv_backend= calls it
  * @desc: what it is, for the list in debugfs
  * @type: for a guest that is part of the kernel: what detection calls it
- * @probe: say how sure the backend is that it belongs here, and set @why for
+ * @probe: say how sure the backend is that it belongs here, and set @reason for
  *	any answer. No side effects: it may be asked and then not chosen.
  * @setup: check all that is needed, then replace ops in @ops, which holds a
  *	copy of pv_ops. Nothing outside of @ops and of the backend's own memory
  *	may change, since any error makes the socket go on with the next
- *	backend. Set @why for an error. NULL where there is nothing to do.
+ *	backend. Set @reason for an error. NULL where there is nothing to do.
  *	Return: 0 or a negative errno.
  * @complete: the same as @setup, at the last moment before call sites are
  *	patched; for a backend that stands on platform code of the kernel which
@@ -142,15 +142,15 @@ struct pvops_backend {
 	enum x86_hypervisor_type type;
 	enum pvops_confidence (*probe)(const struct pvops_backend *self,
 				       const struct pvops_facts *facts,
-				       struct pvops_why *why);
+				       struct pvops_reason *reason);
 	int (*setup)(const struct pvops_backend *self,
 		     const struct pvops_facts *facts,
 		     struct paravirt_patch_template *ops,
-		     struct pvops_why *why);
+		     struct pvops_reason *reason);
 	int (*complete)(const struct pvops_backend *self,
 			const struct pvops_facts *facts,
 			struct paravirt_patch_template *ops,
-			struct pvops_why *why);
+			struct pvops_reason *reason);
 	unsigned int (*body)(unsigned int slot, const void *op, const u8 **code);
 	const struct hypervisor_x86 *hyper;
 };

@@ -26,7 +26,7 @@
  * @say: called once for every decision, with "warn" for what the user should
  *	know was not done as asked
  * @chosen: (out) the backend in use, never NULL after a successful choice
- * @why: (out) why it was chosen
+ * @reason: (out) why it was chosen
  * @requested: (out) what the user asked for by name, or NULL
  * @rejected: (out) who failed in setup and why, NUL-terminated
  */
@@ -38,7 +38,7 @@ struct pvops_socket {
 	void (*say)(struct pvops_socket *socket, bool warn, const char *line);
 
 	const struct pvops_backend *chosen;
-	struct pvops_why why;
+	struct pvops_reason reason;
 	const char *requested;
 	char rejected[PVOPS_REJECTED_LEN];
 };

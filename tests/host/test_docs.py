@@ -61,7 +61,7 @@ class Docs(unittest.TestCase):
     def test_every_reason_is_explained(self):
         text = page("distribution-builders.rst")
         code = sources("arch-x86-paravirt", "native-backend")
-        found = re.findall(r'(?:seq_buf_puts\(&buf,|pvops_because\(&why,|seq_buf_printf\(&buf,)\s*"([^"]*)"', code)
+        found = re.findall(r'(?:seq_buf_puts\(&buf,|pvops_set_reason\(&reason,|seq_buf_printf\(&buf,)\s*"([^"]*)"', code)
         self.assertGreater(len(found), 4)
         for reason in found:
             for part in (part.strip(" ,") for part in reason.split("%s")):
