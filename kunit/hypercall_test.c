@@ -174,9 +174,9 @@ static void stub_put_tables(struct list_head *pages, unsigned int level)
 }
 
 /*
- * From here to end() what this CPU queues goes to the stub. hc_begin() tells lockdep
- * that interrupts are off. The flag that it sets turns them off in a guest of Xen
- * only, so they are turned off here for the other machines.
+ * What this CPU queues goes to the stub until end() is called. hc_begin() tells
+ * lockdep that interrupts are off. The flag that hc_begin() sets turns interrupts
+ * off in a guest of Xen only, so begin() turns them off on other machines.
  */
 static void begin(void)
 {

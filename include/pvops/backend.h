@@ -94,7 +94,7 @@ enum pvops_confidence {
 };
 
 /**
- * struct pvops_reason - a reason, for one line of the kernel log
+ * struct pvops_reason - half a sentence that gives a reason
  * @text: for one line of the kernel log, without a full stop
  */
 struct pvops_reason {
