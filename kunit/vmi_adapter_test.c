@@ -34,11 +34,12 @@
 #include <asm/tsc.h>
 
 #include "calls.h"
+#include "case.h"
 #include "vmi.h"
 
 #define MAX_CALLS	8
 
-struct record {
+struct vmi_rec_record {
 	u32 call;
 	u64 arg[4];
 };
@@ -50,18 +51,18 @@ static struct {
 	u64 result;
 	void (*effect)(const u64 *arg);
 	unsigned int nr;
-	struct record calls[MAX_CALLS];
+	struct vmi_rec_record calls[MAX_CALLS];
 	bool was_ready;
 	unsigned int nr_lines;
 	char line[160];
-} rec;
+} vmi_rec;
 
-typedef u64 any_call(u64 a, u64 b, u64 c, u64 d);
+typedef u64 vmi_rec_call(u64 a, u64 b, u64 c, u64 d);
 
 /* ROM code has no type that kCFI could look at. */
-static __nocfi u64 pass_on(u32 call, u64 a, u64 b, u64 c, u64 d)
+static __nocfi u64 vmi_rec_pass_on(u32 call, u64 a, u64 b, u64 c, u64 d)
 {
-	any_call *entry;
+	vmi_rec_call *entry;
 
 	/* Without a ROM nobody else makes calls. */
 	if (!vmi_offers(&vmi_rom, call))
@@ -70,156 +71,157 @@ static __nocfi u64 pass_on(u32 call, u64 a, u64 b, u64 c, u64 d)
 	return entry(a, b, c, d);
 }
 
-static u64 recorded(u32 call, u64 a, u64 b, u64 c, u64 d)
+static u64 vmi_rec_note(u32 call, u64 a, u64 b, u64 c, u64 d)
 {
-	struct record *r = &rec.calls[min(rec.nr++, MAX_CALLS - 1)];
+	unsigned int index = min(vmi_rec.nr++, MAX_CALLS - 1);
+	struct vmi_rec_record *r = &vmi_rec.calls[index];
 
-	*r = (struct record){ call, { a, b, c, d } };
-	if (rec.effect)
-		rec.effect(r->arg);
-	return rec.result;
+	*r = (struct vmi_rec_record){ call, { a, b, c, d } };
+	if (vmi_rec.effect)
+		vmi_rec.effect(r->arg);
+	return vmi_rec.result;
 }
 
 /* The clock is read in noinstr code, too. */
-static noinstr u64 take(u32 call, u64 a, u64 b, u64 c, u64 d)
+static noinstr u64 vmi_rec_take(u32 call, u64 a, u64 b, u64 c, u64 d)
 {
 	u64 result;
 
 	instrumentation_begin();
-	if (READ_ONCE(rec.task) == current && in_task() &&
-	    test_bit(call, rec.wanted))
-		result = recorded(call, a, b, c, d);
+	if (READ_ONCE(vmi_rec.task) == current && in_task() &&
+	    test_bit(call, vmi_rec.wanted))
+		result = vmi_rec_note(call, a, b, c, d);
 	else
-		result = pass_on(call, a, b, c, d);
+		result = vmi_rec_pass_on(call, a, b, c, d);
 	instrumentation_end();
 	return result;
 }
 
 #define VMI_X(name, ...)						\
-	static noinstr u64 take_##name(u64 a, u64 b, u64 c, u64 d)	\
+	static noinstr u64 vmi_rec_##name(u64 a, u64 b, u64 c, u64 d)	\
 	{								\
-		return take(VMI64_CALL_##name, a, b, c, d);		\
+		return vmi_rec_take(VMI64_CALL_##name, a, b, c, d);	\
 	}
 VMI_C_CALLS(VMI_X)
 #undef VMI_X
 
 static const struct {
 	u32 call;
-	any_call *take;
-} takers[] = {
-#define VMI_X(name, ...)	{ VMI64_CALL_##name, take_##name },
+	vmi_rec_call *take;
+} vmi_rec_takers[] = {
+#define VMI_X(name, ...)	{ VMI64_CALL_##name, vmi_rec_##name },
 	VMI_C_CALLS(VMI_X)
 #undef VMI_X
 };
 
-static int adapter_suite_init(struct kunit_suite *suite)
+static int vmi_rec_bind(struct kunit_suite *suite)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(takers); i++)
-		vmi_bind(takers[i].call, takers[i].take);
+	for (i = 0; i < ARRAY_SIZE(vmi_rec_takers); i++)
+		vmi_bind(vmi_rec_takers[i].call, vmi_rec_takers[i].take);
 	return 0;
 }
 
-static void adapter_suite_exit(struct kunit_suite *suite)
+static void vmi_rec_unbind(struct kunit_suite *suite)
 {
 	vmi_bind_rom(&vmi_rom);
 }
 
 /*
- * From here to end() this task's calls of one number are recorded. It stays on
+ * From here to vmi_rec_end() this task's calls of one number are recorded. It stays on
  * its CPU, on which INIT_CPU holds. No more than the adapter belongs between.
  */
-static void begin(u32 call, u64 result, void (*effect)(const u64 *arg))
+static void vmi_rec_begin(u32 call, u64 result, void (*effect)(const u64 *arg))
 {
 	preempt_disable();
-	bitmap_zero(rec.wanted, VMI64_CALL_END);
-	__set_bit(call, rec.wanted);
-	rec.result = result;
-	rec.effect = effect;
-	rec.nr = 0;
-	rec.was_ready = this_cpu_read(vmi_ready);
+	bitmap_zero(vmi_rec.wanted, VMI64_CALL_END);
+	__set_bit(call, vmi_rec.wanted);
+	vmi_rec.result = result;
+	vmi_rec.effect = effect;
+	vmi_rec.nr = 0;
+	vmi_rec.was_ready = this_cpu_read(vmi_ready);
 	this_cpu_write(vmi_ready, true);
-	WRITE_ONCE(rec.task, current);
+	WRITE_ONCE(vmi_rec.task, current);
 }
 
-static void end(void)
+static void vmi_rec_end(void)
 {
-	WRITE_ONCE(rec.task, NULL);
-	this_cpu_write(vmi_ready, rec.was_ready);
+	WRITE_ONCE(vmi_rec.task, NULL);
+	this_cpu_write(vmi_ready, vmi_rec.was_ready);
 	preempt_enable();
 }
 
 /* Calls that are made with interrupts off; and what an interrupt must not see. */
-static void begin_irqsoff(u32 call, u64 result, void (*effect)(const u64 *arg))
+static void vmi_rec_begin_irqsoff(u32 call, u64 result, void (*effect)(const u64 *arg))
 {
-	begin(call, result, effect);
+	vmi_rec_begin(call, result, effect);
 	local_irq_disable();
 }
 
-static void end_irqsoff(void)
+static void vmi_rec_end_irqsoff(void)
 {
-	this_cpu_write(vmi_ready, rec.was_ready);
+	this_cpu_write(vmi_ready, vmi_rec.was_ready);
 	local_irq_enable();
-	end();
+	vmi_rec_end();
 }
 
 /* Record what one statement calls. */
 #define RECORD(name, result, effect, ...) do {				\
-	begin(VMI64_CALL_##name, result, effect);			\
+	vmi_rec_begin(VMI64_CALL_##name, result, effect);			\
 	__VA_ARGS__;							\
-	end();								\
+	vmi_rec_end();								\
 } while (0)
 
-static u64 arg(unsigned int call, unsigned int n)
+static u64 vmi_rec_arg(unsigned int call, unsigned int n)
 {
-	return rec.calls[call].arg[n];
+	return vmi_rec.calls[call].arg[n];
 }
 
 /* Upper halves of arguments of 32 bits are undefined. */
-static u32 arg32(unsigned int call, unsigned int n)
+static u32 vmi_rec_arg32(unsigned int call, unsigned int n)
 {
-	return (u32)arg(call, n);
+	return (u32)vmi_rec_arg(call, n);
 }
 
 #define EXPECT_CALLS(test, number)					\
-	KUNIT_ASSERT_EQ(test, (unsigned int)(number), rec.nr)
+	KUNIT_ASSERT_EQ(test, (unsigned int)(number), vmi_rec.nr)
 
-static void record_line(const char *line)
+static void vmi_rec_line(const char *line)
 {
-	rec.nr_lines++;
-	strscpy(rec.line, line);
+	vmi_rec.nr_lines++;
+	strscpy(vmi_rec.line, line);
 }
 
-static int adapter_init(struct kunit *test)
+static int vmi_test_init(struct kunit *test)
 {
-	rec.nr_lines = 0;
-	kunit_activate_static_stub(test, vmi_warn, record_line);
+	vmi_rec.nr_lines = 0;
+	kunit_activate_static_stub(test, vmi_warn, vmi_rec_line);
 	return 0;
 }
 
 /* ---- cpu.c */
 
-static void control_registers(struct kunit *test)
+static void vmi_test_control_registers(struct kunit *test)
 {
 	unsigned long cr0 = read_cr0() | X86_CR0_WP, cr4 = cr4_read_shadow();
 
 	RECORD(SET_CR0, 0, NULL, vmi_op_write_cr0(cr0 ^ X86_CR0_TS));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, cr0 ^ X86_CR0_TS, arg(0, 0));
+	KUNIT_EXPECT_EQ(test, cr0 ^ X86_CR0_TS, vmi_rec_arg(0, 0));
 
 	RECORD(SET_CR4, 0, NULL, vmi_op_write_cr4(cr4 ^ X86_CR4_PCE));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, cr4 ^ X86_CR4_PCE, arg(0, 0));
+	KUNIT_EXPECT_EQ(test, cr4 ^ X86_CR4_PCE, vmi_rec_arg(0, 0));
 }
 
-static void task_register(struct kunit *test)
+static void vmi_test_task_register(struct kunit *test)
 {
 	unsigned long tr;
 
 	RECORD(SET_TR, 0, NULL, vmi_op_load_tr_desc());
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, GDT_ENTRY_TSS * 8, arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, GDT_ENTRY_TSS * 8, vmi_rec_arg32(0, 0));
 
 	/* EAX only: what else is in RAX is not the selector's. */
 	RECORD(GET_TR, 0xdead00000000ULL | GDT_ENTRY_TSS * 8, NULL,
@@ -228,7 +230,7 @@ static void task_register(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, GDT_ENTRY_TSS * 8, tr);
 }
 
-static void descriptor_tables(struct kunit *test)
+static void vmi_test_descriptor_tables(struct kunit *test)
 {
 	struct desc_struct *gdt = get_cpu_gdt_rw(raw_smp_processor_id());
 	struct thread_struct *thread;
@@ -244,64 +246,64 @@ static void descriptor_tables(struct kunit *test)
 	/* No LDT: selector 0. */
 	RECORD(SET_LDT, 0, NULL, vmi_op_set_ldt(NULL, 0));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, 0, arg32(0, 0));
-	KUNIT_EXPECT_EQ(test, 0, arg(0, 1));
-	KUNIT_EXPECT_EQ(test, 0, arg32(0, 2));
+	KUNIT_EXPECT_EQ(test, 0, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, 0, vmi_rec_arg(0, 1));
+	KUNIT_EXPECT_EQ(test, 0, vmi_rec_arg32(0, 2));
 
 	/* Its descriptor is written first; then none is left behind. */
-	begin(VMI64_CALL_SET_LDT, 0, NULL);
+	vmi_rec_begin(VMI64_CALL_SET_LDT, 0, NULL);
 	cpu = smp_processor_id();
 	vmi_op_set_ldt(table, 3);
 	write_gdt_entry(get_cpu_gdt_rw(cpu), GDT_ENTRY_LDT, &desc, DESC_LDT);
-	end();
+	vmi_rec_end();
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, GDT_ENTRY_LDT * 8, arg32(0, 0));
-	KUNIT_EXPECT_EQ(test, (u64)table, arg(0, 1));
-	KUNIT_EXPECT_EQ(test, 3, arg32(0, 2));
+	KUNIT_EXPECT_EQ(test, GDT_ENTRY_LDT * 8, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, (u64)table, vmi_rec_arg(0, 1));
+	KUNIT_EXPECT_EQ(test, 3, vmi_rec_arg32(0, 2));
 
 	RECORD(LOAD_TLS, 0, NULL, cpu = smp_processor_id();
 	       vmi_op_load_tls(thread, cpu));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, (u64)thread->tls_array, arg(0, 0));
-	KUNIT_EXPECT_EQ(test, GDT_ENTRY_TLS_MIN, arg32(0, 1));
-	KUNIT_EXPECT_EQ(test, (u64)get_cpu_gdt_rw(cpu), arg(0, 2));
+	KUNIT_EXPECT_EQ(test, (u64)thread->tls_array, vmi_rec_arg(0, 0));
+	KUNIT_EXPECT_EQ(test, GDT_ENTRY_TLS_MIN, vmi_rec_arg32(0, 1));
+	KUNIT_EXPECT_EQ(test, (u64)get_cpu_gdt_rw(cpu), vmi_rec_arg(0, 2));
 
 	RECORD(WRITE_GDT_ENTRY, 0, NULL,
 	       vmi_op_write_gdt_entry(gdt, GDT_ENTRY_TSS, &desc, DESC_TSS);
 	       vmi_op_write_gdt_entry(gdt, GDT_ENTRY_LDT, &desc, DESC_LDT);
 	       vmi_op_write_gdt_entry(gdt, GDT_ENTRY_DEFAULT_USER_DS, table, DESCTYPE_S));
 	EXPECT_CALLS(test, 3);
-	KUNIT_EXPECT_EQ(test, (u64)gdt, arg(0, 0));
-	KUNIT_EXPECT_EQ(test, GDT_ENTRY_TSS, arg32(0, 1));
-	KUNIT_EXPECT_EQ(test, (u64)&desc, arg(0, 2));
-	KUNIT_EXPECT_EQ(test, 16, arg32(0, 3));
-	KUNIT_EXPECT_EQ(test, GDT_ENTRY_LDT, arg32(1, 1));
-	KUNIT_EXPECT_EQ(test, 16, arg32(1, 3));
-	KUNIT_EXPECT_EQ(test, GDT_ENTRY_DEFAULT_USER_DS, arg32(2, 1));
-	KUNIT_EXPECT_EQ(test, (u64)table, arg(2, 2));
-	KUNIT_EXPECT_EQ(test, 8, arg32(2, 3));
+	KUNIT_EXPECT_EQ(test, (u64)gdt, vmi_rec_arg(0, 0));
+	KUNIT_EXPECT_EQ(test, GDT_ENTRY_TSS, vmi_rec_arg32(0, 1));
+	KUNIT_EXPECT_EQ(test, (u64)&desc, vmi_rec_arg(0, 2));
+	KUNIT_EXPECT_EQ(test, 16, vmi_rec_arg32(0, 3));
+	KUNIT_EXPECT_EQ(test, GDT_ENTRY_LDT, vmi_rec_arg32(1, 1));
+	KUNIT_EXPECT_EQ(test, 16, vmi_rec_arg32(1, 3));
+	KUNIT_EXPECT_EQ(test, GDT_ENTRY_DEFAULT_USER_DS, vmi_rec_arg32(2, 1));
+	KUNIT_EXPECT_EQ(test, (u64)table, vmi_rec_arg(2, 2));
+	KUNIT_EXPECT_EQ(test, 8, vmi_rec_arg32(2, 3));
 }
 
 static bool irqs_were_off;
 
-static void note_irqs(const u64 *args)
+static void vmi_test_note_irqs(const u64 *args)
 {
 	irqs_were_off = irqs_disabled();
 }
 
-static void gs_index(struct kunit *test)
+static void vmi_test_gs_index(struct kunit *test)
 {
 	bool off_behind;
 
-	RECORD(LOAD_GS_INDEX, 0, note_irqs, vmi_op_load_gs_index(0x33);
+	RECORD(LOAD_GS_INDEX, 0, vmi_test_note_irqs, vmi_op_load_gs_index(0x33);
 	       off_behind = irqs_disabled());
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, 0x33, arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, 0x33, vmi_rec_arg32(0, 0));
 	KUNIT_EXPECT_TRUE(test, irqs_were_off);
 	KUNIT_EXPECT_FALSE(test, off_behind);
 }
 
-static void kernel_stack(struct kunit *test)
+static void vmi_test_kernel_stack(struct kunit *test)
 {
 	void *tss;
 
@@ -309,23 +311,23 @@ static void kernel_stack(struct kunit *test)
 	       tss = this_cpu_ptr(&cpu_tss_rw.x86_tss);
 	       vmi_op_load_sp0(0xffffc90000123456UL));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, 0xffffc90000123456UL, arg(0, 0));
-	KUNIT_EXPECT_EQ(test, (u64)tss, arg(0, 1));
+	KUNIT_EXPECT_EQ(test, 0xffffc90000123456UL, vmi_rec_arg(0, 0));
+	KUNIT_EXPECT_EQ(test, (u64)tss, vmi_rec_arg(0, 1));
 }
 
 #ifdef CONFIG_X86_IOPL_IOPERM
-static void io_bitmap(struct kunit *test)
+static void vmi_test_io_bitmap(struct kunit *test)
 {
 	struct x86_hw_tss *tss;
 
-	RECORD(UPDATE_IO_BITMAP, 0, note_irqs, vmi_op_invalidate_io_bitmap());
+	RECORD(UPDATE_IO_BITMAP, 0, vmi_test_note_irqs, vmi_op_invalidate_io_bitmap());
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, 0, arg(0, 0));
-	KUNIT_EXPECT_EQ(test, 0, arg32(0, 1));
+	KUNIT_EXPECT_EQ(test, 0, vmi_rec_arg(0, 0));
+	KUNIT_EXPECT_EQ(test, 0, vmi_rec_arg32(0, 1));
 	KUNIT_EXPECT_TRUE(test, irqs_were_off);
 
 	/* As if the task had done iopl(3), and without it again. */
-	begin(VMI64_CALL_UPDATE_IO_BITMAP, 0, note_irqs);
+	vmi_rec_begin(VMI64_CALL_UPDATE_IO_BITMAP, 0, vmi_test_note_irqs);
 	tss = this_cpu_ptr(&cpu_tss_rw.x86_tss);
 	current->thread.iopl_emul = 3;
 	set_thread_flag(TIF_IO_BITMAP);
@@ -333,19 +335,19 @@ static void io_bitmap(struct kunit *test)
 	clear_thread_flag(TIF_IO_BITMAP);
 	current->thread.iopl_emul = 0;
 	vmi_op_update_io_bitmap();
-	end();
+	vmi_rec_end();
 	EXPECT_CALLS(test, 2);
-	KUNIT_EXPECT_EQ(test, (u64)tss + IO_BITMAP_OFFSET_VALID_ALL, arg(0, 0));
-	KUNIT_EXPECT_EQ(test, 65536, arg32(0, 1));
-	KUNIT_EXPECT_EQ(test, 0, arg(1, 0));
-	KUNIT_EXPECT_EQ(test, 0, arg32(1, 1));
+	KUNIT_EXPECT_EQ(test, (u64)tss + IO_BITMAP_OFFSET_VALID_ALL, vmi_rec_arg(0, 0));
+	KUNIT_EXPECT_EQ(test, 65536, vmi_rec_arg32(0, 1));
+	KUNIT_EXPECT_EQ(test, 0, vmi_rec_arg(1, 0));
+	KUNIT_EXPECT_EQ(test, 0, vmi_rec_arg32(1, 1));
 	KUNIT_EXPECT_TRUE(test, irqs_were_off);
 }
 #endif
 
 static u32 cpuid_in[4];
 
-static void answer_cpuid(const u64 *args)
+static void vmi_test_answer_cpuid(const u64 *args)
 {
 	static const u32 out[4] = { 0xa, 0xb, 0xc, 0xd };
 
@@ -353,11 +355,11 @@ static void answer_cpuid(const u64 *args)
 	memcpy((void *)args[0], out, sizeof(out));
 }
 
-static void cpuid_leaves(struct kunit *test)
+static void vmi_test_cpuid_leaves(struct kunit *test)
 {
 	unsigned int ax = 7, bx = 0x55, cx = 2, dx = 0x66;
 
-	RECORD(CPUID, 0, answer_cpuid, vmi_op_cpuid(&ax, &bx, &cx, &dx));
+	RECORD(CPUID, 0, vmi_test_answer_cpuid, vmi_op_cpuid(&ax, &bx, &cx, &dx));
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_EQ(test, 7, cpuid_in[0]);
 	KUNIT_EXPECT_EQ(test, 2, cpuid_in[2]);
@@ -367,24 +369,24 @@ static void cpuid_leaves(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0xd, dx);
 }
 
-static void answer_rdmsr(const u64 *args)
+static void vmi_test_answer_rdmsr(const u64 *args)
 {
 	*(u64 *)args[1] = 0x1234567890abcdefULL;
 }
 
-static void msrs(struct kunit *test)
+static void vmi_test_msrs(struct kunit *test)
 {
 	int err = 1;
 	u64 value;
 
-	RECORD(RDMSR, 0, answer_rdmsr, value = vmi_op_read_msr(0xc0000080));
+	RECORD(RDMSR, 0, vmi_test_answer_rdmsr, value = vmi_op_read_msr(0xc0000080));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, 0xc0000080, arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, 0xc0000080, vmi_rec_arg32(0, 0));
 	KUNIT_EXPECT_EQ(test, 0x1234567890abcdefULL, value);
 
-	RECORD(RDMSR, 0, answer_rdmsr, value = vmi_op_read_msr_safe(0x10, &err));
+	RECORD(RDMSR, 0, vmi_test_answer_rdmsr, value = vmi_op_read_msr_safe(0x10, &err));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, 0x10, arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, 0x10, vmi_rec_arg32(0, 0));
 	KUNIT_EXPECT_EQ(test, 0x1234567890abcdefULL, value);
 	KUNIT_EXPECT_EQ(test, 0, err);
 
@@ -395,13 +397,13 @@ static void msrs(struct kunit *test)
 
 	RECORD(WRMSR, 0, NULL, vmi_op_write_msr(0x11, 0x89abcdef, 0x01234567));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, 0x11, arg32(0, 0));
-	KUNIT_EXPECT_EQ(test, 0x0123456789abcdefULL, arg(0, 1));
+	KUNIT_EXPECT_EQ(test, 0x11, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, 0x0123456789abcdefULL, vmi_rec_arg(0, 1));
 
 	RECORD(WRMSR, 0, NULL, err = vmi_op_write_msr_safe(0x12, 0xffffffff, 1));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, 0x12, arg32(0, 0));
-	KUNIT_EXPECT_EQ(test, 0x1ffffffffULL, arg(0, 1));
+	KUNIT_EXPECT_EQ(test, 0x12, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, 0x1ffffffffULL, vmi_rec_arg(0, 1));
 	KUNIT_EXPECT_EQ(test, 0, err);
 
 	RECORD(WRMSR, (u32)-VMI64_EIO, NULL,
@@ -411,21 +413,21 @@ static void msrs(struct kunit *test)
 
 /* ---- mmu.c */
 
-static void flushes_of_this_cpu(struct kunit *test)
+static void vmi_test_flushes_of_this_cpu(struct kunit *test)
 {
 	RECORD(FLUSH_TLB, 0, NULL, vmi_op_flush_tlb_user();
 	       vmi_op_flush_tlb_kernel());
 	EXPECT_CALLS(test, 2);
-	KUNIT_EXPECT_EQ(test, VMI64_FLUSH_USER, arg32(0, 0));
-	KUNIT_EXPECT_EQ(test, VMI64_FLUSH_GLOBAL, arg32(1, 0));
+	KUNIT_EXPECT_EQ(test, VMI64_FLUSH_USER, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, VMI64_FLUSH_GLOBAL, vmi_rec_arg32(1, 0));
 
 	RECORD(INVAL_PAGE, 0, NULL, vmi_op_flush_tlb_one_user(0x7f0000001000UL));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, 0x7f0000001000UL, arg(0, 0));
+	KUNIT_EXPECT_EQ(test, 0x7f0000001000UL, vmi_rec_arg(0, 0));
 }
 
 /* An address space that no CPU has loaded, with a top-level table. */
-static struct mm_struct *make_mm(struct kunit *test)
+static struct mm_struct *vmi_test_make_mm(struct kunit *test)
 {
 	struct mm_struct *mm;
 
@@ -436,7 +438,7 @@ static struct mm_struct *make_mm(struct kunit *test)
 	return mm;
 }
 
-static u64 top_pfn(struct mm_struct *mm)
+static u64 vmi_test_top_pfn(struct mm_struct *mm)
 {
 	return __pa(mm->pgd) >> PAGE_SHIFT;
 }
@@ -445,7 +447,7 @@ static struct vmi64_flush flush_seen;
 static struct cpumask mask_seen;
 
 /* The ROM has seen to all of them. */
-static void flush_all(const u64 *args)
+static void vmi_test_flush_all(const u64 *args)
 {
 	unsigned long *bits = (unsigned long *)args[1];
 
@@ -454,10 +456,10 @@ static void flush_all(const u64 *args)
 	bitmap_zero(bits, nr_cpu_ids);
 }
 
-static void flushes_of_others(struct kunit *test)
+static void vmi_test_flushes_of_others(struct kunit *test)
 {
 	struct flush_tlb_info info = {
-		.mm = make_mm(test),
+		.mm = vmi_test_make_mm(test),
 		.start = 0x400000,
 		.end = 0x600000,
 		.stride_shift = 21,
@@ -466,29 +468,29 @@ static void flushes_of_others(struct kunit *test)
 	struct cpumask others;
 	int cpu;
 
-	begin(VMI64_CALL_FLUSH_REMOTE, 0, flush_all);
+	vmi_rec_begin(VMI64_CALL_FLUSH_REMOTE, 0, vmi_test_flush_all);
 	cpu = smp_processor_id();
 	cpumask_copy(&others, cpu_online_mask);
 	cpumask_clear_cpu(cpu, &others);
 	vmi_op_flush_tlb_multi(cpu_online_mask, &info);
-	end();
+	vmi_rec_end();
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, nr_cpu_ids, arg32(0, 2));
+	KUNIT_EXPECT_EQ(test, nr_cpu_ids, vmi_rec_arg32(0, 2));
 	/* Never the calling CPU, which flushes for itself. */
 	KUNIT_EXPECT_TRUE(test, cpumask_equal(&mask_seen, &others));
 	KUNIT_EXPECT_EQ(test, 0x400000, flush_seen.start);
 	KUNIT_EXPECT_EQ(test, 0x600000, flush_seen.end);
-	KUNIT_EXPECT_EQ(test, top_pfn(info.mm), flush_seen.top_pfn);
+	KUNIT_EXPECT_EQ(test, vmi_test_top_pfn(info.mm), flush_seen.top_pfn);
 	KUNIT_EXPECT_EQ(test, 21, flush_seen.stride_shift);
 	KUNIT_EXPECT_EQ(test, 0, flush_seen.flags);
 
 	info.end = TLB_FLUSH_ALL;
 	info.freed_tables = true;
-	begin(VMI64_CALL_FLUSH_REMOTE, 0, flush_all);
+	vmi_rec_begin(VMI64_CALL_FLUSH_REMOTE, 0, vmi_test_flush_all);
 	cpumask_copy(&others, cpu_online_mask);
 	cpumask_clear_cpu(smp_processor_id(), &others);
 	vmi_op_flush_tlb_multi(&others, &info);
-	end();
+	vmi_rec_end();
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_EQ(test, ~0ULL, flush_seen.end);
 	KUNIT_EXPECT_EQ(test, VMI64_FLUSH_TABLES, flush_seen.flags);
@@ -497,33 +499,33 @@ static void flushes_of_others(struct kunit *test)
 	info.mm = NULL;
 	info.freed_tables = false;
 	info.new_tlb_gen = 1;
-	begin(VMI64_CALL_FLUSH_REMOTE, (u32)-VMI64_EIO, flush_all);
+	vmi_rec_begin(VMI64_CALL_FLUSH_REMOTE, (u32)-VMI64_EIO, vmi_test_flush_all);
 	vmi_op_flush_tlb_multi(&others, &info);
-	end();
+	vmi_rec_end();
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_EQ(test, 0, flush_seen.top_pfn);
 }
 
-static void address_spaces(struct kunit *test)
+static void vmi_test_address_spaces(struct kunit *test)
 {
 	u32 top = VMI64_PAGE_TOP |
 		  (pgtable_l5_enabled() ? VMI64_PAGE_PML5 : VMI64_PAGE_PML4);
-	struct mm_struct *mm = make_mm(test);
+	struct mm_struct *mm = vmi_test_make_mm(test);
 	int err;
 
 	RECORD(ENTER_AS, 0, NULL, vmi_op_enter_mmap(mm));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, top_pfn(mm), arg(0, 0));
+	KUNIT_EXPECT_EQ(test, vmi_test_top_pfn(mm), vmi_rec_arg(0, 0));
 
 	RECORD(EXIT_AS, 0, NULL, vmi_op_exit_mmap(mm));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, top_pfn(mm), arg(0, 0));
+	KUNIT_EXPECT_EQ(test, vmi_test_top_pfn(mm), vmi_rec_arg(0, 0));
 
 	RECORD(ALLOCATE_PAGE, 0, NULL, err = vmi_op_pgd_alloc(mm));
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_EQ(test, 0, err);
-	KUNIT_EXPECT_EQ(test, top_pfn(mm), arg(0, 0));
-	KUNIT_EXPECT_EQ(test, top, arg32(0, 1));
+	KUNIT_EXPECT_EQ(test, vmi_test_top_pfn(mm), vmi_rec_arg(0, 0));
+	KUNIT_EXPECT_EQ(test, top, vmi_rec_arg32(0, 1));
 
 	/* For a top an error is passed on. */
 	RECORD(ALLOCATE_PAGE, (u32)-VMI64_ENOMEM, NULL, err = vmi_op_pgd_alloc(mm));
@@ -531,14 +533,14 @@ static void address_spaces(struct kunit *test)
 
 	RECORD(RELEASE_PAGE, 0, NULL, vmi_op_pgd_free(mm, mm->pgd));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, top_pfn(mm), arg(0, 0));
-	KUNIT_EXPECT_EQ(test, top, arg32(0, 1));
+	KUNIT_EXPECT_EQ(test, vmi_test_top_pfn(mm), vmi_rec_arg(0, 0));
+	KUNIT_EXPECT_EQ(test, top, vmi_rec_arg32(0, 1));
 }
 
-static void page_tables(struct kunit *test)
+static void vmi_test_page_tables(struct kunit *test)
 {
 	static const u32 levels[] = { VMI64_PAGE_PT, VMI64_PAGE_PD, VMI64_PAGE_PDP };
-	struct mm_struct *mm = make_mm(test);
+	struct mm_struct *mm = vmi_test_make_mm(test);
 	unsigned int nr = pgtable_l5_enabled() ? 4 : 3, i;
 
 	/* With four levels there is no page for a P4D. */
@@ -547,10 +549,10 @@ static void page_tables(struct kunit *test)
 	       vmi_op_alloc_p4d(mm, 0x1004));
 	EXPECT_CALLS(test, nr);
 	for (i = 0; i < nr; i++) {
-		KUNIT_EXPECT_EQ(test, 0x1001 + i, arg(i, 0));
+		KUNIT_EXPECT_EQ(test, 0x1001 + i, vmi_rec_arg(i, 0));
 		KUNIT_EXPECT_EQ(test, i < 3 ? levels[i] : VMI64_PAGE_PML4,
-				arg32(i, 1));
-		KUNIT_EXPECT_EQ(test, top_pfn(mm), arg(i, 2));
+				vmi_rec_arg32(i, 1));
+		KUNIT_EXPECT_EQ(test, vmi_test_top_pfn(mm), vmi_rec_arg(i, 2));
 	}
 
 	RECORD(RELEASE_PAGE, 0, NULL, vmi_op_release_pte(0x2001);
@@ -558,37 +560,37 @@ static void page_tables(struct kunit *test)
 	       vmi_op_release_p4d(0x2004));
 	EXPECT_CALLS(test, nr);
 	for (i = 0; i < nr; i++) {
-		KUNIT_EXPECT_EQ(test, 0x2001 + i, arg(i, 0));
+		KUNIT_EXPECT_EQ(test, 0x2001 + i, vmi_rec_arg(i, 0));
 		KUNIT_EXPECT_EQ(test, i < 3 ? levels[i] : VMI64_PAGE_PML4,
-				arg32(i, 1));
+				vmi_rec_arg32(i, 1));
 	}
 }
 
 /* In the kernel's half of a top-level table: no copy of user space's. */
-static void upper_entries(struct kunit *test)
+static void vmi_test_upper_entries(struct kunit *test)
 {
-	p4d_t *entry = (p4d_t *)make_mm(test)->pgd + 300;
+	p4d_t *entry = (p4d_t *)vmi_test_make_mm(test)->pgd + 300;
 
 	RECORD(SET_P4D, 0, NULL,
 	       vmi_op_set_p4d(entry, native_make_p4d(0x1234000 | _KERNPG_TABLE)));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, (u64)entry, arg(0, 0));
-	KUNIT_EXPECT_EQ(test, 0x1234000 | _KERNPG_TABLE, arg(0, 1));
+	KUNIT_EXPECT_EQ(test, (u64)entry, vmi_rec_arg(0, 0));
+	KUNIT_EXPECT_EQ(test, 0x1234000 | _KERNPG_TABLE, vmi_rec_arg(0, 1));
 #if CONFIG_PGTABLE_LEVELS >= 5
 	RECORD(SET_PGD, 0, NULL,
 	       vmi_op_set_pgd((pgd_t *)entry,
 			      native_make_pgd(0x5678000 | _KERNPG_TABLE)));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, (u64)entry, arg(0, 0));
-	KUNIT_EXPECT_EQ(test, 0x5678000 | _KERNPG_TABLE, arg(0, 1));
+	KUNIT_EXPECT_EQ(test, (u64)entry, vmi_rec_arg(0, 0));
+	KUNIT_EXPECT_EQ(test, 0x5678000 | _KERNPG_TABLE, vmi_rec_arg(0, 1));
 #endif
 }
 
 #ifdef CONFIG_PVOPS_RMW
-static void clear_and_flush(struct kunit *test)
+static void vmi_test_clear_and_flush(struct kunit *test)
 {
 	const u64 there = 0x1234000 | _PAGE_PRESENT | _PAGE_ACCESSED | _PAGE_USER;
-	struct mm_struct *mm = make_mm(test);
+	struct mm_struct *mm = vmi_test_make_mm(test);
 	struct vm_area_struct vma = { .vm_mm = mm };
 	pteval_t old;
 	pte_t entry;
@@ -597,10 +599,10 @@ static void clear_and_flush(struct kunit *test)
 	RECORD(PTE_GET_AND_CLEAR, there, NULL,
 	       old = vmi_op_ptep_clear_flush(&vma, 0x7000, &entry));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, (u64)mm, arg(0, 0));
-	KUNIT_EXPECT_EQ(test, 0x7000, arg(0, 1));
-	KUNIT_EXPECT_EQ(test, (u64)&entry, arg(0, 2));
-	KUNIT_EXPECT_EQ(test, 0, arg32(0, 3));
+	KUNIT_EXPECT_EQ(test, (u64)mm, vmi_rec_arg(0, 0));
+	KUNIT_EXPECT_EQ(test, 0x7000, vmi_rec_arg(0, 1));
+	KUNIT_EXPECT_EQ(test, (u64)&entry, vmi_rec_arg(0, 2));
+	KUNIT_EXPECT_EQ(test, 0, vmi_rec_arg32(0, 3));
 	KUNIT_EXPECT_EQ(test, there, old);
 	/* What a CPU may have in its TLB was flushed. */
 	flushes = atomic64_read(&mm->context.tlb_gen);
@@ -613,10 +615,10 @@ static void clear_and_flush(struct kunit *test)
 }
 #endif
 
-static void lazy_sections(struct kunit *test)
+static void vmi_test_lazy_sections(struct kunit *test)
 {
 	/* A section in a section, and what is done outside of one. */
-	begin_irqsoff(VMI64_CALL_SET_LAZY_MODE, 0, NULL);
+	vmi_rec_begin_irqsoff(VMI64_CALL_SET_LAZY_MODE, 0, NULL);
 	vmi_op_lazy_flush();
 	vmi_op_lazy_leave();
 	vmi_op_lazy_enter();
@@ -624,15 +626,15 @@ static void lazy_sections(struct kunit *test)
 	vmi_op_lazy_flush();
 	vmi_op_lazy_leave();
 	vmi_op_lazy_leave();
-	end_irqsoff();
+	vmi_rec_end_irqsoff();
 	EXPECT_CALLS(test, 3);
-	KUNIT_EXPECT_EQ(test, VMI64_LAZY_MMU, arg32(0, 0));
-	KUNIT_EXPECT_EQ(test, VMI64_LAZY_FLUSH, arg32(1, 0));
-	KUNIT_EXPECT_EQ(test, VMI64_LAZY_NONE, arg32(2, 0));
+	KUNIT_EXPECT_EQ(test, VMI64_LAZY_MMU, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, VMI64_LAZY_FLUSH, vmi_rec_arg32(1, 0));
+	KUNIT_EXPECT_EQ(test, VMI64_LAZY_NONE, vmi_rec_arg32(2, 0));
 }
 
 /* Modes never nest, and a task gets the one it had back. */
-static void lazy_context_switch(struct kunit *test)
+static void vmi_test_lazy_context_switch(struct kunit *test)
 {
 	struct task_struct *prev, *next;
 	static const u32 want[] = {
@@ -646,7 +648,7 @@ static void lazy_context_switch(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, prev);
 	KUNIT_ASSERT_NOT_NULL(test, next);
 
-	begin_irqsoff(VMI64_CALL_SET_LAZY_MODE, 0, NULL);
+	vmi_rec_begin_irqsoff(VMI64_CALL_SET_LAZY_MODE, 0, NULL);
 	vmi_op_lazy_enter();
 	vmi_op_start_context_switch(prev);
 	vmi_op_lazy_enter();
@@ -655,30 +657,30 @@ static void lazy_context_switch(struct kunit *test)
 	vmi_op_start_context_switch(next);
 	vmi_op_end_context_switch(prev);
 	vmi_op_lazy_leave();
-	end_irqsoff();
+	vmi_rec_end_irqsoff();
 	EXPECT_CALLS(test, ARRAY_SIZE(want));
 	for (i = 0; i < ARRAY_SIZE(want); i++)
-		KUNIT_EXPECT_EQ(test, want[i], arg32(i, 0));
+		KUNIT_EXPECT_EQ(test, want[i], vmi_rec_arg32(i, 0));
 	KUNIT_EXPECT_FALSE(test, test_ti_thread_flag(task_thread_info(prev),
 						     TIF_LAZY_MMU_UPDATES));
 }
 
 /* ---- irq.c */
 
-static void apic_registers(struct kunit *test)
+static void vmi_test_apic_registers(struct kunit *test)
 {
 	u32 value;
 
 	RECORD(APIC_READ, 0xffffffff00000017ULL, NULL,
 	       value = vmi_apic_read(APIC_TMCCT));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, APIC_TMCCT, arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, APIC_TMCCT, vmi_rec_arg32(0, 0));
 	KUNIT_EXPECT_EQ(test, 0x17, value);
 
 	RECORD(APIC_WRITE, 0, NULL, vmi_apic_write(APIC_TMICT, 0x12345678));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, APIC_TMICT, arg32(0, 0));
-	KUNIT_EXPECT_EQ(test, 0x12345678, arg32(0, 1));
+	KUNIT_EXPECT_EQ(test, APIC_TMICT, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, 0x12345678, vmi_rec_arg32(0, 1));
 
 	/* 1: it is done, and the register is left alone. */
 	RECORD(EOI, 1, NULL, vmi_eoi());
@@ -686,8 +688,8 @@ static void apic_registers(struct kunit *test)
 }
 
 /* All CPUs of a group in one call: bit 0 is the one with the base's APIC ID. */
-static void expect_ipis(struct kunit *test, const struct cpumask *mask,
-			u32 icr)
+static void vmi_test_expect_ipis(struct kunit *test, const struct cpumask *mask,
+				 u32 icr)
 {
 	u64 want[2] = {};
 	unsigned int cpu;
@@ -695,45 +697,45 @@ static void expect_ipis(struct kunit *test, const struct cpumask *mask,
 	for_each_cpu(cpu, mask) {
 		u32 id = per_cpu(x86_cpu_to_apicid, cpu);
 
-		KUNIT_ASSERT_LT(test, id - arg32(0, 2), 128);
-		__set_bit(id - arg32(0, 2), (unsigned long *)want);
+		KUNIT_ASSERT_LT(test, id - vmi_rec_arg32(0, 2), 128);
+		__set_bit(id - vmi_rec_arg32(0, 2), (unsigned long *)want);
 	}
 	if (!want[0] && !want[1]) {
 		EXPECT_CALLS(test, 0);
 		return;
 	}
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, want[0], arg(0, 0));
-	KUNIT_EXPECT_EQ(test, want[1], arg(0, 1));
-	KUNIT_EXPECT_EQ(test, 0, arg32(0, 2) % 64);
-	KUNIT_EXPECT_EQ(test, icr, arg32(0, 3));
+	KUNIT_EXPECT_EQ(test, want[0], vmi_rec_arg(0, 0));
+	KUNIT_EXPECT_EQ(test, want[1], vmi_rec_arg(0, 1));
+	KUNIT_EXPECT_EQ(test, 0, vmi_rec_arg32(0, 2) % 64);
+	KUNIT_EXPECT_EQ(test, icr, vmi_rec_arg32(0, 3));
 }
 
-static void ipis(struct kunit *test)
+static void vmi_test_ipis(struct kunit *test)
 {
 	struct cpumask others;
 
-	memset(rec.calls, 0, sizeof(rec.calls));
+	memset(vmi_rec.calls, 0, sizeof(vmi_rec.calls));
 	RECORD(SEND_IPI, 0, NULL,
 	       vmi_send_ipi_mask(cpu_online_mask, RESCHEDULE_VECTOR));
-	expect_ipis(test, cpu_online_mask, RESCHEDULE_VECTOR);
+	vmi_test_expect_ipis(test, cpu_online_mask, RESCHEDULE_VECTOR);
 
 	RECORD(SEND_IPI, 0, NULL, vmi_send_ipi_all(NMI_VECTOR));
-	expect_ipis(test, cpu_online_mask, 0x400);
+	vmi_test_expect_ipis(test, cpu_online_mask, 0x400);
 
-	begin(VMI64_CALL_SEND_IPI, 0, NULL);
+	vmi_rec_begin(VMI64_CALL_SEND_IPI, 0, NULL);
 	cpumask_copy(&others, cpu_online_mask);
 	cpumask_clear_cpu(smp_processor_id(), &others);
 	vmi_send_ipi_allbutself(CALL_FUNCTION_VECTOR);
-	end();
-	expect_ipis(test, &others, CALL_FUNCTION_VECTOR);
+	vmi_rec_end();
+	vmi_test_expect_ipis(test, &others, CALL_FUNCTION_VECTOR);
 
-	begin(VMI64_CALL_SEND_IPI, 0, NULL);
+	vmi_rec_begin(VMI64_CALL_SEND_IPI, 0, NULL);
 	cpumask_copy(&others, cpu_online_mask);
 	cpumask_clear_cpu(smp_processor_id(), &others);
 	vmi_send_ipi_mask_allbutself(cpu_online_mask, CALL_FUNCTION_VECTOR);
-	end();
-	expect_ipis(test, &others, CALL_FUNCTION_VECTOR);
+	vmi_rec_end();
+	vmi_test_expect_ipis(test, &others, CALL_FUNCTION_VECTOR);
 
 	cpumask_clear(&others);
 	RECORD(SEND_IPI, 0, NULL, vmi_send_ipi_mask(&others, RESCHEDULE_VECTOR));
@@ -742,7 +744,7 @@ static void ipis(struct kunit *test)
 
 /* ---- timer.c, alarm.c */
 
-static void clocks(struct kunit *test)
+static void vmi_test_clocks(struct kunit *test)
 {
 	u64 other = cpumask_last(cpu_online_mask);
 	struct timespec64 now = {};
@@ -758,36 +760,36 @@ static void clocks(struct kunit *test)
 	RECORD(GET_CYCLE_COUNTER, 0, NULL, cpu = smp_processor_id();
 	       ns = vmi_sched_clock());
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, VMI64_CYCLES_REAL, arg32(0, 0));
-	KUNIT_EXPECT_EQ(test, cpu, arg32(0, 1));
+	KUNIT_EXPECT_EQ(test, VMI64_CYCLES_REAL, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, cpu, vmi_rec_arg32(0, 1));
 
 	RECORD(GET_CYCLE_COUNTER, 0, NULL, ns = vmi_steal_clock(other));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, VMI64_CYCLES_STOLEN, arg32(0, 0));
-	KUNIT_EXPECT_EQ(test, other, arg32(0, 1));
+	KUNIT_EXPECT_EQ(test, VMI64_CYCLES_STOLEN, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, other, vmi_rec_arg32(0, 1));
 	KUNIT_EXPECT_EQ(test, 0, ns);
 }
 
-static void alarms(struct kunit *test)
+static void vmi_test_alarms(struct kunit *test)
 {
 	s32 err;
 
 	RECORD(START_ALARM, (u32)-VMI64_ENODEV, NULL, err = vmi_start_alarm());
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_EQ(test, -ENODEV, err);
-	KUNIT_EXPECT_EQ(test, X86_PLATFORM_IPI_VECTOR, arg32(0, 0));
-	KUNIT_EXPECT_EQ(test, (u64)lapic_timer_period * HZ, arg(0, 1));
+	KUNIT_EXPECT_EQ(test, X86_PLATFORM_IPI_VECTOR, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, (u64)lapic_timer_period * HZ, vmi_rec_arg(0, 1));
 
 	/* Both calls return 5000: the counter now, and a status. */
-	begin(VMI64_CALL_SET_ALARM, 5000, NULL);
-	__set_bit(VMI64_CALL_GET_CYCLE_COUNTER, rec.wanted);
+	vmi_rec_begin(VMI64_CALL_SET_ALARM, 5000, NULL);
+	__set_bit(VMI64_CALL_GET_CYCLE_COUNTER, vmi_rec.wanted);
 	err = vmi_set_next_event(1234, NULL);
-	end();
+	vmi_rec_end();
 	EXPECT_CALLS(test, 2);
-	KUNIT_EXPECT_EQ(test, VMI64_CALL_GET_CYCLE_COUNTER, rec.calls[0].call);
-	KUNIT_EXPECT_EQ(test, VMI64_CYCLES_REAL, arg32(0, 0));
-	KUNIT_EXPECT_EQ(test, VMI64_CALL_SET_ALARM, rec.calls[1].call);
-	KUNIT_EXPECT_EQ(test, 6234, arg(1, 0));
+	KUNIT_EXPECT_EQ(test, VMI64_CALL_GET_CYCLE_COUNTER, vmi_rec.calls[0].call);
+	KUNIT_EXPECT_EQ(test, VMI64_CYCLES_REAL, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, VMI64_CALL_SET_ALARM, vmi_rec.calls[1].call);
+	KUNIT_EXPECT_EQ(test, 6234, vmi_rec_arg(1, 0));
 	KUNIT_EXPECT_EQ(test, 5000, err);
 
 	RECORD(CANCEL_ALARM, 0, NULL, err = vmi_cancel_alarm(NULL));
@@ -798,19 +800,19 @@ static void alarms(struct kunit *test)
 /* ---- lock.c */
 
 #ifdef CONFIG_PARAVIRT_SPINLOCKS
-static void locks(struct kunit *test)
+static void vmi_test_locks(struct kunit *test)
 {
 	unsigned int cpu = cpumask_last(cpu_online_mask);
 	u8 byte = 3;
 
 	RECORD(LOCK_WAIT, 0, NULL, vmi_lock_wait(&byte, 3));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, (u64)&byte, arg(0, 0));
-	KUNIT_EXPECT_EQ(test, 3, arg32(0, 1));
+	KUNIT_EXPECT_EQ(test, (u64)&byte, vmi_rec_arg(0, 0));
+	KUNIT_EXPECT_EQ(test, 3, vmi_rec_arg32(0, 1));
 
 	RECORD(LOCK_KICK, 0, NULL, vmi_lock_kick(cpu));
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, per_cpu(x86_cpu_to_apicid, cpu), arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, per_cpu(x86_cpu_to_apicid, cpu), vmi_rec_arg32(0, 0));
 }
 #endif
 
@@ -818,25 +820,25 @@ static void locks(struct kunit *test)
 
 static struct vmi64_cpu cpu_seen;
 
-static void note_cpu(const u64 *args)
+static void vmi_test_note_cpu(const u64 *args)
 {
 	cpu_seen = *(struct vmi64_cpu *)args[0];
 }
 
-static void cpus_come(struct kunit *test)
+static void vmi_test_cpus_come(struct kunit *test)
 {
 	bool ready;
 	void *area;
 	s32 err;
 	int cpu;
 
-	begin_irqsoff(VMI64_CALL_INIT_CPU, 0, note_cpu);
+	vmi_rec_begin_irqsoff(VMI64_CALL_INIT_CPU, 0, vmi_test_note_cpu);
 	this_cpu_write(vmi_ready, false);
 	cpu = smp_processor_id();
 	area = this_cpu_ptr(&vmi_percpu);
 	err = vmi_init_cpu(0);
 	ready = this_cpu_read(vmi_ready);
-	end_irqsoff();
+	vmi_rec_end_irqsoff();
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_EQ(test, 0, err);
 	KUNIT_EXPECT_TRUE(test, ready);
@@ -849,14 +851,14 @@ static void cpus_come(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, cpu_seen.percpu_virt % VMI64_PAGE);
 	KUNIT_EXPECT_EQ(test, tsc_khz, cpu_seen.tsc_khz);
 	KUNIT_EXPECT_EQ(test, 0, cpu_seen.reserved);
-	KUNIT_EXPECT_EQ(test, 0, rec.nr_lines);
+	KUNIT_EXPECT_EQ(test, 0, vmi_rec.nr_lines);
 
 	/* EARLY: the per-CPU area is not told, and READY does not begin. */
-	begin_irqsoff(VMI64_CALL_INIT_CPU, 0, note_cpu);
+	vmi_rec_begin_irqsoff(VMI64_CALL_INIT_CPU, 0, vmi_test_note_cpu);
 	this_cpu_write(vmi_ready, false);
 	err = vmi_init_cpu(VMI64_CPU_EARLY | VMI64_CPU_BOOT);
 	ready = this_cpu_read(vmi_ready);
-	end_irqsoff();
+	vmi_rec_end_irqsoff();
 	KUNIT_EXPECT_EQ(test, 0, err);
 	KUNIT_EXPECT_FALSE(test, ready);
 	KUNIT_EXPECT_EQ(test, VMI64_CPU_EARLY | VMI64_CPU_BOOT, cpu_seen.flags);
@@ -865,44 +867,44 @@ static void cpus_come(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, cpu_seen.percpu_phys);
 }
 
-static void refused_cpu_is_not_ready(struct kunit *test)
+static void vmi_test_refused_cpu_is_not_ready(struct kunit *test)
 {
 	char want[160];
 	bool ready;
 	s32 err;
 	int cpu;
 
-	begin_irqsoff(VMI64_CALL_INIT_CPU, (u32)-VMI64_EIO, note_cpu);
+	vmi_rec_begin_irqsoff(VMI64_CALL_INIT_CPU, (u32)-VMI64_EIO, vmi_test_note_cpu);
 	this_cpu_write(vmi_ready, false);
 	cpu = smp_processor_id();
 	err = vmi_init_cpu(VMI64_CPU_BOOT | VMI64_CPU_RESUME);
 	ready = this_cpu_read(vmi_ready);
-	end_irqsoff();
+	vmi_rec_end_irqsoff();
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_EQ(test, -EIO, err);
 	KUNIT_EXPECT_FALSE(test, ready);
 	KUNIT_EXPECT_EQ(test, VMI64_CPU_BOOT | VMI64_CPU_RESUME, cpu_seen.flags);
-	KUNIT_EXPECT_EQ(test, 1, rec.nr_lines);
+	KUNIT_EXPECT_EQ(test, 1, vmi_rec.nr_lines);
 	snprintf(want, sizeof(want),
 		 "INIT_CPU failed on CPU %d (-5); it goes on without the ROM's facilities",
 		 cpu);
-	KUNIT_EXPECT_STREQ(test, want, rec.line);
+	KUNIT_EXPECT_STREQ(test, want, vmi_rec.line);
 }
 
-static void cpus_go(struct kunit *test)
+static void vmi_test_cpus_go(struct kunit *test)
 {
 	bool ready;
 
-	begin_irqsoff(VMI64_CALL_EXIT_CPU, 0, NULL);
+	vmi_rec_begin_irqsoff(VMI64_CALL_EXIT_CPU, 0, NULL);
 	vmi_exit_cpu(VMI64_EXIT_SUSPEND | VMI64_EXIT_LAST);
 	ready = this_cpu_read(vmi_ready);
-	end_irqsoff();
+	vmi_rec_end_irqsoff();
 	EXPECT_CALLS(test, 1);
-	KUNIT_EXPECT_EQ(test, VMI64_EXIT_SUSPEND | VMI64_EXIT_LAST, arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, VMI64_EXIT_SUSPEND | VMI64_EXIT_LAST, vmi_rec_arg32(0, 0));
 	KUNIT_EXPECT_FALSE(test, ready);
 }
 
-static void machine_goes(struct kunit *test)
+static void vmi_test_machine_goes(struct kunit *test)
 {
 	static const struct {
 		enum reboot_mode mode;
@@ -918,28 +920,28 @@ static void machine_goes(struct kunit *test)
 	int done;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		begin(VMI64_CALL_REBOOT, (u32)-VMI64_EIO, NULL);
+		vmi_rec_begin(VMI64_CALL_REBOOT, (u32)-VMI64_EIO, NULL);
 		mode = reboot_mode;
 		reboot_mode = cases[i].mode;
 		vmi_reboot();
 		reboot_mode = mode;
-		end();
+		vmi_rec_end();
 		EXPECT_CALLS(test, 1);
-		KUNIT_EXPECT_EQ(test, cases[i].how, arg32(0, 0));
-		KUNIT_EXPECT_EQ(test, i + 1, rec.nr_lines);
+		KUNIT_EXPECT_EQ(test, cases[i].how, vmi_rec_arg32(0, 0));
+		KUNIT_EXPECT_EQ(test, i + 1, vmi_rec.nr_lines);
 	}
-	KUNIT_EXPECT_STREQ(test, rec.line,
+	KUNIT_EXPECT_STREQ(test, vmi_rec.line,
 			   "the ROM cannot reboot (-5); doing it without");
 
 	RECORD(SHUTDOWN, (u32)-VMI64_ENOSYS, NULL, done = vmi_power_off(NULL));
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_EQ(test, NOTIFY_DONE, done);
-	KUNIT_EXPECT_STREQ(test, rec.line,
+	KUNIT_EXPECT_STREQ(test, vmi_rec.line,
 			   "the ROM cannot power off (-38); doing it without");
 }
 
 /* Of the memory there is to be when it is online, in bytes, and of nothing else. */
-static void memory_comes(struct kunit *test)
+static void vmi_test_memory_comes(struct kunit *test)
 {
 	struct memory_notify range = {
 		.start_pfn = max_pfn + 0x8000, .nr_pages = 0x8000,
@@ -951,16 +953,16 @@ static void memory_comes(struct kunit *test)
 	       done = vmi_memory_notify(NULL, MEM_GOING_ONLINE, &range));
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_EQ(test, NOTIFY_OK, done);
-	KUNIT_EXPECT_EQ(test, PAGE_OFFSET, rec.calls[0].arg[0]);
-	KUNIT_EXPECT_EQ(test, 0, rec.calls[0].arg[1]);
-	KUNIT_EXPECT_EQ(test, all, rec.calls[0].arg[2]);
+	KUNIT_EXPECT_EQ(test, PAGE_OFFSET, vmi_rec.calls[0].arg[0]);
+	KUNIT_EXPECT_EQ(test, 0, vmi_rec.calls[0].arg[1]);
+	KUNIT_EXPECT_EQ(test, all, vmi_rec.calls[0].arg[2]);
 
 	/* Below what there is already, as where there was a hole. */
 	range.start_pfn = 0x100;
 	range.nr_pages = 1;
 	RECORD(SET_LINEAR_MAPPING, 0, NULL,
 	       done = vmi_memory_notify(NULL, MEM_GOING_ONLINE, &range));
-	KUNIT_EXPECT_EQ(test, PFN_PHYS(max_pfn), rec.calls[0].arg[2]);
+	KUNIT_EXPECT_EQ(test, PFN_PHYS(max_pfn), vmi_rec.calls[0].arg[2]);
 
 	RECORD(SET_LINEAR_MAPPING, 0, NULL,
 	       done = vmi_memory_notify(NULL, MEM_OFFLINE, &range));
@@ -969,7 +971,7 @@ static void memory_comes(struct kunit *test)
 }
 
 /* The body for a site is what the entry has behind ENDBR64, as long as it is called. */
-static void bodies_for_sites(struct kunit *test)
+static void vmi_test_bodies_for_sites(struct kunit *test)
 {
 	static const struct vmi64_call calls[] = {
 		{ .call = VMI64_CALL_GET_CR0, .type = VMI64_RELOC_CALL,
@@ -996,49 +998,51 @@ static void bodies_for_sites(struct kunit *test)
 					  (void *)0x10040, &code));
 }
 
-static struct kunit_case adapter_cases[] = {
-	KUNIT_CASE(control_registers),
-	KUNIT_CASE(task_register),
-	KUNIT_CASE(descriptor_tables),
-	KUNIT_CASE(gs_index),
-	KUNIT_CASE(kernel_stack),
+#define VMI_CASE(case)	PVOPS_KUNIT_CASE(vmi_test_, case)
+
+static struct kunit_case vmi_test_cases[] = {
+	VMI_CASE(control_registers),
+	VMI_CASE(task_register),
+	VMI_CASE(descriptor_tables),
+	VMI_CASE(gs_index),
+	VMI_CASE(kernel_stack),
 #ifdef CONFIG_X86_IOPL_IOPERM
-	KUNIT_CASE(io_bitmap),
+	VMI_CASE(io_bitmap),
 #endif
-	KUNIT_CASE(cpuid_leaves),
-	KUNIT_CASE(msrs),
-	KUNIT_CASE(flushes_of_this_cpu),
-	KUNIT_CASE(flushes_of_others),
-	KUNIT_CASE(address_spaces),
-	KUNIT_CASE(page_tables),
-	KUNIT_CASE(upper_entries),
+	VMI_CASE(cpuid_leaves),
+	VMI_CASE(msrs),
+	VMI_CASE(flushes_of_this_cpu),
+	VMI_CASE(flushes_of_others),
+	VMI_CASE(address_spaces),
+	VMI_CASE(page_tables),
+	VMI_CASE(upper_entries),
 #ifdef CONFIG_PVOPS_RMW
-	KUNIT_CASE(clear_and_flush),
+	VMI_CASE(clear_and_flush),
 #endif
-	KUNIT_CASE(lazy_sections),
-	KUNIT_CASE(lazy_context_switch),
-	KUNIT_CASE(apic_registers),
-	KUNIT_CASE(ipis),
-	KUNIT_CASE(clocks),
-	KUNIT_CASE(alarms),
+	VMI_CASE(lazy_sections),
+	VMI_CASE(lazy_context_switch),
+	VMI_CASE(apic_registers),
+	VMI_CASE(ipis),
+	VMI_CASE(clocks),
+	VMI_CASE(alarms),
 #ifdef CONFIG_PARAVIRT_SPINLOCKS
-	KUNIT_CASE(locks),
+	VMI_CASE(locks),
 #endif
-	KUNIT_CASE(cpus_come),
-	KUNIT_CASE(refused_cpu_is_not_ready),
-	KUNIT_CASE(cpus_go),
-	KUNIT_CASE(machine_goes),
-	KUNIT_CASE(memory_comes),
-	KUNIT_CASE(bodies_for_sites),
+	VMI_CASE(cpus_come),
+	VMI_CASE(refused_cpu_is_not_ready),
+	VMI_CASE(cpus_go),
+	VMI_CASE(machine_goes),
+	VMI_CASE(memory_comes),
+	VMI_CASE(bodies_for_sites),
 	{}
 };
 
-static struct kunit_suite adapter_suite = {
+static struct kunit_suite vmi_test_suite = {
 	.name = "pvops_vmi_adapters",
-	.suite_init = adapter_suite_init,
-	.suite_exit = adapter_suite_exit,
-	.init = adapter_init,
-	.test_cases = adapter_cases,
+	.suite_init = vmi_rec_bind,
+	.suite_exit = vmi_rec_unbind,
+	.init = vmi_test_init,
+	.test_cases = vmi_test_cases,
 };
 
-kunit_test_suite(adapter_suite);
+kunit_test_suite(vmi_test_suite);
