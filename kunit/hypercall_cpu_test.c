@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Events and the interrupt flag, and the instructions of FSGSBASE. */
+#include <kunit/test.h>
+#include <linux/irq_work.h>
+#include <linux/irqflags.h>
+#include <linux/objtool.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+
+#include <asm/asm.h>
+#include <asm/insn.h>
+#include <asm/irq_regs.h>
+#include <asm/processor-flags.h>
+#include <asm/ptrace.h>
+
+#include <xen/xen.h>
+
+#include "hypercall_test.h"
+#include "ops.h"
+#include "queue.h"
+
+/* The interrupt flag is a byte in memory. */
+void hc_test_interrupt_flag_is_a_byte(struct kunit *test)
+{
+	unsigned long off, on;
+	u8 masked, byte;
+
+	preempt_disable();
+	masked = this_cpu_read(xen_vcpu_info.evtchn_upcall_mask);
+	hc_irq_disable();
+	off = hc_save_fl();
+	byte = this_cpu_read(xen_vcpu_info.evtchn_upcall_mask);
+	this_cpu_write(xen_vcpu_info.evtchn_upcall_mask, 0);
+	on = hc_save_fl();
+	hc_irq_disable();
+	hc_release(masked);
+	preempt_enable();
+	KUNIT_EXPECT_EQ(test, 1, byte);
+	KUNIT_EXPECT_EQ(test, 0, off & X86_EFLAGS_IF);
+	KUNIT_EXPECT_EQ(test, X86_EFLAGS_IF, on & X86_EFLAGS_IF);
+}
+
+/* What an interrupt of ours has seen. */
+static struct {
+	unsigned int nr;
+	struct pt_regs regs;
+	unsigned long flags;
+} upcall;
+
+static void hc_test_note_upcall(struct irq_work *work)
+{
+	upcall.nr++;
+	upcall.regs = *get_irq_regs();
+	upcall.flags = hc_save_fl();
+}
+
+static struct irq_work upcall_work = IRQ_WORK_INIT_HARD(hc_test_note_upcall);
+
+/*
+ * An event that came while they were off is taken when they are on again: by
+ * hc_irq_enable() itself, behind the call, with all registers as they were.
+ */
+void hc_test_pending_event_is_taken(struct kunit *test)
+{
+	unsigned long seen[9], sp, behind;
+	unsigned int i;
+
+	if (!xen_pv_domain())
+		kunit_skip(test, "not a PV guest of Xen");
+
+	upcall.nr = 0;
+	preempt_disable();
+	hc_irq_disable();
+	irq_work_queue(&upcall_work);
+	KUNIT_EXPECT_EQ(test, 0, upcall.nr);
+	KUNIT_EXPECT_EQ(test, 1, this_cpu_read(xen_vcpu_info.evtchn_upcall_pending));
+	asm volatile("	movl $1, %%eax\n"
+		     "	movl $2, %%ecx\n"
+		     "	movl $3, %%edx\n"
+		     "	movl $4, %%esi\n"
+		     "	movl $5, %%edi\n"
+		     "	movl $6, %%r8d\n"
+		     "	movl $7, %%r9d\n"
+		     "	movl $8, %%r10d\n"
+		     "	movl $9, %%r11d\n"
+		     "	call hc_irq_enable\n"
+		     "1:	movq %%rax, (%[seen])\n"
+		     "	movq %%rcx, 8(%[seen])\n"
+		     "	movq %%rdx, 16(%[seen])\n"
+		     "	movq %%rsi, 24(%[seen])\n"
+		     "	movq %%rdi, 32(%[seen])\n"
+		     "	movq %%r8, 40(%[seen])\n"
+		     "	movq %%r9, 48(%[seen])\n"
+		     "	movq %%r10, 56(%[seen])\n"
+		     "	movq %%r11, 64(%[seen])\n"
+		     "	movq %%rsp, %[sp]\n"
+		     "	leaq 1b(%%rip), %[behind]\n"
+		     : [sp] "=&r" (sp), [behind] "=&r" (behind),
+		       ASM_CALL_CONSTRAINT
+		     : [seen] "r" (seen)
+		     : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10",
+		       "r11", "memory", "cc");
+	preempt_enable();
+
+	KUNIT_EXPECT_EQ(test, 1, upcall.nr);
+	KUNIT_EXPECT_EQ(test, 0, upcall.flags & X86_EFLAGS_IF);
+	KUNIT_EXPECT_FALSE(test, irqs_disabled());
+	KUNIT_EXPECT_EQ(test, behind, upcall.regs.ip);
+	KUNIT_EXPECT_EQ(test, sp, upcall.regs.sp);
+	KUNIT_EXPECT_FALSE(test, user_mode(&upcall.regs));
+	KUNIT_EXPECT_EQ(test, X86_EFLAGS_IF, upcall.regs.flags & X86_EFLAGS_IF);
+	for (i = 0; i < ARRAY_SIZE(seen); i++)
+		KUNIT_EXPECT_EQ(test, i + 1, seen[i]);
+}
+
+/*
+ * An event that comes between unmasking and IRET is handled on the frame that
+ * is there: as Xen would, this calls back with one frame above the other.
+ */
+void hc_test_frames_do_not_pile_up(struct kunit *test)
+{
+	unsigned long ss, cs, sp, behind, tmp;
+
+	if (!xen_pv_domain())
+		kunit_skip(test, "not a PV guest of Xen");
+
+	upcall.nr = 0;
+	preempt_disable();
+	hc_irq_disable();
+	irq_work_queue(&upcall_work);
+	asm volatile("	movq %%cs, %[cs]\n"
+		     "	movq %%ss, %[ss]\n"
+		     "	movq %%rsp, %[sp]\n"
+		     "	leaq 1f(%%rip), %[behind]\n"
+		     /* What was interrupted, about to be gone back to. */
+		     "	pushq %[ss]\n"
+		     "	pushq %[sp]\n"
+		     "	pushfq\n"
+		     "	pushq %[cs]\n"
+		     "	pushq %[behind]\n"
+		     /* What Xen adds; for the kernel it says ring 0. */
+		     "	movq %%rsp, %[tmp]\n"
+		     "	andq $~3, %[cs]\n"
+		     "	pushq %[ss]\n"
+		     "	pushq %[tmp]\n"
+		     "	pushfq\n"
+		     "	pushq %[cs]\n"
+		     "	pushq $hc_leaving\n"
+		     "	pushq %%r11\n"
+		     "	pushq %%rcx\n"
+		     "	jmp hc_event_callback\n"
+		     "1:\n"
+		     : [ss] "=&r" (ss), [cs] "=&r" (cs), [sp] "=&r" (sp),
+		       [behind] "=&r" (behind), [tmp] "=&r" (tmp),
+		       ASM_CALL_CONSTRAINT
+		     : : "memory", "cc");
+	preempt_enable();
+
+	KUNIT_EXPECT_EQ(test, 1, upcall.nr);
+	KUNIT_EXPECT_FALSE(test, irqs_disabled());
+	KUNIT_EXPECT_EQ(test, behind, upcall.regs.ip);
+	KUNIT_EXPECT_EQ(test, sp, upcall.regs.sp);
+	KUNIT_EXPECT_FALSE(test, user_mode(&upcall.regs));
+}
+
+STACK_FRAME_NON_STANDARD(hc_test_frames_do_not_pile_up);
+
+/* What carries out FSGSBASE for programs must not take anything else for it. */
+void hc_test_fsgsbase_is_told_from_others(struct kunit *test)
+{
+	static const struct {
+		int which;
+		int len;
+		u8 bytes[MAX_INSN_SIZE];
+	} cases[] = {
+		{ 0, 4, { 0xf3, 0x0f, 0xae, 0xc0 } },
+		{ 1, 4, { 0xf3, 0x0f, 0xae, 0xcc } },
+		{ 2, 5, { 0xf3, 0x48, 0x0f, 0xae, 0xd7 } },
+		{ 3, 5, { 0xf3, 0x49, 0x0f, 0xae, 0xdc } },
+		{ 1, 6, { 0x66, 0xf3, 0x48, 0x0f, 0xae, 0xc8 } },
+		{ 1, 6, { 0xf3, 0x66, 0x48, 0x0f, 0xae, 0xc8 } },
+		{ 1, 6, { 0xf2, 0xf3, 0x48, 0x0f, 0xae, 0xc8 } },
+		/* F2 behind it counts, LOCK anywhere, no prefix at all. */
+		{ -1, 6, { 0xf3, 0xf2, 0x48, 0x0f, 0xae, 0xc8 } },
+		{ -1, 6, { 0xf0, 0xf3, 0x48, 0x0f, 0xae, 0xc8 } },
+		{ -1, 6, { 0xf3, 0xf0, 0x48, 0x0f, 0xae, 0xc8 } },
+		{ -1, 4, { 0x48, 0x0f, 0xae, 0xc8 } },
+		/* memory operands (PTWRITE, XSAVE), and the rest of the group */
+		{ -1, 4, { 0xf3, 0x0f, 0xae, 0x00 } },
+		{ -1, 4, { 0xf3, 0x0f, 0xae, 0x20 } },
+		{ -1, 4, { 0xf3, 0x0f, 0xae, 0xe0 } },
+		{ -1, 4, { 0xf3, 0x0f, 0xae, 0xe8 } },
+		{ -1, 4, { 0xf3, 0x0f, 0xae, 0xf0 } },
+		{ -1, 4, { 0xf3, 0x0f, 0xae, 0xf8 } },
+		/* other opcodes: POPCNT, SCAS, UD2, a REX that is none */
+		{ -1, 4, { 0xf3, 0x0f, 0xb8, 0xc0 } },
+		{ -1, 2, { 0xf3, 0xae } },
+		{ -1, 2, { 0x0f, 0x0b } },
+		{ -1, 5, { 0x48, 0xf3, 0x0f, 0xb8, 0xc8 } },
+		{ -1, 6, { 0xf3, 0x48, 0x48, 0x0f, 0xae, 0xc8 } },
+		/* VEX, REX2, and Xen's own prefix */
+		{ -1, 4, { 0xc5, 0xfa, 0xae, 0xc8 } },
+		{ -1, 5, { 0xf3, 0xd5, 0x88, 0xae, 0xc8 } },
+		{ -1, 9, { 0x0f, 0x0b, 0x78, 0x65, 0x6e,
+			   0xf3, 0x0f, 0xae, 0xc8 } },
+		/* not all of it could be read */
+		{ -1, 4, { 0xf3, 0x48, 0x0f, 0xae } },
+		{ -1, 1, { 0xf3 } },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct insn insn;
+
+		KUNIT_EXPECT_EQ_MSG(test, cases[i].which,
+				    hc_fsgsbase_decode(&insn, cases[i].bytes,
+						       cases[i].len),
+				    "case %u", i);
+		if (cases[i].which >= 0)
+			KUNIT_EXPECT_EQ_MSG(test, cases[i].len, (int)insn.length,
+					    "case %u", i);
+	}
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Page-table entries: Accessed and Dirty of the CPU, and translation of frames. */
+#include <kunit/test.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+
+#include <asm/pgtable.h>
+
+#include "hypercall_test.h"
+#include "ops.h"
+#include "queue.h"
+#include "tables.h"
+
+void hc_test_ordinary_memory_needs_no_hypercall(struct kunit *test)
+{
+	struct page *page = virt_to_page(hc_stub.table);
+	pte_t *pte = (pte_t *)hc_stub.table;
+	pteval_t old;
+
+	ClearPagePinned(page);
+	hc_test_begin();
+	hc_set_pte(&pte[1], __pte_ma(HC_FLAGS | HC_AD));
+	hc_ptep_set_wrprotect(current->mm, 0, &pte[1]);
+	old = hc_ptep_get_and_clear(current->mm, 0, &pte[1], 0);
+	hc_test_end();
+	SetPagePinned(page);
+	KUNIT_EXPECT_EQ(test, 0, hc_stub.nr_hypercalls);
+	KUNIT_EXPECT_EQ(test, 0, old & _PAGE_RW);
+	KUNIT_EXPECT_EQ(test, 0, hc_stub.table[1]);
+}
+
+/* Bits that another CPU sets before Xen gets to the entry are not lost. */
+void hc_test_bits_set_meanwhile_are_kept(struct kunit *test)
+{
+	pte_t *pte = (pte_t *)hc_stub.table;
+	struct vm_area_struct vma = {};
+	struct mm_struct *mm;
+	pteval_t old;
+
+	/* Not the current one, so others may run in it. */
+	mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	vma.vm_mm = mm;
+
+	hc_stub.table[1] = HC_FLAGS;
+	hc_stub.table[2] = HC_FLAGS;
+	/* An entry of a program would be counted by page_table_check. */
+	hc_stub.table[3] = HC_FLAGS & ~_PAGE_USER;
+	hc_stub.table[4] = HC_FLAGS | _PAGE_ACCESSED;
+	hc_test_begin();
+	hc_stub.sets = HC_AD;
+	old = hc_ptep_get_and_clear(mm, 0, &pte[1], 0);
+	KUNIT_EXPECT_EQ(test, HC_FLAGS | HC_AD, old);
+	KUNIT_EXPECT_TRUE(test, pte_none(pte[1]));
+
+	hc_ptep_set_wrprotect(mm, 0, &pte[2]);
+	KUNIT_EXPECT_EQ(test, (HC_FLAGS & ~_PAGE_RW) | HC_AD, hc_stub.table[2]);
+
+	hc_ptep_modify_prot_commit(&vma, 0, &pte[3],
+				   __pte_ma(HC_FLAGS & ~(_PAGE_RW | _PAGE_USER)));
+	KUNIT_EXPECT_EQ(test, (HC_FLAGS & ~(_PAGE_RW | _PAGE_USER)) | HC_AD,
+			hc_stub.table[3]);
+
+	/* The stub would set them again at the second update. */
+	hc_stub.sets = _PAGE_DIRTY;
+	KUNIT_EXPECT_EQ(test, 1, hc_ptep_test_and_clear_young(&vma, 0, &pte[4]));
+	KUNIT_EXPECT_EQ(test, HC_FLAGS | _PAGE_DIRTY, hc_stub.table[4]);
+	hc_test_end();
+}
+
+/*
+ * In a lazy section the removal waits, and the caller is told that Dirty is not
+ * set. When the removal is carried out, what a CPU has set meanwhile marks the
+ * page. An entry that is written before that must not hide it.
+ */
+void hc_test_dirty_set_before_queued_removal_is_kept(struct kunit *test)
+{
+	pte_t *pte = (pte_t *)hc_stub.table;
+	struct page *page[2];
+	unsigned int i, round;
+	struct mm_struct *mm;
+	pteval_t old;
+
+	mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	for (i = 0; i < ARRAY_SIZE(page); i++)
+		page[i] = virt_to_page(hc_test_page(test));
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < ARRAY_SIZE(page); i++) {
+			ClearPageDirty(page[i]);
+			hc_stub.table[i] = hc_make_entry((u64)page_to_pfn(page[i]) <<
+						     PAGE_SHIFT | HC_FLAGS);
+		}
+		hc_test_begin();
+		hc_enter_lazy_mmu();
+		for (i = 0; i < ARRAY_SIZE(page); i++) {
+			old = hc_ptep_get_and_clear(mm, 0, &pte[i], 0);
+			KUNIT_EXPECT_EQ(test, 0, old & _PAGE_DIRTY);
+		}
+		KUNIT_EXPECT_EQ(test, 0, hc_stub.nr_hypercalls);
+		/* A CPU writes to the first page. */
+		if (round)
+			hc_stub.table[0] |= _PAGE_DIRTY;
+		if (round == 2) {
+			hc_set_pte(&pte[1], __pte_ma(_PAGE_PROTNONE));
+			KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_hypercalls);
+		}
+		hc_leave_lazy_mmu();
+		hc_test_end();
+		KUNIT_EXPECT_EQ(test, !!round, PageDirty(page[0]));
+		KUNIT_EXPECT_FALSE(test, PageDirty(page[1]));
+		KUNIT_EXPECT_TRUE(test, pte_none(pte[0]));
+	}
+	for (i = 0; i < ARRAY_SIZE(page); i++) {
+		ClearPageDirty(page[i]);
+		__free_page(page[i]);
+	}
+}
+
+/* More of them than are noted at a time: each time they are carried out. */
+void hc_test_many_queued_removals_are_all_looked_at(struct kunit *test)
+{
+	struct page *page = virt_to_page(hc_test_page(test));
+	pte_t *pte = (pte_t *)hc_stub.table;
+	struct mm_struct *mm;
+	unsigned int i;
+
+	mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		hc_stub.table[i] = hc_make_entry((u64)page_to_pfn(page) << PAGE_SHIFT |
+					     HC_FLAGS);
+	hc_test_begin();
+	hc_enter_lazy_mmu();
+	for (i = 0; i < PTRS_PER_PTE; i++) {
+		/* A CPU writes to what is in the second batch. */
+		hc_stub.sets = i / HC_KEPT == 1 ? _PAGE_DIRTY : 0;
+		hc_ptep_get_and_clear(mm, 0, &pte[i], 0);
+		KUNIT_EXPECT_EQ(test, i + 1 >= 2 * HC_KEPT, PageDirty(page));
+	}
+	hc_leave_lazy_mmu();
+	hc_test_end();
+	KUNIT_EXPECT_EQ(test, PTRS_PER_PTE / HC_KEPT, hc_stub.nr_hypercalls);
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		KUNIT_EXPECT_TRUE(test, pte_none(pte[i]));
+	ClearPageDirty(page);
+	__free_page(page);
+}
+
+void hc_test_young_is_told_once(struct kunit *test)
+{
+	pte_t *pte = (pte_t *)hc_stub.table;
+	struct vm_area_struct vma = { .vm_mm = &init_mm };
+
+	hc_stub.table[1] = HC_FLAGS | HC_AD;
+	hc_test_begin();
+	KUNIT_EXPECT_EQ(test, 1, hc_ptep_test_and_clear_young(&vma, 0, &pte[1]));
+	KUNIT_EXPECT_EQ(test, 0, hc_ptep_test_and_clear_young(&vma, 0, &pte[1]));
+	hc_test_end();
+	KUNIT_EXPECT_EQ(test, HC_FLAGS | _PAGE_DIRTY, hc_stub.table[1]);
+}
+
+/* What an entry says survives the way to the CPU and back. */
+void hc_test_entries_translate_both_ways(struct kunit *test)
+{
+	static const u64 flags[] = { HC_FLAGS, HC_FLAGS | HC_AD, _PAGE_PRESENT };
+	struct page *page = virt_to_page(hc_stub.table);
+	u64 frame = (u64)page_to_pfn(page) << PAGE_SHIFT;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		u64 made = hc_make_entry(frame | flags[i]);
+
+		KUNIT_EXPECT_EQ(test, frame | flags[i], hc_entry_val(made));
+		KUNIT_EXPECT_EQ(test, flags[i], made & ~PTE_PFN_MASK);
+		KUNIT_EXPECT_EQ(test, made & PTE_PFN_MASK,
+				(u64)virt_to_mfn(hc_stub.table) << PAGE_SHIFT);
+	}
+
+	/* Not present: whatever stands there is none of our business. */
+	KUNIT_EXPECT_EQ(test, 0, hc_make_entry(0));
+	KUNIT_EXPECT_EQ(test, 0xabcdef0123456ULL,
+			hc_make_entry(0xabcdef0123456ULL));
+	KUNIT_EXPECT_EQ(test, 0xabcdef0123456ULL,
+			hc_entry_val(0xabcdef0123456ULL));
+}

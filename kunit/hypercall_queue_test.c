@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The queue of hypercalls: what shares a call, what waits, and in which order. */
+#include <kunit/test.h>
+#include <linux/preempt.h>
+#include <linux/types.h>
+
+#include <asm/pgtable_types.h>
+#include <asm/xen/hypercall.h>
+
+#include "hypercall_test.h"
+#include "ops.h"
+#include "queue.h"
+
+void hc_test_updates_share_a_call(struct kunit *test)
+{
+	unsigned int i;
+
+	hc_test_begin();
+	for (i = 0; i < 10; i++)
+		hc_update(&hc_stub.table[i], HC_FLAGS + ((u64)i << PAGE_SHIFT),
+			  MMU_NORMAL_PT_UPDATE);
+	KUNIT_EXPECT_EQ(test, 0, hc_stub.nr_calls);
+	KUNIT_EXPECT_EQ(test, 0, hc_stub.table[0]);
+	hc_flush();
+	hc_test_end();
+
+	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_hypercalls);
+	KUNIT_ASSERT_EQ(test, 1, hc_stub.nr_calls);
+	KUNIT_EXPECT_EQ(test, __HYPERVISOR_mmu_update, hc_stub.calls[0].op);
+	KUNIT_EXPECT_EQ(test, 10, hc_stub.calls[0].nr);
+	KUNIT_EXPECT_EQ(test, hc_test_machine(0), hc_stub.calls[0].first);
+	for (i = 0; i < 10; i++)
+		KUNIT_EXPECT_EQ(test, HC_FLAGS + ((u64)i << PAGE_SHIFT),
+				hc_stub.table[i]);
+}
+
+void hc_test_full_queue_is_issued(struct kunit *test)
+{
+	unsigned int i;
+
+	hc_test_begin();
+	for (i = 0; i < HC_UPDATES; i++)
+		hc_update(&hc_stub.table[i], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+	KUNIT_EXPECT_EQ(test, 0, hc_stub.nr_calls);
+	hc_update(&hc_stub.table[0], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_calls);
+	KUNIT_EXPECT_EQ(test, HC_UPDATES, hc_stub.calls[0].nr);
+	hc_test_end();
+	KUNIT_ASSERT_EQ(test, 2, hc_stub.nr_calls);
+	KUNIT_EXPECT_EQ(test, 1, hc_stub.calls[1].nr);
+
+	hc_test_begin();
+	for (i = 0; i <= HC_CALLS; i++)
+		hc_call(__HYPERVISOR_stack_switch);
+	KUNIT_EXPECT_EQ(test, HC_CALLS, hc_stub.nr_calls);
+	hc_test_end();
+	KUNIT_EXPECT_EQ(test, HC_CALLS + 1, hc_stub.nr_calls);
+
+	hc_test_begin();
+	for (i = 0; i <= HC_EXTS; i++)
+		hc_ext(MMUEXT_TLB_FLUSH_LOCAL);
+	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_calls);
+	hc_test_end();
+	KUNIT_EXPECT_EQ(test, 2, hc_stub.nr_calls);
+}
+
+/* Calls fill up while updates and operations alternate: none may be lost. */
+void hc_test_alternating_requests_are_all_issued(struct kunit *test)
+{
+	unsigned int i, updates = 0, exts = 0;
+
+	hc_test_begin();
+	for (i = 0; i < 100; i++) {
+		hc_update(&hc_stub.table[i], HC_FLAGS + i, MMU_NORMAL_PT_UPDATE);
+		hc_ext(MMUEXT_INVLPG_LOCAL)->arg1.linear_addr = 0;
+	}
+	hc_test_end();
+	for (i = 0; i < hc_stub.nr_calls; i++) {
+		if (hc_stub.calls[i].op == __HYPERVISOR_mmu_update)
+			updates += hc_stub.calls[i].nr;
+		else
+			exts += hc_stub.calls[i].nr;
+		if (i)
+			KUNIT_EXPECT_NE(test, hc_stub.calls[i].op,
+					hc_stub.calls[i - 1].op);
+	}
+	KUNIT_EXPECT_EQ(test, 100, updates);
+	KUNIT_EXPECT_EQ(test, 100, exts);
+	for (i = 0; i < 100; i++)
+		KUNIT_EXPECT_EQ(test, HC_FLAGS + i, hc_stub.table[i]);
+}
+
+void hc_test_order_is_kept(struct kunit *test)
+{
+	hc_test_begin();
+	hc_update(&hc_stub.table[1], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_ext(MMUEXT_TLB_FLUSH_LOCAL);
+	hc_ext(MMUEXT_NEW_BASEPTR);
+	hc_update(&hc_stub.table[2], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_call(__HYPERVISOR_stack_switch);
+	hc_test_end();
+
+	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_hypercalls);
+	KUNIT_ASSERT_EQ(test, 4, hc_stub.nr_calls);
+	KUNIT_EXPECT_EQ(test, hc_test_machine(1), hc_stub.calls[0].first);
+	KUNIT_EXPECT_EQ(test, MMUEXT_TLB_FLUSH_LOCAL, hc_stub.calls[1].first);
+	KUNIT_EXPECT_EQ(test, 2, hc_stub.calls[1].nr);
+	KUNIT_EXPECT_EQ(test, hc_test_machine(2), hc_stub.calls[2].first);
+	KUNIT_EXPECT_EQ(test, __HYPERVISOR_stack_switch, hc_stub.calls[3].op);
+}
+
+void hc_test_lazy_sections_wait(struct kunit *test)
+{
+	pte_t *pte = (pte_t *)hc_stub.table;
+
+	hc_test_begin();
+	hc_set_pte(&pte[0], __pte_ma(HC_FLAGS));
+	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_hypercalls);
+
+	hc_enter_lazy_mmu();
+	hc_set_pte(&pte[1], __pte_ma(HC_FLAGS));
+	hc_set_pte(&pte[2], __pte_ma(HC_FLAGS));
+	hc_flush_tlb();
+	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_hypercalls);
+	hc_flush_lazy_mmu();
+	KUNIT_EXPECT_EQ(test, 2, hc_stub.nr_hypercalls);
+	hc_set_pte(&pte[3], __pte_ma(HC_FLAGS));
+	KUNIT_EXPECT_EQ(test, 2, hc_stub.nr_hypercalls);
+	hc_leave_lazy_mmu();
+	KUNIT_EXPECT_EQ(test, 3, hc_stub.nr_hypercalls);
+	hc_test_end();
+	KUNIT_EXPECT_EQ(test, HC_FLAGS, hc_stub.table[3]);
+}
+
+/* What waits is known, for CONFIG_PVOPS_CHECK_READS. */
+void hc_test_waiting_updates_are_known(struct kunit *test)
+{
+	pte_t *pte = (pte_t *)hc_stub.table;
+
+	hc_test_begin();
+	hc_enter_lazy_mmu();
+	KUNIT_EXPECT_FALSE(test, hc_is_queued(&pte[1]));
+	hc_set_pte(&pte[1], __pte_ma(HC_FLAGS));
+	hc_set_pte(&pte[2], __pte_ma(HC_FLAGS));
+	KUNIT_EXPECT_TRUE(test, hc_is_queued(&pte[1]));
+	KUNIT_EXPECT_TRUE(test, hc_is_queued(&pte[2]));
+	KUNIT_EXPECT_FALSE(test, hc_is_queued(&pte[3]));
+	hc_flush_lazy_mmu();
+	KUNIT_EXPECT_FALSE(test, hc_is_queued(&pte[1]));
+	hc_leave_lazy_mmu();
+	hc_test_end();
+}
+
+/* An interrupt inside of a lazy section does not wait for its end. */
+void hc_test_interrupts_do_not_wait(struct kunit *test)
+{
+	pte_t *pte = (pte_t *)hc_stub.table;
+
+	hc_test_begin();
+	hc_enter_lazy_mmu();
+	hc_set_pte(&pte[1], __pte_ma(HC_FLAGS));
+	preempt_count_add(HARDIRQ_OFFSET);
+	hc_set_pte(&pte[2], __pte_ma(HC_FLAGS));
+	preempt_count_sub(HARDIRQ_OFFSET);
+	KUNIT_EXPECT_EQ(test, HC_FLAGS, hc_stub.table[2]);
+	hc_leave_lazy_mmu();
+	hc_test_end();
+	KUNIT_EXPECT_EQ(test, HC_FLAGS, hc_stub.table[1]);
+}
+
+static unsigned int nr_after;
+
+static void hc_test_count_after(void *data)
+{
+	nr_after += (unsigned long)data;
+}
+
+void hc_test_callbacks_come_after(struct kunit *test)
+{
+	nr_after = 0;
+	hc_test_begin();
+	hc_ext(MMUEXT_NEW_BASEPTR);
+	hc_after(hc_test_count_after, (void *)1);
+	KUNIT_EXPECT_EQ(test, 0, nr_after);
+	hc_flush();
+	KUNIT_EXPECT_EQ(test, 1, nr_after);
+	hc_flush();
+	hc_test_end();
+	KUNIT_EXPECT_EQ(test, 1, nr_after);
+}

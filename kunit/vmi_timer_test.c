@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Clocks and alarms: vmi-backend/timer.c, vmi-backend/alarm.c. */
+#include <kunit/test.h>
+#include <linux/cpumask.h>
+#include <linux/time64.h>
+
+#include <asm/apic.h>
+#include <asm/irq_vectors.h>
+
+#include "vmi.h"
+#include "vmi_adapter_test.h"
+
+void vmi_test_clocks(struct kunit *test)
+{
+	u64 other = cpumask_last(cpu_online_mask);
+	struct timespec64 now = {};
+	u64 ns;
+	int cpu;
+
+	RECORD(GET_WALLCLOCK_TIME, 1700000000123456789ULL, NULL,
+	       vmi_get_wallclock(&now));
+	EXPECT_CALLS(test, 1);
+	KUNIT_EXPECT_EQ(test, 1700000000, now.tv_sec);
+	KUNIT_EXPECT_EQ(test, 123456789, now.tv_nsec);
+
+	RECORD(GET_CYCLE_COUNTER, 0, NULL, cpu = smp_processor_id();
+	       ns = vmi_sched_clock());
+	EXPECT_CALLS(test, 1);
+	KUNIT_EXPECT_EQ(test, VMI64_CYCLES_REAL, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, cpu, vmi_rec_arg32(0, 1));
+
+	RECORD(GET_CYCLE_COUNTER, 0, NULL, ns = vmi_steal_clock(other));
+	EXPECT_CALLS(test, 1);
+	KUNIT_EXPECT_EQ(test, VMI64_CYCLES_STOLEN, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, other, vmi_rec_arg32(0, 1));
+	KUNIT_EXPECT_EQ(test, 0, ns);
+}
+
+void vmi_test_alarms(struct kunit *test)
+{
+	s32 err;
+
+	RECORD(START_ALARM, (u32)-VMI64_ENODEV, NULL, err = vmi_start_alarm());
+	EXPECT_CALLS(test, 1);
+	KUNIT_EXPECT_EQ(test, -ENODEV, err);
+	KUNIT_EXPECT_EQ(test, X86_PLATFORM_IPI_VECTOR, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, (u64)lapic_timer_period * HZ, vmi_rec_arg(0, 1));
+
+	/* Both calls return 5000: the counter now, and a status. */
+	vmi_rec_begin(VMI64_CALL_SET_ALARM, 5000, NULL);
+	__set_bit(VMI64_CALL_GET_CYCLE_COUNTER, vmi_rec.wanted);
+	err = vmi_set_next_event(1234, NULL);
+	vmi_rec_end();
+	EXPECT_CALLS(test, 2);
+	KUNIT_EXPECT_EQ(test, VMI64_CALL_GET_CYCLE_COUNTER, vmi_rec.calls[0].call);
+	KUNIT_EXPECT_EQ(test, VMI64_CYCLES_REAL, vmi_rec_arg32(0, 0));
+	KUNIT_EXPECT_EQ(test, VMI64_CALL_SET_ALARM, vmi_rec.calls[1].call);
+	KUNIT_EXPECT_EQ(test, 6234, vmi_rec_arg(1, 0));
+	KUNIT_EXPECT_EQ(test, 5000, err);
+
+	RECORD(CANCEL_ALARM, 0, NULL, err = vmi_cancel_alarm(NULL));
+	EXPECT_CALLS(test, 1);
+	KUNIT_EXPECT_EQ(test, 0, err);
+}
