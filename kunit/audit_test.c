@@ -38,6 +38,10 @@ static const struct code sites[] = {
 	  PVOPS_CLASS_INLINE },
 };
 
+/*
+ * pvops_classify() tells inline code, direct and indirect calls and NOPs apart.
+ * Otherwise the audit misses a slow site, or reports a site that is not slow.
+ */
 static void sites_are_classified(struct kunit *test)
 {
 	unsigned int i;
@@ -48,6 +52,10 @@ static void sites_are_classified(struct kunit *test)
 				    "%s", sites[i].name);
 }
 
+/*
+ * What follows a site does not belong to it.
+ * Otherwise a call that is in the code behind a site counts as the site's.
+ */
 static void site_ends_at_its_length(struct kunit *test)
 {
 	/* What follows the site is a call, but not the site's. */
@@ -76,6 +84,10 @@ static const struct {
 	{ "long conditional jump", false, { 0x0f, 0x84, 0, 0, 0, 0, 0xc3 } },
 };
 
+/*
+ * Straight-line code that works at any address fits if it is short enough.
+ * Otherwise the audit demands inline code where there cannot be any.
+ */
 static void bodies_are_measured(struct kunit *test)
 {
 	unsigned int i;
@@ -86,7 +98,10 @@ static void bodies_are_measured(struct kunit *test)
 				    "%s", bodies[i].name);
 }
 
-/* The same on functions of this kernel, in whatever form it was patched to. */
+/*
+ * The same for functions of this kernel, in whatever form they were patched to.
+ * Otherwise return thunks or tracing would change what the audit finds.
+ */
 static void real_functions_are_measured(struct kunit *test)
 {
 	KUNIT_EXPECT_TRUE(test, pvops_native_fits(pv_native_irq_disable, 6));
@@ -123,7 +138,12 @@ static const struct {
 	{ "pushq (%rdi)", false, 2, { 0xff, 0x37 } },
 };
 
-/* Where there was a call there is no return address, and the unwinder knows. */
+/*
+ * Code of a backend that uses the stack is not put in place of a call. No
+ * return address is on the stack there, and the unwinder expects the stack of a
+ * call.
+ * Otherwise a stack trace from an interrupt in this code is wrong.
+ */
 static void offers_must_leave_the_stack(struct kunit *test)
 {
 	unsigned int i;
@@ -135,6 +155,10 @@ static void offers_must_leave_the_stack(struct kunit *test)
 				    "%s", offers[i].name);
 }
 
+/*
+ * Code equal to the native op may use the stack: objtool has checked it.
+ * Otherwise save_fl, which is PUSHF and POP, is called at each site.
+ */
 static void offers_may_be_native(struct kunit *test)
 {
 	static const u8 save_fl[] = { 0x9c, 0x58 }, other[] = { 0x9c, 0x5a };
@@ -148,6 +172,10 @@ static void offers_may_be_native(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pvops_body_is_native(save_fl, 2, memparse));
 }
 
+/*
+ * The audit counts each site that calls code which fits, or calls indirectly.
+ * Otherwise nobody notices that bare metal pays for pv_ops.
+ */
 static void violations_are_found(struct kunit *test)
 {
 	static const u8 call[32] = { 0xe8 }, indirect[32] = { 0xff, 0x15 };
@@ -190,6 +218,10 @@ static void violations_are_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, audit->total[PVOPS_CLASS_INDIRECT], 1);
 }
 
+/*
+ * Each slot has a name and is found by its address, and nothing else is a slot.
+ * Otherwise reports and counters show numbers under the name of another op.
+ */
 static void slots_are_named(struct kunit *test)
 {
 	unsigned int i;
@@ -207,7 +239,10 @@ static void slots_are_named(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -1, pvops_slot_at(&pv_ops + 1));
 }
 
-/* What the kernel was linked with is remembered, whatever runs now. */
+/*
+ * The ops that the kernel was linked with are known, whatever is in use now.
+ * Otherwise the audit takes replaced ops for native ones.
+ */
 static void native_is_remembered(struct kunit *test)
 {
 	KUNIT_EXPECT_PTR_EQ(test, pvops_slot_native(PVOPS_SLOT(irq.save_fl)),
@@ -216,6 +251,10 @@ static void native_is_remembered(struct kunit *test)
 			    (void *)_paravirt_ident_64);
 }
 
+/*
+ * The audit of the running kernel has found calls, and no violation.
+ * Otherwise this kernel calls ops that could be inline, or is half patched.
+ */
 static void running_kernel_is_clean(struct kunit *test)
 {
 	KUNIT_EXPECT_GT(test, pvops_audit.total[PVOPS_CLASS_CALL], 0);
@@ -234,8 +273,9 @@ static bool has_body(unsigned int slot)
 }
 
 /*
- * Each site follows its op: inline where native or where the backend has code for
- * it, called otherwise.
+ * Each site is inline code if its op is native or the backend has code for it,
+ * and is a call otherwise.
+ * Otherwise a guest executes native instructions where its backend has an op.
  */
 static void sites_follow_the_table(struct kunit *test)
 {

@@ -120,6 +120,10 @@ static void expect_chosen(struct kunit *test, struct fixture *fx,
 	KUNIT_EXPECT_STREQ(test, fx->socket.chosen->name, name);
 }
 
+/*
+ * The backend with the highest confidence is set up, and no other one.
+ * Otherwise a guest misses the operations that its hypervisor offers.
+ */
 static void most_confident_wins(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -136,6 +140,10 @@ static void most_confident_wins(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, fx->lines[0], "backend c: c answers 3");
 }
 
+/*
+ * Of backends with equal confidence the first one in the registry is chosen.
+ * Otherwise the order of the registry, which settles such cases, means nothing.
+ */
 static void first_of_equals_wins(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -145,6 +153,10 @@ static void first_of_equals_wins(struct kunit *test)
 	expect_chosen(test, fx, NULL, "b");
 }
 
+/*
+ * If no backend can run here, none is set up, and the table stays as it is.
+ * Otherwise pv_ops holds the ops of a hypervisor that is not there.
+ */
 static void absent_is_never_set_up(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -157,6 +169,10 @@ static void absent_is_never_set_up(struct kunit *test)
 	expect_untouched(test, fx);
 }
 
+/*
+ * pv_backend= chooses a backend that can run, even with a lower confidence.
+ * Otherwise a user cannot avoid a backend that does not work.
+ */
 static void request_beats_confidence(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -169,6 +185,10 @@ static void request_beats_confidence(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->nr_warnings, 0);
 }
 
+/*
+ * pv_backend=auto and an empty name choose by confidence, without a warning.
+ * Otherwise the documented default would be an unknown name.
+ */
 static void auto_is_no_request(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -180,6 +200,10 @@ static void auto_is_no_request(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->nr_warnings, 0);
 }
 
+/*
+ * An unknown name is one warning, which lists the known names.
+ * Otherwise a typing error prevents the boot.
+ */
 static void unknown_name_is_one_warning(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -192,6 +216,10 @@ static void unknown_name_is_one_warning(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, fx->socket.requested);
 }
 
+/*
+ * A request for a backend that cannot run here is one warning with the reason.
+ * Otherwise a command line of another machine prevents the boot.
+ */
 static void absent_request_is_one_warning(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -204,6 +232,10 @@ static void absent_request_is_one_warning(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->fakes[2].set_up, 0);
 }
 
+/*
+ * The table gets all ops of a setup that succeeds, and no other changes.
+ * Otherwise the ops of two backends are mixed.
+ */
 static void success_commits_all(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -217,6 +249,10 @@ static void success_commits_all(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, &fx->table, &want, sizeof(want));
 }
 
+/*
+ * A setup that fails leaves the table as it was, and the next backend is tried.
+ * Otherwise the kernel goes on with half of the ops of a backend that gave up.
+ */
 static void failure_commits_nothing(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -233,6 +269,10 @@ static void failure_commits_nothing(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, fx->socket.rejected, "a (-5: made to fail)");
 }
 
+/*
+ * A setup that leaves an op empty counts as failed, and nothing is committed.
+ * Otherwise the first call of this op jumps to address 0.
+ */
 static void hole_commits_nothing(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -247,7 +287,10 @@ static void hole_commits_nothing(struct kunit *test)
 			   "backend a failed in setup (-22: left irq.halt empty); trying the next");
 }
 
-/* A failed one must not leave its ops in the copy that the next one gets. */
+/*
+ * The next backend starts from a copy without the ops of the failed one.
+ * Otherwise the ops of both are committed.
+ */
 static void next_starts_from_clean_copy(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -263,6 +306,10 @@ static void next_starts_from_clean_copy(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, &fx->table, &want, sizeof(want));
 }
 
+/*
+ * A requested backend that fails in setup is not tried again by confidence.
+ * Otherwise its setup runs twice on a machine that it may have changed.
+ */
 static void failed_request_falls_back_once(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -275,6 +322,10 @@ static void failed_request_falls_back_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fx->nr_warnings, 1);
 }
 
+/*
+ * If all backends fail, each was tried once, and the table is as it was.
+ * Otherwise the kernel loses the ops that it was linked with.
+ */
 static void all_failing_leaves_table(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -294,6 +345,10 @@ static void all_failing_leaves_table(struct kunit *test)
 	expect_untouched(test, fx);
 }
 
+/*
+ * A backend without a setup is chosen, and the table stays as it is.
+ * Otherwise native, which has none, could not be chosen.
+ */
 static void no_setup_needs_none(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -304,6 +359,10 @@ static void no_setup_needs_none(struct kunit *test)
 	expect_untouched(test, fx);
 }
 
+/*
+ * The last pv_backend= counts, and a different one before it is remembered.
+ * Otherwise nobody is told that the wrong one of two was edited.
+ */
 static void requests_are_noted(struct kunit *test)
 {
 	struct pvops_request request = {};
@@ -322,7 +381,10 @@ static void requests_are_noted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, strlen(request.name), sizeof(request.name) - 1);
 }
 
-/* Every name of the real registry is found, and found only once. */
+/*
+ * Each name of the real registry finds its backend, and none is "auto".
+ * Otherwise pv_backend= cannot reach one of the backends.
+ */
 static void registry_names_are_unique(struct kunit *test)
 {
 	size_t i;
@@ -341,7 +403,10 @@ static void registry_names_are_unique(struct kunit *test)
 						   pvops_registry_size, ""));
 }
 
-/* What this very kernel chose is one of the registry, with a reason. */
+/*
+ * The running kernel has chosen a backend of the registry, and has a reason.
+ * Otherwise nobody can tell whose ops a kernel runs with.
+ */
 static void running_kernel_has_chosen(struct kunit *test)
 {
 	KUNIT_ASSERT_NOT_NULL(test, pvops_socket.chosen);
@@ -369,6 +434,10 @@ static struct fixture *make_two_parts(struct kunit *test)
 	return fx;
 }
 
+/*
+ * complete() starts from the table as the platform code left it after setup.
+ * Otherwise ops that the platform code changed late are overwritten.
+ */
 static void completion_commits_all(struct kunit *test)
 {
 	struct fixture *fx = make_two_parts(test);
@@ -387,6 +456,10 @@ static void completion_commits_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fx->nr_warnings);
 }
 
+/*
+ * If complete() fails, the in-tree backend that it stands on is the chosen one.
+ * Otherwise the report names a backend whose ops are not in use.
+ */
 static void failed_completion_names_who_is_below(struct kunit *test)
 {
 	struct fixture *fx = make_two_parts(test);
@@ -402,6 +475,10 @@ static void failed_completion_names_who_is_below(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, fx->socket.rejected, "a (-19: made to fail)");
 }
 
+/*
+ * A complete() that leaves an op empty counts as failed, and commits nothing.
+ * Otherwise the first call of this op jumps to address 0.
+ */
 static void hole_in_completion_commits_nothing(struct kunit *test)
 {
 	struct fixture *fx = make_two_parts(test);
@@ -413,6 +490,10 @@ static void hole_in_completion_commits_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, fx->nr_warnings);
 }
 
+/*
+ * Without a complete(), or without a choice, there is nothing to do.
+ * Otherwise most machines call through a NULL pointer early in boot.
+ */
 static void nothing_to_complete(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);

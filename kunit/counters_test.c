@@ -9,6 +9,10 @@
 
 #include <pvops/counters.h>
 
+/*
+ * Each slot gets its own counting entry, which jumps to the op of the slot.
+ * Otherwise a kernel with pv_counters calls wrong ops.
+ */
 static void wrap_keeps_the_op_behind(struct kunit *test)
 {
 	union pvops_table *table = kunit_kzalloc(test, sizeof(*table), GFP_KERNEL);
@@ -38,7 +42,10 @@ static void wrap_keeps_the_op_behind(struct kunit *test)
 	}
 }
 
-/* Off means off: no op goes through an entry, nothing is ever counted. */
+/*
+ * Without pv_counters no slot holds a counting entry, and nothing is counted.
+ * Otherwise a kernel without pv_counters pays for counting.
+ */
 static void off_leaves_no_trace(struct kunit *test)
 {
 	unsigned int i;
@@ -55,7 +62,10 @@ static void off_leaves_no_trace(struct kunit *test)
 	}
 }
 
-/* On: so many calls, so many counted, inlined ones included. */
+/*
+ * With pv_counters each call is counted, including ops that would be inline.
+ * Otherwise the counters hide expensive ops.
+ */
 static void calls_are_counted(struct kunit *test)
 {
 	static const unsigned int slots[] = {

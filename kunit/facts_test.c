@@ -36,6 +36,10 @@ static unsigned int scan(const struct cpuid_row *from, unsigned int nr,
 	return pvops_scan_signatures(found, PVOPS_MAX_SIGNATURES, fake_cpuid);
 }
 
+/*
+ * A signature is found, and the scan ends at the first leaf without a name.
+ * Otherwise KVM is not recognized, or CPUID costs exits for nothing.
+ */
 static void one_signature(struct kunit *test)
 {
 	static const struct cpuid_row kvm[] = { { 0x40000001, "KVMKVMKVM" } };
@@ -47,6 +51,10 @@ static void one_signature(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_reads, 2);
 }
 
+/*
+ * A signature that fills all 12 bytes is found, with an end added to it.
+ * Otherwise XenVMMXenVMM, which does so, is not recognized.
+ */
 static void full_length_signature(struct kunit *test)
 {
 	static const struct cpuid_row tcg[] = { { 0x40000001, "TCGTCGTCGTCG" } };
@@ -56,6 +64,10 @@ static void full_length_signature(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, found[0].text, "TCGTCGTCGTCG");
 }
 
+/*
+ * A second interface 0x100 leaves above the first one is found, too.
+ * Otherwise KVM or Xen behind the interface of Hyper-V is not recognized.
+ */
 static void two_interfaces(struct kunit *test)
 {
 	static const struct cpuid_row both[] = {
@@ -69,6 +81,10 @@ static void two_interfaces(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, found[1].leaf, 0x40000100);
 }
 
+/*
+ * A signature counts though EAX of its leaf is 0, not the highest leaf.
+ * Otherwise an old KVM is not recognized.
+ */
 static void old_kvm_has_no_highest_leaf(struct kunit *test)
 {
 	static const struct cpuid_row old[] = { { 0, "KVMKVMKVM" } };
@@ -77,6 +93,10 @@ static void old_kvm_has_no_highest_leaf(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, scan(old, 1, found));
 }
 
+/*
+ * Without a signature one leaf is read, and none is found.
+ * Otherwise each boot without one pays for exits by CPUID.
+ */
 static void nothing_there(struct kunit *test)
 {
 	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
@@ -85,6 +105,10 @@ static void nothing_there(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_reads, 1);
 }
 
+/*
+ * Bytes that are not printable are no signature.
+ * Otherwise the data of some other leaf is taken for a hypervisor, and logged.
+ */
 static void garbage_is_no_signature(struct kunit *test)
 {
 	static const struct cpuid_row junk[] = { { 7, "\x01\x02\xff\x80" } };
@@ -93,6 +117,10 @@ static void garbage_is_no_signature(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, scan(junk, 1, found));
 }
 
+/*
+ * The scan ends when its array is full.
+ * Otherwise CPUID of a hypervisor makes the kernel write behind the array.
+ */
 static void more_than_there_is_room_for(struct kunit *test)
 {
 	static const struct cpuid_row many[] = {
@@ -114,6 +142,10 @@ static const char *describe(const struct pvops_facts *facts)
 	return seq_buf_str(&buf);
 }
 
+/*
+ * The log says which signatures there are, and at which leaves.
+ * Otherwise nobody can tell from a log why a backend was chosen.
+ */
 static void facts_are_described(struct kunit *test)
 {
 	struct pvops_facts facts = {};
@@ -157,6 +189,10 @@ static enum pvops_confidence __init ask(const struct pvops_backend *b,
 	return b->probe(b, facts, reason);
 }
 
+/*
+ * native can run with any hypervisor, and without, and is the least confident.
+ * Otherwise a kernel on bare metal has no backend.
+ */
 static void __init native_is_always_possible(struct kunit *test)
 {
 	struct pvops_facts facts = {};
@@ -174,6 +210,10 @@ static void __init native_is_always_possible(struct kunit *test)
 			   "hypervisor bit set but no signature, nopv given");
 }
 
+/*
+ * native cannot run in a PV guest of Xen, whatever is requested.
+ * Otherwise pv_backend=native ends at the first privileged instruction.
+ */
 static void __init native_cannot_run_in_ring_3(struct kunit *test)
 {
 	struct pvops_facts facts = { .entry = PVOPS_ENTRY_XEN_PV };
@@ -185,6 +225,10 @@ static void __init native_cannot_run_in_ring_3(struct kunit *test)
 			   "started by Xen as a PV guest, in ring 3");
 }
 
+/*
+ * native cannot run where the guest code of a hypervisor is needed in any case.
+ * Otherwise pv_backend=native in a Jailhouse cell does not boot.
+ */
 static void __init native_cannot_replace_some(struct kunit *test)
 {
 	static const struct hypervisor_x86 cell = {
@@ -199,7 +243,10 @@ static void __init native_cannot_replace_some(struct kunit *test)
 			   "Cell cannot be run without its guest code");
 }
 
-/* Each in-tree guest answers to its own detection and to no other one. */
+/*
+ * Each in-tree guest answers to its own detection and to no other one.
+ * Otherwise the report names a guest whose ops are not in use.
+ */
 static void __init intree_follows_detection(struct kunit *test)
 {
 	size_t i, j;
@@ -226,6 +273,10 @@ static void __init intree_follows_detection(struct kunit *test)
 	}
 }
 
+/*
+ * With nopv an in-tree guest is absent, and the reason says so.
+ * Otherwise nobody can tell why a guest runs with native ops.
+ */
 static void __init intree_hidden_by_nopv(struct kunit *test)
 {
 	struct pvops_facts facts = { .nopv = true };
@@ -237,6 +288,10 @@ static void __init intree_hidden_by_nopv(struct kunit *test)
 }
 
 #ifdef CONFIG_PVOPS_HYPERCALL
+/*
+ * The hypercall backend needs a start as a PV guest and Xen's signature.
+ * Otherwise HVM and PVH guests, which see the signature, make PV hypercalls.
+ */
 static void __init hypercall_wants_pv_and_signature(struct kunit *test)
 {
 	const struct pvops_backend *b = &pvops_backend_hypercall;

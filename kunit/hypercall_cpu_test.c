@@ -19,7 +19,10 @@
 #include "ops.h"
 #include "queue.h"
 
-/* The interrupt flag is a byte in memory. */
+/*
+ * hc_irq_disable() sets the mask byte of vcpu_info; hc_save_fl() reports it.
+ * Otherwise interrupts arrive in critical sections, or stay off for good.
+ */
 void hc_test_interrupt_flag_is_a_byte(struct kunit *test)
 {
 	unsigned long off, on;
@@ -57,8 +60,10 @@ static void hc_test_note_upcall(struct irq_work *work)
 static struct irq_work upcall_work = IRQ_WORK_INIT_HARD(hc_test_note_upcall);
 
 /*
- * An event that came while they were off is taken when they are on again: by
- * hc_irq_enable() itself, behind the call, with all registers as they were.
+ * An event that came while events were masked is handled by hc_irq_enable()
+ * itself, which returns behind the call, with all registers as they were.
+ * Otherwise the interrupt waits for the next entry to Xen, or a caller's
+ * registers are lost.
  */
 void hc_test_pending_event_is_taken(struct kunit *test)
 {
@@ -114,8 +119,9 @@ void hc_test_pending_event_is_taken(struct kunit *test)
 }
 
 /*
- * An event that comes between unmasking and IRET is handled on the frame that
- * is there: as Xen would, this calls back with one frame above the other.
+ * An event between unmasking and IRET is handled on the frame that is there.
+ * The case enters as Xen does, with one frame above the other.
+ * Otherwise a burst of events fills the kernel stack with frames.
  */
 void hc_test_frames_do_not_pile_up(struct kunit *test)
 {
@@ -165,7 +171,10 @@ void hc_test_frames_do_not_pile_up(struct kunit *test)
 
 STACK_FRAME_NON_STANDARD(hc_test_frames_do_not_pile_up);
 
-/* What carries out FSGSBASE for programs must not take anything else for it. */
+/*
+ * The decoder knows the four FSGSBASE instructions, and accepts no others.
+ * Otherwise programs get SIGILL for them, or no SIGILL for invalid opcodes.
+ */
 void hc_test_fsgsbase_is_told_from_others(struct kunit *test)
 {
 	static const struct {

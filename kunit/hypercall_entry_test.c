@@ -11,6 +11,10 @@
 #include "queue.h"
 #include "tables.h"
 
+/*
+ * The PTEs of a table that is not pinned are changed without a hypercall.
+ * Otherwise fork and exit make a hypercall for each PTE of such a table.
+ */
 void hc_test_ordinary_memory_needs_no_hypercall(struct kunit *test)
 {
 	struct page *page = virt_to_page(hc_stub.table);
@@ -29,7 +33,10 @@ void hc_test_ordinary_memory_needs_no_hypercall(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, hc_stub.table[1]);
 }
 
-/* Bits that another CPU sets before Xen gets to the entry are not lost. */
+/*
+ * Accessed and Dirty that a CPU sets just before Xen writes the PTE are kept.
+ * Otherwise a page that was written to counts as clean, and its data is lost.
+ */
 void hc_test_bits_set_meanwhile_are_kept(struct kunit *test)
 {
 	pte_t *pte = (pte_t *)hc_stub.table;
@@ -69,9 +76,10 @@ void hc_test_bits_set_meanwhile_are_kept(struct kunit *test)
 }
 
 /*
- * In a lazy section the removal waits, and the caller is told that Dirty is not
- * set. When the removal is carried out, what a CPU has set meanwhile marks the
- * page. An entry that is written before that must not hide it.
+ * In lazy MMU mode a removal waits, and its caller is told that Dirty is clear.
+ * If a CPU sets Dirty before Xen removes the PTE, the page is marked dirty
+ * then, also if the PTE is about to be written again.
+ * Otherwise the data of the page is lost.
  */
 void hc_test_dirty_set_before_queued_removal_is_kept(struct kunit *test)
 {
@@ -117,7 +125,11 @@ void hc_test_dirty_set_before_queued_removal_is_kept(struct kunit *test)
 	}
 }
 
-/* More of them than are noted at a time: each time they are carried out. */
+/*
+ * The queue has room to note HC_KEPT removals. It is issued when they are
+ * noted, and each PTE is examined for Dirty.
+ * Otherwise Dirty is lost in the PTEs that are not noted.
+ */
 void hc_test_many_queued_removals_are_all_looked_at(struct kunit *test)
 {
 	struct page *page = virt_to_page(hc_test_page(test));
@@ -147,6 +159,10 @@ void hc_test_many_queued_removals_are_all_looked_at(struct kunit *test)
 	__free_page(page);
 }
 
+/*
+ * Accessed is reported once and cleared, and Dirty stays.
+ * Otherwise reclaim takes idle pages for used ones, or drops a dirty page.
+ */
 void hc_test_young_is_told_once(struct kunit *test)
 {
 	pte_t *pte = (pte_t *)hc_stub.table;
@@ -160,7 +176,10 @@ void hc_test_young_is_told_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, HC_FLAGS | _PAGE_DIRTY, hc_stub.table[1]);
 }
 
-/* What an entry says survives the way to the CPU and back. */
+/*
+ * A present entry keeps frame and flags on the way to a machine frame and back.
+ * Otherwise the CPU or Linux uses a wrong page, or a swap entry is changed.
+ */
 void hc_test_entries_translate_both_ways(struct kunit *test)
 {
 	static const u64 flags[] = { HC_FLAGS, HC_FLAGS | HC_AD, _PAGE_PRESENT };

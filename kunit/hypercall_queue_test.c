@@ -11,6 +11,10 @@
 #include "ops.h"
 #include "queue.h"
 
+/*
+ * Page-table updates wait in the queue and reach Xen as one mmu_update call.
+ * Otherwise each PTE of a fork or an munmap() costs a hypercall of its own.
+ */
 void hc_test_updates_share_a_call(struct kunit *test)
 {
 	unsigned int i;
@@ -34,6 +38,10 @@ void hc_test_updates_share_a_call(struct kunit *test)
 				hc_stub.table[i]);
 }
 
+/*
+ * A full array of updates, calls or operations is issued before the next one.
+ * Otherwise the next request is written behind the end of the per-CPU array.
+ */
 void hc_test_full_queue_is_issued(struct kunit *test)
 {
 	unsigned int i;
@@ -64,7 +72,10 @@ void hc_test_full_queue_is_issued(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, hc_stub.nr_calls);
 }
 
-/* Calls fill up while updates and operations alternate: none may be lost. */
+/*
+ * Alternating updates and operations use up the calls, and no request is lost.
+ * A lost update leaves a wrong PTE, a lost invalidation a stale TLB entry.
+ */
 void hc_test_alternating_requests_are_all_issued(struct kunit *test)
 {
 	unsigned int i, updates = 0, exts = 0;
@@ -90,6 +101,10 @@ void hc_test_alternating_requests_are_all_issued(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, HC_FLAGS + i, hc_stub.table[i]);
 }
 
+/*
+ * Xen gets updates, operations and calls in the order of their queueing.
+ * Otherwise a TLB flush may precede the PTE update that makes it necessary.
+ */
 void hc_test_order_is_kept(struct kunit *test)
 {
 	hc_test_begin();
@@ -109,6 +124,10 @@ void hc_test_order_is_kept(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, __HYPERVISOR_stack_switch, hc_stub.calls[3].op);
 }
 
+/*
+ * Requests wait in lazy MMU mode until a flush or its end, and nowhere else.
+ * Otherwise nothing is batched, or a caller finds an old PTE after its update.
+ */
 void hc_test_lazy_sections_wait(struct kunit *test)
 {
 	pte_t *pte = (pte_t *)hc_stub.table;
@@ -132,7 +151,10 @@ void hc_test_lazy_sections_wait(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, HC_FLAGS, hc_stub.table[3]);
 }
 
-/* What waits is known, for CONFIG_PVOPS_CHECK_READS. */
+/*
+ * hc_is_queued() is true for the PTEs whose updates wait, and for no others.
+ * CONFIG_PVOPS_CHECK_READS warns by it of code that reads a PTE back too early.
+ */
 void hc_test_waiting_updates_are_known(struct kunit *test)
 {
 	pte_t *pte = (pte_t *)hc_stub.table;
@@ -151,7 +173,10 @@ void hc_test_waiting_updates_are_known(struct kunit *test)
 	hc_test_end();
 }
 
-/* An interrupt inside of a lazy section does not wait for its end. */
+/*
+ * In lazy MMU mode an interrupt's own PTE updates are issued at once.
+ * Otherwise the handler uses a mapping that exists only when the section ends.
+ */
 void hc_test_interrupts_do_not_wait(struct kunit *test)
 {
 	pte_t *pte = (pte_t *)hc_stub.table;
@@ -175,6 +200,10 @@ static void hc_test_count_after(void *data)
 	nr_after += (unsigned long)data;
 }
 
+/*
+ * A function given to hc_after() runs once, when the queue has been issued.
+ * Otherwise exit_mmap() reuses page tables that a CPU still has loaded.
+ */
 void hc_test_callbacks_come_after(struct kunit *test)
 {
 	nr_after = 0;

@@ -13,6 +13,11 @@
 #include "queue.h"
 #include "tables.h"
 
+/*
+ * If Xen refuses one update, the others are made, all TLBs are flushed, and one
+ * line is logged.
+ * Otherwise the PTEs behind the refused one keep the mappings that they had.
+ */
 void hc_test_refused_update_does_not_stop_others(struct kunit *test)
 {
 	char want[160];
@@ -36,8 +41,8 @@ void hc_test_refused_update_does_not_stop_others(struct kunit *test)
 }
 
 /*
- * An update that Xen made is not made again when it refuses a later one: a CPU
- * may have set Dirty since, which would be lost.
+ * The updates that Xen made before a refused one are not made again.
+ * Otherwise Dirty is lost where a CPU has set it in these PTEs since.
  */
 void hc_test_made_updates_are_not_made_again(struct kunit *test)
 {
@@ -60,7 +65,12 @@ void hc_test_made_updates_are_not_made_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, hc_stub.nr_fatal);
 }
 
-/* What is refused and takes something away must not be survived. */
+/*
+ * The kernel stops if Xen refuses to take away a page of this domain, or a
+ * right to it, or to flush a TLB. New mappings, more rights and changes of
+ * foreign pages are only reported.
+ * Otherwise a program keeps its access to a page that Linux gives to others.
+ */
 void hc_test_refused_removal_is_fatal(struct kunit *test)
 {
 	static const struct {
@@ -118,7 +128,11 @@ void hc_test_refused_removal_is_fatal(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_fatal);
 }
 
-/* Xen is looking at the table for another CPU: it is done in the end, unsaid. */
+/*
+ * An update that Xen refuses a few times is repeated, and nothing is logged.
+ * Xen refuses updates while it validates the table for another CPU.
+ * Otherwise such an update is lost.
+ */
 void hc_test_refused_for_a_moment_is_tried_again(struct kunit *test)
 {
 	unsigned int i;
@@ -143,6 +157,12 @@ static bool hc_stub_in_transit(struct page *page)
 	return hc_stub.busy;
 }
 
+/*
+ * While hc_in_transit() is true, an update is repeated longer than Xen ever
+ * takes while it runs: the CPU in Xen may be preempted, if Xen is a guest
+ * itself.
+ * Otherwise a removal counts as refused, and the kernel stops.
+ */
 void hc_test_refused_in_transit_is_tried_until_it_is_over(struct kunit *test)
 {
 	kunit_activate_static_stub(test, hc_in_transit, hc_stub_in_transit);
@@ -159,6 +179,10 @@ void hc_test_refused_in_transit_is_tried_until_it_is_over(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, hc_stub.busy);
 }
 
+/*
+ * After a refused operation the later ones are made, but no earlier one again.
+ * Otherwise a pin is lost, or is made twice, which is an error for Xen.
+ */
 void hc_test_refused_operation_does_not_stop_others(struct kunit *test)
 {
 	hc_test_begin();

@@ -18,8 +18,9 @@
 #define MANY	64
 
 /*
- * A big address space is handed over and taken back in pieces, with the queue
- * empty in between: that is where others get their turn.
+ * A big address space comes into use and goes out of use in pieces. The queue
+ * is empty between them: events and other tasks get the CPU there.
+ * Otherwise the exit of a process with thousands of tables keeps events off.
  */
 void hc_test_big_spaces_take_turns(struct kunit *test)
 {
@@ -94,7 +95,12 @@ static void hc_test_be_in_transit(void *owner)
 	WRITE_ONCE(stage, 3);
 }
 
-/* It is another CPU's that counts, and of the same address space. */
+/*
+ * hc_in_transit() is true if another CPU is at work on tables of the same
+ * address space, and only then.
+ * Otherwise an update that Xen refuses for a moment is given up too early, or a
+ * CPU waits for itself.
+ */
 void hc_test_transit_is_seen_by_others(struct kunit *test)
 {
 	struct page *page = virt_to_page(hc_stub.table);
@@ -124,8 +130,10 @@ void hc_test_transit_is_seen_by_others(struct kunit *test)
 }
 
 /*
- * Many changes of a table in an address space where nobody else is: all of it is
- * changed as ordinary memory, and if Xen does not take it back as it is, one by one.
+ * If no one else uses the address space, many updates of one table are made in
+ * ordinary memory, while the table is detached. If Xen then refuses the table,
+ * the entries are written one by one.
+ * Otherwise each PTE of a big mprotect() costs an update in Xen, or is lost.
  */
 void hc_test_many_changes_are_made_detached(struct kunit *test)
 {

@@ -11,7 +11,10 @@
 #include "queue.h"
 #include "tables.h"
 
-/* What is written to a table that has a twin is in both. */
+/*
+ * An entry written to a table that has a twin is in both afterwards.
+ * The CPU walks only the twin: it would never find the new mapping.
+ */
 void hc_test_twin_is_written_too(struct kunit *test)
 {
 	u64 *t[NR_TABLES], val = hc_test_entry(hc_stub.table);
@@ -27,7 +30,12 @@ void hc_test_twin_is_written_too(struct kunit *test)
 	hc_test_free(t, NR_TABLES);
 }
 
-/* A table that is hung in gets a twin, the twin above refers to it, and back. */
+/*
+ * A table that is linked into a tree with twins gets a twin. The twin above
+ * refers to it, follows when the table moves, and loses it when the table is
+ * released.
+ * Otherwise the CPU walks tables of another address space through a stale twin.
+ */
 void hc_test_twin_refers_to_twin(struct kunit *test)
 {
 	u64 *t[NR_TABLES];
@@ -61,7 +69,11 @@ void hc_test_twin_refers_to_twin(struct kunit *test)
 	hc_test_free(t, NR_TABLES);
 }
 
-/* Nothing in stock: the CPU walks the table itself. */
+/*
+ * If no twin is in stock, the table becomes read-only and the CPU walks it.
+ * set_pud() cannot report a failure.
+ * Otherwise the process takes page faults on the missing table for ever.
+ */
 void hc_test_no_twin_is_no_failure(struct kunit *test)
 {
 	u64 *t[NR_TABLES];
@@ -86,7 +98,11 @@ void hc_test_no_twin_is_no_failure(struct kunit *test)
 	hc_test_free(t, NR_TABLES);
 }
 
-/* The CPU walks the table above, so it walks the one that is hung in as well. */
+/*
+ * If the CPU walks a table itself, it walks the table linked in below as well.
+ * So that table loses its twin and becomes read-only.
+ * Otherwise Xen refuses the entry, as the table below is still writable.
+ */
 void hc_test_no_twin_below_a_table_without(struct kunit *test)
 {
 	u64 *t[NR_TABLES];
@@ -109,7 +125,12 @@ void hc_test_no_twin_below_a_table_without(struct kunit *test)
 	hc_test_free(t, NR_TABLES);
 }
 
-/* A whole tree comes into use and goes out of it: writing entries comes last. */
+/*
+ * A whole tree comes into use and goes out of use. Its tables become read-only
+ * first, and the entries of the twins are written last, in one call: Xen
+ * flushes the TLBs of all CPUs after each hypercall that writes such entries.
+ * Otherwise Xen refuses entries that refer to a table which is still writable.
+ */
 void hc_test_tree_is_adopted_and_disowned(struct kunit *test)
 {
 	struct ptdesc *lowest = pagetable_alloc(GFP_KERNEL | __GFP_ZERO, 0);
@@ -155,7 +176,11 @@ void hc_test_tree_is_adopted_and_disowned(struct kunit *test)
 	pagetable_free(lowest);
 }
 
-/* A twin stays where it is, and whoever needs one there next has it; or not. */
+/*
+ * A twin that stays in the twin above serves the next table at the same place.
+ * The twin is removed if the next address space has no table at this place.
+ * Otherwise a process can reach tables of the previous address space.
+ */
 void hc_test_twin_stays_in_place(struct kunit *test)
 {
 	struct hc_disowning d = { .may_stay = 1 };

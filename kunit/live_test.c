@@ -37,6 +37,10 @@
 /* User mode's own data, 32 bits: a hypervisor allows it in any table. */
 static const struct desc_struct user_data = GDT_ENTRY_INIT(DESC_DATA32 | DESC_USER, 0, 0xfffff);
 
+/*
+ * write_ldt_entry() writes one descriptor, and no other one beside it.
+ * Otherwise a program gets a wrong segment from modify_ldt().
+ */
 static void ldt_entry_is_written(struct kunit *test)
 {
 	struct desc_struct *ldt = (struct desc_struct *)get_zeroed_page(GFP_KERNEL);
@@ -51,6 +55,10 @@ static void ldt_entry_is_written(struct kunit *test)
 	free_page((unsigned long)ldt);
 }
 
+/*
+ * The delay after port I/O does not turn on interrupts that were off.
+ * Otherwise a driver that delays in its critical section is interrupted there.
+ */
 static void io_delay_leaves_interrupts_off(struct kunit *test)
 {
 	unsigned long flags;
@@ -92,8 +100,9 @@ static int on_fault(struct notifier_block *block, unsigned long event, void *dat
 static struct notifier_block fault_block = { .notifier_call = on_fault };
 
 /*
- * A counter that is not there must be asked for under its number, and the CPU, or
- * who emulates it, must refuse it: nothing comes between.
+ * RDPMC reaches the CPU, or what emulates it, with the number of the counter,
+ * and a counter that no CPU has is refused.
+ * Otherwise perf reads a wrong counter.
  */
 static void rdpmc_asks_for_its_counter(struct kunit *test)
 {
@@ -141,8 +150,9 @@ static void send_nmi(struct timer_list *timer)
 }
 
 /*
- * With interrupts off only an NMI ends HLT. The case has a thread of its own, which
- * may be bound to its CPU for good.
+ * HLT with interrupts off halts the CPU, and only an NMI ends it. The thread of
+ * the case may stay bound to its CPU: each case has a thread of its own.
+ * Otherwise a CPU that is stopped runs on, or wastes power.
  */
 static void halt_ends_by_an_nmi(struct kunit *test)
 {
@@ -220,8 +230,9 @@ static bool cpu_is_given_away(void)
 #endif
 
 /*
- * A lock is held for as long as it takes another CPU to tire of spinning: where the
- * hypervisor has a way to wait, it is used, and the waiter is woken by the unlock.
+ * A lock is held for so long that another CPU stops spinning. If the hypervisor
+ * can wait, the waiter gives its CPU away, and the unlock wakes it.
+ * Otherwise a contended lock hangs a guest, or wastes the time of its CPUs.
  */
 static void lock_waiter_is_woken(struct kunit *test)
 {

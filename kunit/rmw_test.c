@@ -60,6 +60,10 @@ static unsigned long call_op(struct kunit *test, void *func, const void *a1,
 #define NATIVE(test, op, a1, a2, a3, a4)				\
 	call_op(test, pvops_slot_native(PVOPS_SLOT(rmw.op)), a1, a2, a3, a4)
 
+/*
+ * The native ops return the old PTE, leave the right one, and keep registers.
+ * Otherwise a backend that keeps native ops loses Dirty, or a register.
+ */
 static void native_ops_on_a_pte(struct kunit *test)
 {
 	struct mm_struct *mm = &init_mm;
@@ -90,6 +94,10 @@ static void native_ops_on_a_pte(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pte.pte, FRAME | FLAGS | _PAGE_DIRTY);
 }
 
+/*
+ * The same for the entry of a 2 MiB page.
+ * Otherwise a huge page loses Dirty, or what is written to it.
+ */
 static void native_ops_on_a_pmd(struct kunit *test)
 {
 	const unsigned long huge = FRAME | FLAGS | _PAGE_PSE | AD;
@@ -116,6 +124,10 @@ static void native_ops_on_a_pmd(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pmd.pmd, huge);
 }
 
+/*
+ * The same for the entry of a 1 GiB page.
+ * Otherwise a huge page loses Dirty, or is unmapped with a wrong frame.
+ */
 static void native_ops_on_a_pud(struct kunit *test)
 {
 	const unsigned long huge = FRAME | FLAGS | _PAGE_PSE | AD;
@@ -131,8 +143,10 @@ static void native_ops_on_a_pud(struct kunit *test)
 
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 /*
- * Huge entries, which few programs have and fewer have aged, by the ops in use: a
- * table that no CPU walks is ordinary memory under every hypervisor.
+ * The ops in use, on entries of huge pages: few programs have such pages, and
+ * fewer have aged ones. A table that no CPU walks is ordinary memory under each
+ * hypervisor.
+ * Otherwise a backend breaks huge pages, and no boot shows it.
  */
 static void ops_in_use_on_huge_entries(struct kunit *test)
 {
@@ -164,7 +178,10 @@ static void ops_in_use_on_huge_entries(struct kunit *test)
 }
 #endif
 
-/* The switch in front of the ops says what the table says. */
+/*
+ * The static key is on if, and only if, one of the ops is not native.
+ * Otherwise the backend's ops are never called, or bare metal pays for calls.
+ */
 static void switch_follows_the_table(struct kunit *test)
 {
 	unsigned int slot = PVOPS_SLOT(rmw);
@@ -234,7 +251,10 @@ static void unlock_mapping(struct mapping *map)
 	mmap_read_unlock(current->mm);
 }
 
-/* Young is seen once, then again after the next access and not before. */
+/*
+ * Accessed is reported once, and again after the next access, but not before.
+ * Otherwise reclaim takes pages in use, or none at all.
+ */
 static void cpu_sets_accessed(struct kunit *test)
 {
 	int __user *page = make_user_page(test);
@@ -258,7 +278,10 @@ static void cpu_sets_accessed(struct kunit *test)
 	unlock_mapping(&map);
 }
 
-/* Write protection keeps Dirty, and a write after it faults and copies. */
+/*
+ * Write protection keeps Dirty, and the next write takes a fault and succeeds.
+ * Otherwise fork loses written data, or a child sees writes of its parent.
+ */
 static void wrprotect_keeps_dirty(struct kunit *test)
 {
 	int __user *page = make_user_page(test);
@@ -286,7 +309,10 @@ static void wrprotect_keeps_dirty(struct kunit *test)
 	unlock_mapping(&map);
 }
 
-/* What get-and-clear takes away can be put back, with nothing changed. */
+/*
+ * A PTE that was taken away can be put back, with nothing changed.
+ * Otherwise migration and mremap() lose a page, or its contents.
+ */
 static void clear_returns_the_entry(struct kunit *test)
 {
 	int __user *page = make_user_page(test);
@@ -416,6 +442,10 @@ static pteval_t take_wrprotect(struct walker *walker)
 	return take_native(walker);
 }
 
+/*
+ * Each Dirty that another CPU sets is returned by the op that takes the PTE.
+ * Otherwise a page that was just written to is dropped as a clean one.
+ */
 static void no_dirty_bit_is_lost(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, 0, race(test, 4000, take_native));
@@ -437,12 +467,20 @@ static pteval_t take_in_two_steps(struct walker *walker)
 	return old;
 }
 
+/*
+ * The same race finds an op that reads and writes the PTE in two steps.
+ * Otherwise the case before would prove nothing.
+ */
 static void race_catches_two_steps(struct kunit *test)
 {
 	KUNIT_EXPECT_GT(test, race(test, 64, take_in_two_steps), 0);
 }
 
-/* mprotect() and what follows from it, in both directions and to nothing at all. */
+/*
+ * A PTE keeps its frame if its protection changes, also to PROT_NONE and back,
+ * and a TLB flush is asked for if the old PTE was present.
+ * Otherwise mprotect() makes a program reach a page that is not its own.
+ */
 static void changed_entry_keeps_its_frame(struct kunit *test)
 {
 	const pgprot_t prots[] = { PAGE_NONE, PAGE_READONLY, PAGE_SHARED };

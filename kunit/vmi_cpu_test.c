@@ -14,6 +14,10 @@
 #include "vmi.h"
 #include "vmi_adapter_test.h"
 
+/*
+ * The calls for CR0 and CR4 get the whole new value.
+ * Otherwise the CPU runs with bits that the kernel has not set.
+ */
 void vmi_test_control_registers(struct kunit *test)
 {
 	unsigned long cr0 = read_cr0() | X86_CR0_WP, cr4 = cr4_read_shadow();
@@ -27,6 +31,10 @@ void vmi_test_control_registers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cr4 ^ X86_CR4_PCE, vmi_rec_arg(0, 0));
 }
 
+/*
+ * SET_TR gets the selector of the TSS, and GET_TR returns one in EAX.
+ * Otherwise the CPU finds no stack for exceptions such as NMI and double fault.
+ */
 void vmi_test_task_register(struct kunit *test)
 {
 	unsigned long tr;
@@ -42,6 +50,10 @@ void vmi_test_task_register(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, GDT_ENTRY_TSS * 8, tr);
 }
 
+/*
+ * The LDT, TLS and GDT calls get selector, address, index and size by the ABI.
+ * Otherwise thread-local storage or an LDT of a program is a wrong segment.
+ */
 void vmi_test_descriptor_tables(struct kunit *test)
 {
 	struct desc_struct *gdt = get_cpu_gdt_rw(raw_smp_processor_id());
@@ -103,6 +115,10 @@ static void vmi_test_note_irqs(const u64 *args)
 	irqs_were_off = irqs_disabled();
 }
 
+/*
+ * LOAD_GS_INDEX is made with interrupts off, and they are on again afterwards.
+ * Otherwise an interrupt may run in the kernel with the GS base of a program.
+ */
 void vmi_test_gs_index(struct kunit *test)
 {
 	bool off_behind;
@@ -115,6 +131,10 @@ void vmi_test_gs_index(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, off_behind);
 }
 
+/*
+ * SET_KERNEL_STACK gets the stack pointer and the TSS of this CPU.
+ * Otherwise the CPU enters the kernel on the stack of another task.
+ */
 void vmi_test_kernel_stack(struct kunit *test)
 {
 	void *tss;
@@ -128,6 +148,10 @@ void vmi_test_kernel_stack(struct kunit *test)
 }
 
 #ifdef CONFIG_X86_IOPL_IOPERM
+/*
+ * UPDATE_IO_BITMAP gets the valid bitmap, or none, with interrupts off.
+ * Otherwise a task keeps the ports of another one, or does not get its own.
+ */
 void vmi_test_io_bitmap(struct kunit *test)
 {
 	struct x86_hw_tss *tss;
@@ -167,6 +191,10 @@ static void vmi_test_answer_cpuid(const u64 *args)
 	memcpy((void *)args[0], out, sizeof(out));
 }
 
+/*
+ * CPUID gets leaf and subleaf, and all four registers come back.
+ * Otherwise the kernel sees features that the CPU does not have.
+ */
 void vmi_test_cpuid_leaves(struct kunit *test)
 {
 	unsigned int ax = 7, bx = 0x55, cx = 2, dx = 0x66;
@@ -186,6 +214,10 @@ static void vmi_test_answer_rdmsr(const u64 *args)
 	*(u64 *)args[1] = 0x1234567890abcdefULL;
 }
 
+/*
+ * MSR calls pass all 64 bits, and the safe ops return an error as -EIO.
+ * Otherwise an MSR is cut to 32 bits, or a missing MSR seems to exist.
+ */
 void vmi_test_msrs(struct kunit *test)
 {
 	int err = 1;

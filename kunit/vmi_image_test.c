@@ -166,6 +166,10 @@ static void check_good(struct kunit *test, struct vmi_image *image)
 					&refusal));
 }
 
+/*
+ * The sample passes all rules, and its parts are found.
+ * Otherwise no ROM can be used, and the cases on flaws prove nothing.
+ */
 static void sample_is_good(struct kunit *test)
 {
 	struct vmi_image image;
@@ -475,6 +479,10 @@ static void spoil(struct sample *image, const struct flaw *flaw)
 		seal(image);
 }
 
+/*
+ * Each flaw is found by its own rule, also if the ROM is newer than the kernel.
+ * Otherwise the kernel runs the code of an image that is broken.
+ */
 static void flaw_is_refused(struct kunit *test)
 {
 	const struct flaw *flaw = test->param_value;
@@ -495,7 +503,10 @@ static void flaw_is_refused(struct kunit *test)
 			rule ? !!(flaw->flags & FLAW_NEWER) : found.newer);
 }
 
-/* V1 to V31: there is a flaw for each, and a message. */
+/*
+ * There is a flaw for each of the rules V1 to V31, and a message for each rule.
+ * Otherwise a rule may be lost, and no case fails.
+ */
 static void every_rule_has_a_flaw(struct kunit *test)
 {
 	unsigned int rule;
@@ -512,7 +523,10 @@ static void every_rule_has_a_flaw(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, "", vmi_rule_message(VMI64_V_ANSWER_PAIR + 1));
 }
 
-/* What a ROM may be depends on the kernel that reads it. */
+/*
+ * What an image may be depends on the kernel: its ring, and its retpolines.
+ * Otherwise ROM code undoes the mitigations of the kernel.
+ */
 static void readers_differ(struct kunit *test)
 {
 	const struct vmi_reader user = { .ring = 3 }, plain = { .ring = 0 };
@@ -565,7 +579,10 @@ static u8 *load(struct kunit *test, struct vmi_image *image)
 	return area;
 }
 
-/* Contents stand where they should, and everything else is 0. */
+/*
+ * Each section is loaded to its place, and everything else is 0.
+ * Otherwise the ROM runs on what its memory held before.
+ */
 static void sections_are_copied(struct kunit *test)
 {
 	struct vmi_image image;
@@ -598,7 +615,10 @@ static void store64(u8 *area, u32 place, u64 value)
 	memcpy(area + place, &value, sizeof(value));
 }
 
-/* Every fixup by the ABI's formulas, and no other byte changed. */
+/*
+ * Each fixup is what the formulas of the ABI say, and no other byte changes.
+ * Otherwise the ROM calls and reads wrong addresses in the kernel.
+ */
 static void fixups_are_applied(struct kunit *test)
 {
 	struct vmi_symbols s = symbols();
@@ -650,7 +670,10 @@ static void expect_out_of_range(struct kunit *test, u32 symbol, u64 value)
 	KUNIT_EXPECT_EQ(test, VMI64_V_FIXUP_RANGE, refusal.rule);
 }
 
-/* V34: what does not fit into 32 bits with their sign. */
+/*
+ * V34: a value that does not fit into 32 bits with their sign is refused.
+ * Otherwise the upper half is cut off, and the ROM jumps to a wrong address.
+ */
 static void range_is_checked(struct kunit *test)
 {
 	struct vmi_symbols s = symbols();
@@ -674,6 +697,10 @@ static void range_is_checked(struct kunit *test)
 
 /* ---- answers */
 
+/*
+ * An answer must name an entry of its call, of a type that the call may have.
+ * Otherwise an op goes to the code of another call, or to none.
+ */
 static void answers_are_checked(struct kunit *test)
 {
 	static const struct {
@@ -710,7 +737,10 @@ static void answers_are_checked(struct kunit *test)
 				    cases[i].answer);
 }
 
-/* V39: each pair, with one of it missing, with the other missing, and whole. */
+/*
+ * V39: a call of a pair is not accepted without the other one.
+ * Otherwise PTEs are encoded and not decoded, or a lock's waiter is never woken.
+ */
 static void pairs_are_checked(struct kunit *test)
 {
 	static const u16 pairs[][2] = {
@@ -771,6 +801,10 @@ static u8 *make_window(struct kunit *test, struct vmi_search *search)
 	return window;
 }
 
+/*
+ * A ROM is found at the steps of the window only, and equal images are one.
+ * Otherwise data is taken for a ROM, or a ROM that has a copy is refused.
+ */
 static void search_finds_one(struct kunit *test)
 {
 	struct sample *image = build(test);
@@ -795,7 +829,11 @@ static void search_finds_one(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, nr_lines);
 }
 
-/* One line, which says which one, why, and what happens next. */
+/*
+ * A refused ROM is one line: where it is, by which rule, and what happens next.
+ * It does not hide a good one behind it.
+ * Otherwise nobody knows why a ROM is not used.
+ */
 static void search_says_what_it_refuses(struct kunit *test)
 {
 	struct sample *image = build(test);
@@ -819,6 +857,10 @@ static void search_says_what_it_refuses(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, WHERE + 2 * VMI64_WINDOW_STEP, search.where);
 }
 
+/*
+ * V32: two different good images are both refused, with one line.
+ * Otherwise it would be chance which of them the kernel runs.
+ */
 static void two_different_are_none(struct kunit *test)
 {
 	struct sample *image = build(test);

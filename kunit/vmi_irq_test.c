@@ -13,6 +13,11 @@
 #include "vmi.h"
 #include "vmi_adapter_test.h"
 
+/*
+ * The calls for the local APIC get register and value. If EOI returns 1, the
+ * register is left alone.
+ * Otherwise an interrupt is acknowledged twice, and the next one is lost.
+ */
 void vmi_test_apic_registers(struct kunit *test)
 {
 	u32 value;
@@ -57,6 +62,10 @@ static void vmi_test_expect_ipis(struct kunit *test, const struct cpumask *mask,
 	KUNIT_EXPECT_EQ(test, icr, vmi_rec_arg32(0, 3));
 }
 
+/*
+ * SEND_IPI gets the CPUs of a mask by APIC ID. An NMI is a delivery mode.
+ * Otherwise a CPU misses an IPI, and the sender waits for its answer for ever.
+ */
 void vmi_test_ipis(struct kunit *test)
 {
 	struct cpumask others;
@@ -89,6 +98,10 @@ void vmi_test_ipis(struct kunit *test)
 }
 
 #ifdef CONFIG_PARAVIRT_SPINLOCKS
+/*
+ * LOCK_WAIT gets the byte and its value, LOCK_KICK the APIC ID of the CPU.
+ * Otherwise the CPU that waits for a lock is not woken by the unlock.
+ */
 void vmi_test_locks(struct kunit *test)
 {
 	unsigned int cpu = cpumask_last(cpu_online_mask);

@@ -13,6 +13,10 @@
 #include "vmi.h"
 #include "vmi_adapter_test.h"
 
+/*
+ * A flush for the kernel includes global pages, one for user space does not.
+ * Otherwise the CPU goes on using a kernel mapping that was removed.
+ */
 void vmi_test_flushes_of_this_cpu(struct kunit *test)
 {
 	RECORD(FLUSH_TLB, 0, NULL, vmi_op_flush_tlb_user();
@@ -56,6 +60,10 @@ static void vmi_test_flush_all(const u64 *args)
 	bitmap_zero(bits, nr_cpu_ids);
 }
 
+/*
+ * FLUSH_REMOTE gets the range, the address space and all CPUs but this one.
+ * Otherwise another CPU reaches freed pages by stale entries of its TLB.
+ */
 void vmi_test_flushes_of_others(struct kunit *test)
 {
 	struct flush_tlb_info info = {
@@ -106,6 +114,10 @@ void vmi_test_flushes_of_others(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, flush_seen.top_pfn);
 }
 
+/*
+ * Calls name an address space by its top-level frame, and fork gets an error.
+ * Otherwise the ROM takes a freed page for a page table.
+ */
 void vmi_test_address_spaces(struct kunit *test)
 {
 	u32 top = VMI64_PAGE_TOP |
@@ -137,6 +149,10 @@ void vmi_test_address_spaces(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, top, vmi_rec_arg32(0, 1));
 }
 
+/*
+ * The page of each table is announced and released with its level.
+ * Otherwise the ROM takes data for a page table, or a page table for data.
+ */
 void vmi_test_page_tables(struct kunit *test)
 {
 	static const u32 levels[] = { VMI64_PAGE_PT, VMI64_PAGE_PD, VMI64_PAGE_PDP };
@@ -166,7 +182,11 @@ void vmi_test_page_tables(struct kunit *test)
 	}
 }
 
-/* In the kernel's half of a top-level table: no copy of user space's. */
+/*
+ * An entry of the top level, in the kernel's half, reaches the ROM as it is.
+ * Only entries of user space are copied for page-table isolation.
+ * Otherwise the CPU does not find a new part of the kernel's mappings.
+ */
 void vmi_test_upper_entries(struct kunit *test)
 {
 	p4d_t *entry = (p4d_t *)vmi_test_make_mm(test)->pgd + 300;
@@ -187,6 +207,10 @@ void vmi_test_upper_entries(struct kunit *test)
 }
 
 #ifdef CONFIG_PVOPS_RMW
+/*
+ * ptep_clear_flush() clears the PTE by one call, and flushes a present one.
+ * Otherwise a CPU goes on using the page that was unmapped.
+ */
 void vmi_test_clear_and_flush(struct kunit *test)
 {
 	const u64 there = 0x1234000 | _PAGE_PRESENT | _PAGE_ACCESSED | _PAGE_USER;
@@ -215,6 +239,10 @@ void vmi_test_clear_and_flush(struct kunit *test)
 }
 #endif
 
+/*
+ * Of nested lazy MMU sections the ROM sees the outer one, and no flush outside.
+ * Modes of the ROM do not nest: the inner end would end the outer section, too.
+ */
 void vmi_test_lazy_sections(struct kunit *test)
 {
 	/* A section in a section, and what is done outside of one. */
@@ -233,7 +261,10 @@ void vmi_test_lazy_sections(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, VMI64_LAZY_NONE, vmi_rec_arg32(2, 0));
 }
 
-/* Modes never nest, and a task gets the one it had back. */
+/*
+ * A context switch ends the MMU mode, and the task gets it back with the CPU.
+ * Otherwise PTE updates of one task wait while another task runs.
+ */
 void vmi_test_lazy_context_switch(struct kunit *test)
 {
 	struct task_struct *prev, *next;

@@ -23,6 +23,11 @@ static void vmi_test_note_cpu(const u64 *args)
 	cpu_seen = *(struct vmi64_cpu *)args[0];
 }
 
+/*
+ * INIT_CPU describes the CPU, which is ready for calls afterwards. With EARLY
+ * it is not, and has no per-CPU area yet.
+ * Otherwise the ROM writes to memory that is not its own.
+ */
 void vmi_test_cpus_come(struct kunit *test)
 {
 	bool ready;
@@ -65,6 +70,10 @@ void vmi_test_cpus_come(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, cpu_seen.percpu_phys);
 }
 
+/*
+ * A CPU whose INIT_CPU fails is not ready, and one line is logged.
+ * Otherwise calls are made on a CPU that the ROM does not know.
+ */
 void vmi_test_refused_cpu_is_not_ready(struct kunit *test)
 {
 	char want[160];
@@ -89,6 +98,10 @@ void vmi_test_refused_cpu_is_not_ready(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, want, vmi_rec.line);
 }
 
+/*
+ * EXIT_CPU gets its reason, and the CPU is not ready any more.
+ * Otherwise a CPU that goes down makes calls when the ROM has forgotten it.
+ */
 void vmi_test_cpus_go(struct kunit *test)
 {
 	bool ready;
@@ -102,6 +115,11 @@ void vmi_test_cpus_go(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, ready);
 }
 
+/*
+ * REBOOT gets the kind of reboot. If the ROM cannot reboot or power off, one
+ * line is logged, and the kernel goes on with its own ways.
+ * Otherwise the machine hangs where it should have gone down.
+ */
 void vmi_test_machine_goes(struct kunit *test)
 {
 	static const struct {
@@ -138,7 +156,11 @@ void vmi_test_machine_goes(struct kunit *test)
 			   "the ROM cannot power off (-38); doing it without");
 }
 
-/* Of the memory there is to be when it is online, in bytes, and of nothing else. */
+/*
+ * Before memory goes online, the ROM is told the new end of the linear map, in
+ * bytes. The end never moves down, and other notifications are no calls.
+ * Otherwise the ROM does not find page tables in the new memory.
+ */
 void vmi_test_memory_comes(struct kunit *test)
 {
 	struct memory_notify range = {

@@ -10,6 +10,10 @@
 #include "vmi.h"
 #include "vmi_adapter_test.h"
 
+/*
+ * Times are in nanoseconds, and a counter is asked for by its kind and its CPU.
+ * Otherwise the clock is wrong, or another CPU is charged with stolen time.
+ */
 void vmi_test_clocks(struct kunit *test)
 {
 	u64 other = cpumask_last(cpu_online_mask);
@@ -36,6 +40,10 @@ void vmi_test_clocks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, ns);
 }
 
+/*
+ * An alarm has the platform's vector and is set to the counter plus the delta.
+ * Otherwise timers expire late or never.
+ */
 void vmi_test_alarms(struct kunit *test)
 {
 	s32 err;

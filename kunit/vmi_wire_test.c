@@ -5,7 +5,11 @@
 #include "vmi.h"
 #include "vmi_adapter_test.h"
 
-/* The body for a site is what the entry has behind ENDBR64, as long as it is called. */
+/*
+ * The code for a call site is what stands behind ENDBR64 of an INLINE call, as
+ * long as the op in the table is this call.
+ * Otherwise a call site executes the code of an op that was replaced.
+ */
 void vmi_test_bodies_for_sites(struct kunit *test)
 {
 	static const struct vmi64_call calls[] = {
