@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The audit of pv call sites: reading machine code, and the running kernel. */
+/*
+ * The audit of pv call sites: classes of sites, sizes of ops, the running
+ * kernel.
+ */
 #include <kunit/test.h>
 #include <linux/string.h>
 
@@ -12,7 +15,7 @@
 #include <pvops/counters.h>
 #include <pvops/socket.h>
 
-/* Longer than any site, so that the decoder never reads past the end. */
+/* The arrays are longer than a site: the decoder may read beyond the site. */
 struct code {
 	const char *name;
 	u8 len;
@@ -58,7 +61,7 @@ static void sites_are_classified(struct kunit *test)
  */
 static void site_ends_at_its_length(struct kunit *test)
 {
-	/* What follows the site is a call, but not the site's. */
+	/* A call follows the site, and does not belong to the site. */
 	static const u8 text[32] = { 0x0f, 0x1f, 0x44, 0, 0, 0x90, 0xe8 };
 
 	KUNIT_EXPECT_EQ(test, PVOPS_CLASS_NOP, pvops_classify(text, 6));
@@ -186,13 +189,16 @@ static void violations_are_found(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, audit);
 
-	/* A replaced op is rightly called, and so is a native one too big. */
+	/*
+	 * No violations: a replaced op is called, and so is a native op that
+	 * does not fit.
+	 */
 	pvops_audit_site(audit, &site, big, body, false);
 	pvops_audit_site(audit, &site, big, big, false);
 	KUNIT_EXPECT_EQ(test, audit->violations, 0);
 	KUNIT_EXPECT_EQ(test, audit->sites[3][PVOPS_CLASS_CALL], 2);
 
-	/* A native one that fits is not, at each of its sites. */
+	/* A native op that fits is a violation at each of its sites. */
 	site.slot = 5;
 	pvops_audit_site(audit, &site, body, body, false);
 	pvops_audit_site(audit, &site, body, body, false);
@@ -200,7 +206,7 @@ static void violations_are_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, audit->misfits[5], 2);
 	KUNIT_EXPECT_EQ(test, audit->misfits[3], 0);
 
-	/* Nor is a replaced one for which the backend has code. */
+	/* So is a replaced op for which the backend has code. */
 	site.slot = 6;
 	pvops_audit_site(audit, &site, big, body, true);
 	KUNIT_EXPECT_EQ(test, audit->violations, 3);
@@ -263,7 +269,7 @@ static void running_kernel_is_clean(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pvops_audit.lost, 0);
 }
 
-/* Does the backend in use have the code of an op for its sites? */
+/* Does the backend in use offer inline code for an op? */
 static bool has_body(unsigned int slot)
 {
 	const struct pvops_backend *chosen = pvops_socket.chosen;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Choosing a backend: order, override, unknown names, fallback, and a table
- * that is changed as a whole or not at all.
+ * The choice of a backend: order, pv_backend=, unknown names, fallback. The
+ * table of ops is changed completely or not at all.
  *
- * All cases use made-up backends and a table of their own.
+ * Most cases use fake backends and a table of their own.
  */
 #include <kunit/test.h>
 #include <linux/errno.h>
@@ -417,7 +417,7 @@ static void running_kernel_has_chosen(struct kunit *test)
 	KUNIT_EXPECT_GT(test, strlen(pvops_socket.reason.text), 0);
 }
 
-/* A backend with a second part, on top of another one of its type. */
+/* Backend a has a complete() and stands on c, which is of the same type. */
 static struct fixture *make_two_parts(struct kunit *test)
 {
 	struct fixture *fx = make_fixture(test);
@@ -444,7 +444,10 @@ static void completion_commits_all(struct kunit *test)
 
 	fx->fakes[0].fills = true;
 	expect_untouched(test, fx);
-	/* What the platform code changes after setup is what is completed. */
+	/*
+	 * The platform code changes the table after setup: complete() starts
+	 * from there.
+	 */
 	fx->table.mmu.set_pmd = (void *)fake_op;
 	pvops_complete(&fx->socket, &fx->facts);
 	KUNIT_EXPECT_EQ(test, 1, fx->fakes[0].set_up);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Counting of ops: wrapping a table, and the counters of the running kernel. */
+/* Counting of calls: a wrapped table, and the counters of the running kernel. */
 #include <kunit/test.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
@@ -90,7 +90,7 @@ static void calls_are_counted(struct kunit *test)
 	}
 	KUNIT_EXPECT_NE(test, sum, 0);
 
-	/* Other CPUs and interrupts count as well. */
+	/* Other CPUs and interrupts add to the counts. */
 	for (i = 0; i < ARRAY_SIZE(slots); i++)
 		KUNIT_EXPECT_GE_MSG(test, pvops_count(slots[i]),
 				    before[i] + want, "%s",

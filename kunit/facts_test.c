@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Facts about the machine, and the probes that read nothing else. */
+/* Facts about the machine, and the probes, which read nothing but the facts. */
 #include <kunit/test.h>
 #include <linux/string.h>
 
 #include <pvops/socket.h>
 
-/* What CPUID answers from 0x40000000 on, in steps of 0x100. */
+/* The leaves of CPUID from 0x40000000 on, in steps of 0x100. */
 struct cpuid_row {
 	u32 eax;
 	const char *name;	/* 12 bytes, padded with NUL */
@@ -181,7 +181,7 @@ static struct kunit_suite facts_suite = {
 
 kunit_test_suite(facts_suite);
 
-/* The real probes, with facts made up; they are gone after boot. */
+/* The real probes get fake facts. The probes are __init, and so are the cases. */
 static enum pvops_confidence __init ask(const struct pvops_backend *b,
 					const struct pvops_facts *facts,
 					struct pvops_reason *reason)
@@ -257,7 +257,10 @@ static void __init intree_follows_detection(struct kunit *test)
 		struct pvops_facts facts = { .hypervisor_bit = true };
 		struct pvops_reason reason;
 
-		/* One that stands on an in-tree guest judges by other things. */
+		/*
+		 * A backend that stands on an in-tree guest has other
+		 * conditions.
+		 */
 		if (b->type == X86_HYPER_NATIVE || b->complete)
 			continue;
 
@@ -309,7 +312,10 @@ static void __init hypercall_wants_pv_and_signature(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, reason.text,
 			   "started by Xen as a PV guest, signature XenVMMXenVMM at 0x40000100");
 
-	/* HVM and PVH guests see the signature, too. */
+	/*
+	 * An HVM or PVH guest is not entered as a PV guest, and sees the
+	 * signature.
+	 */
 	facts.entry = PVOPS_ENTRY_NATIVE;
 	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, ask(b, &facts, &reason));
 	KUNIT_EXPECT_STREQ(test, reason.text, "not started by Xen as a PV guest");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Events and the interrupt flag, and the instructions of FSGSBASE. */
+/* Events, the interrupt flag, and decoding of the FSGSBASE instructions. */
 #include <kunit/test.h>
 #include <linux/irq_work.h>
 #include <linux/irqflags.h>
@@ -43,7 +43,7 @@ void hc_test_interrupt_flag_is_a_byte(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, X86_EFLAGS_IF, on & X86_EFLAGS_IF);
 }
 
-/* What an interrupt of ours has seen. */
+/* The state in which the test's own interrupt was handled. */
 static struct {
 	unsigned int nr;
 	struct pt_regs regs;
@@ -138,13 +138,19 @@ void hc_test_frames_do_not_pile_up(struct kunit *test)
 		     "	movq %%ss, %[ss]\n"
 		     "	movq %%rsp, %[sp]\n"
 		     "	leaq 1f(%%rip), %[behind]\n"
-		     /* What was interrupted, about to be gone back to. */
+		     /*
+		      * The frame of the interrupted code, which IRET is about
+		      * to use.
+		      */
 		     "	pushq %[ss]\n"
 		     "	pushq %[sp]\n"
 		     "	pushfq\n"
 		     "	pushq %[cs]\n"
 		     "	pushq %[behind]\n"
-		     /* What Xen adds; for the kernel it says ring 0. */
+		     /*
+		      * The frame that Xen adds. Its CS says ring 0 for the
+		      * kernel.
+		      */
 		     "	movq %%rsp, %[tmp]\n"
 		     "	andq $~3, %[cs]\n"
 		     "	pushq %[ss]\n"
@@ -189,7 +195,7 @@ void hc_test_fsgsbase_is_told_from_others(struct kunit *test)
 		{ 1, 6, { 0x66, 0xf3, 0x48, 0x0f, 0xae, 0xc8 } },
 		{ 1, 6, { 0xf3, 0x66, 0x48, 0x0f, 0xae, 0xc8 } },
 		{ 1, 6, { 0xf2, 0xf3, 0x48, 0x0f, 0xae, 0xc8 } },
-		/* F2 behind it counts, LOCK anywhere, no prefix at all. */
+		/* not valid: F2 as the last prefix, LOCK anywhere, no F3 */
 		{ -1, 6, { 0xf3, 0xf2, 0x48, 0x0f, 0xae, 0xc8 } },
 		{ -1, 6, { 0xf0, 0xf3, 0x48, 0x0f, 0xae, 0xc8 } },
 		{ -1, 6, { 0xf3, 0xf0, 0x48, 0x0f, 0xae, 0xc8 } },
@@ -201,7 +207,10 @@ void hc_test_fsgsbase_is_told_from_others(struct kunit *test)
 		{ -1, 4, { 0xf3, 0x0f, 0xae, 0xe8 } },
 		{ -1, 4, { 0xf3, 0x0f, 0xae, 0xf0 } },
 		{ -1, 4, { 0xf3, 0x0f, 0xae, 0xf8 } },
-		/* other opcodes: POPCNT, SCAS, UD2, a REX that is none */
+		/*
+		 * other opcodes: POPCNT, SCAS, UD2, a REX that does not precede
+		 * the opcode
+		 */
 		{ -1, 4, { 0xf3, 0x0f, 0xb8, 0xc0 } },
 		{ -1, 2, { 0xf3, 0xae } },
 		{ -1, 2, { 0x0f, 0x0b } },
@@ -212,7 +221,7 @@ void hc_test_fsgsbase_is_told_from_others(struct kunit *test)
 		{ -1, 5, { 0xf3, 0xd5, 0x88, 0xae, 0xc8 } },
 		{ -1, 9, { 0x0f, 0x0b, 0x78, 0x65, 0x6e,
 			   0xf3, 0x0f, 0xae, 0xc8 } },
-		/* not all of it could be read */
+		/* only a part of the instruction could be read */
 		{ -1, 4, { 0xf3, 0x48, 0x0f, 0xae } },
 		{ -1, 1, { 0xf3 } },
 	};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Page-table entries: Accessed and Dirty of the CPU, and translation of frames. */
+/* Page-table entries: Accessed and Dirty bits, and translation of frames. */
 #include <kunit/test.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -44,7 +44,7 @@ void hc_test_bits_set_meanwhile_are_kept(struct kunit *test)
 	struct mm_struct *mm;
 	pteval_t old;
 
-	/* Not the current one, so others may run in it. */
+	/* This is not current->mm, so other CPUs may run in it. */
 	mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, mm);
 	vma.vm_mm = mm;
@@ -68,7 +68,7 @@ void hc_test_bits_set_meanwhile_are_kept(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, (HC_FLAGS & ~(_PAGE_RW | _PAGE_USER)) | HC_AD,
 			hc_stub.table[3]);
 
-	/* The stub would set them again at the second update. */
+	/* Dirty only: at the second update the stub would set Accessed again. */
 	hc_stub.sets = _PAGE_DIRTY;
 	KUNIT_EXPECT_EQ(test, 1, hc_ptep_test_and_clear_young(&vma, 0, &pte[4]));
 	KUNIT_EXPECT_EQ(test, HC_FLAGS | _PAGE_DIRTY, hc_stub.table[4]);
@@ -145,7 +145,7 @@ void hc_test_many_queued_removals_are_all_looked_at(struct kunit *test)
 	hc_test_begin();
 	hc_enter_lazy_mmu();
 	for (i = 0; i < PTRS_PER_PTE; i++) {
-		/* A CPU writes to what is in the second batch. */
+		/* A CPU writes to the pages of the second HC_KEPT removals. */
 		hc_stub.sets = i / HC_KEPT == 1 ? _PAGE_DIRTY : 0;
 		hc_ptep_get_and_clear(mm, 0, &pte[i], 0);
 		KUNIT_EXPECT_EQ(test, i + 1 >= 2 * HC_KEPT, PageDirty(page));
@@ -196,7 +196,7 @@ void hc_test_entries_translate_both_ways(struct kunit *test)
 				(u64)virt_to_mfn(hc_stub.table) << PAGE_SHIFT);
 	}
 
-	/* Not present: whatever stands there is none of our business. */
+	/* An entry that is not present holds no frame and is not translated. */
 	KUNIT_EXPECT_EQ(test, 0, hc_make_entry(0));
 	KUNIT_EXPECT_EQ(test, 0xabcdef0123456ULL,
 			hc_make_entry(0xabcdef0123456ULL));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The queue of hypercalls: what shares a call, what waits, and in which order. */
+/* The queue of hypercalls: batching, lazy MMU mode, and order. */
 #include <kunit/test.h>
 #include <linux/preempt.h>
 #include <linux/types.h>

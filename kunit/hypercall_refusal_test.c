@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Requests that Xen refuses: what is repeated, what is reported, what is fatal. */
+/* Requests that Xen refuses: repeated, reported, or fatal. */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/kernel.h>
@@ -31,7 +31,10 @@ void hc_test_refused_update_does_not_stop_others(struct kunit *test)
 	hc_test_end();
 	for (i = 0; i < 8; i++)
 		KUNIT_EXPECT_EQ(test, i == 4 ? 0 : HC_FLAGS, hc_stub.table[i]);
-	/* The flush that was queued behind them came too early. */
+	/*
+	 * The queued flush preceded the repeated updates, so all TLBs are
+	 * flushed.
+	 */
 	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_flushes);
 	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_lines);
 	snprintf(want, sizeof(want),
@@ -56,7 +59,10 @@ void hc_test_made_updates_are_not_made_again(struct kunit *test)
 	hc_update(&hc_stub.table[3], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
 	hc_flush();
 	hc_test_end();
-	/* All in one; what was refused, so often; what is behind it; a flush. */
+	/*
+	 * Calls: all updates; the refused update, TRIES times; the one behind
+	 * it; a flush of all TLBs.
+	 */
 	KUNIT_EXPECT_EQ(test, hc_test_machine(1) | MMU_PT_UPDATE_PRESERVE_AD,
 			hc_stub.calls[0].first);
 	KUNIT_EXPECT_EQ(test, hc_test_machine(2), hc_stub.calls[1].first);
@@ -87,7 +93,7 @@ void hc_test_refused_removal_is_fatal(struct kunit *test)
 		{ "not to be executed",	HC_FLAGS & ~_PAGE_NX, HC_FLAGS, true },
 		{ "another page",	HC_FLAGS, HC_FLAGS | PAGE_SIZE, true },
 	};
-	/* Memory of our own, and what is not: the frames above all memory. */
+	/* A frame of this domain, and a foreign one: above all memory. */
 	u64 own = (u64)virt_to_mfn(hc_stub.table) << PAGE_SHIFT;
 	u64 foreign = PTE_PFN_MASK & ~(PAGE_SIZE - 1) & ~PAGE_SIZE;
 	static const char * const whose[] = { "own", "foreign" };
@@ -151,7 +157,7 @@ void hc_test_refused_for_a_moment_is_tried_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, hc_stub.busy);
 }
 
-/* The same for longer than Xen ever takes that runs. */
+/* In transit for longer than Xen takes when it is not preempted. */
 static bool hc_stub_in_transit(struct page *page)
 {
 	return hc_stub.busy;
@@ -191,7 +197,10 @@ void hc_test_refused_operation_does_not_stop_others(struct kunit *test)
 	hc_ext(MMUEXT_PIN_L2_TABLE)->arg1.mfn = 0x1234;
 	hc_ext(MMUEXT_PIN_L3_TABLE);
 	hc_test_end();
-	/* All in one; then from where Xen stopped, one by one; then a flush. */
+	/*
+	 * Calls: all operations; those from the refused one on, one by one; a
+	 * flush of all TLBs.
+	 */
 	KUNIT_ASSERT_EQ(test, 4, hc_stub.nr_calls);
 	KUNIT_EXPECT_EQ(test, MMUEXT_PIN_L1_TABLE, hc_stub.calls[0].first);
 	KUNIT_EXPECT_EQ(test, MMUEXT_PIN_L2_TABLE, hc_stub.calls[1].first);

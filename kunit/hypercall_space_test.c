@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Address spaces: long walks, tables on their way in or out, detached tables. */
+/* Address spaces: big ones, tables in transit, and detached tables. */
 #include <kunit/test.h>
 #include <linux/cpumask.h>
 #include <linux/irqflags.h>
@@ -63,7 +63,7 @@ void hc_test_big_spaces_take_turns(struct kunit *test)
 	for (i = 0; i < MANY; i++)
 		KUNIT_EXPECT_EQ(test, 0, t[LOWER_TWIN][i]);
 
-	/* Without a twin: they become read-only in pieces, too. */
+	/* Without a twin, the tables become read-only in pieces, too. */
 	hc_test_begin();
 	edits->nr = 0;
 	hc_adopt(t[LOWER], 2, NULL, edits, d->twins);
@@ -84,7 +84,7 @@ void hc_test_big_spaces_take_turns(struct kunit *test)
 
 static int stage;
 
-/* With events off: nothing of this CPU's own comes in between. */
+/* An IPI handler: events are off, so this CPU has no other tables in transit. */
 static void hc_test_be_in_transit(void *owner)
 {
 	hc_transit_begin(owner);
@@ -106,7 +106,10 @@ void hc_test_transit_is_seen_by_others(struct kunit *test)
 	struct page *page = virt_to_page(hc_stub.table);
 	int here = get_cpu(), other = cpumask_any_but(cpu_online_mask, here);
 
-	/* An address that is nobody's: what is real goes on around us. */
+	/*
+	 * The owner is no mm_struct: real address spaces are in transit
+	 * meanwhile.
+	 */
 	hc_set_owner(page, (void *)&hc_stub);
 	hc_transit_begin((void *)&hc_stub);
 	KUNIT_EXPECT_FALSE(test, hc_in_transit(page));

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The hypercall backend: what is queued, when and in which order it is issued,
- * what happens if Xen refuses it, and what the read-modify-write ops return.
+ * The suite pvops_hypercall: the queue and its order, requests that Xen
+ * refuses, the ops on page-table entries, twins, address spaces, and events.
  *
- * Xen is replaced by a stub that records, carries out page-table updates on
- * pages of ours, and can refuse. So the cases run in every world; in a Xen PV
- * guest the true queue goes on being used around them. Only events need Xen.
+ * A stub replaces Xen. The stub records requests, carries out page-table
+ * updates on pages of the test, and refuses requests. So the cases run on any
+ * machine. In a Xen PV guest the kernel uses the same queue before and after
+ * each case. Only the cases on events, and the one on detached tables, need
+ * Xen.
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
@@ -144,7 +146,7 @@ static void hc_stub_put_tables(struct list_head *pages, unsigned int level)
 	hc_stub.nr_put += list_count_nodes(pages);
 }
 
-/* From here to hc_test_end() what this CPU queues goes to the stub. */
+/* Requests that this CPU queues between here and hc_test_end() go to the stub. */
 void hc_test_begin(void)
 {
 	preempt_disable();
@@ -184,7 +186,7 @@ static int hc_test_init(struct kunit *test)
 	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 
 	KUNIT_ASSERT_NOT_NULL(test, page);
-	/* Ordinary memory all the time; only we say that it is a table. */
+	/* The page stays ordinary memory: only its mark says that it is a table. */
 	SetPagePinned(page);
 	hc_stub.table = page_address(page);
 	kunit_activate_static_stub(test, hc_issue, hc_stub_issue);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the files of the suite pvops_hypercall share. */
+/* The stub of Xen, fixtures and cases of the suite pvops_hypercall. */
 #ifndef PVOPS_KUNIT_HYPERCALL_TEST_H
 #define PVOPS_KUNIT_HYPERCALL_TEST_H
 
@@ -17,30 +17,30 @@ struct hc_stub_record {
 	unsigned long first;	/* ptr of an update, cmd of an operation */
 };
 
-/* What the stub is to do and has seen; one case runs at a time. */
+/* What the stub shall do, and what it has seen. One case runs at a time. */
 struct hc_stub {
 	u8 masked;
-	u64 sets;		/* bits that a CPU sets before an update */
-	u64 refuse;		/* ptr or cmd to refuse, as long as it is set */
-	unsigned int busy;	/* so many updates are refused, whatever they are */
-	u64 refuse_once;	/* ptr that is not to become present at first */
+	u64 sets;		/* bits that another CPU sets before an update */
+	u64 refuse;		/* ptr or cmd that is always refused */
+	unsigned int busy;	/* number of updates that are refused next */
+	u64 refuse_once;	/* ptr whose first present value is refused */
 	unsigned int nr_hypercalls;
 	unsigned int nr_calls;
-	unsigned int longest;	/* calls of one multicall */
+	unsigned int longest;	/* most calls in one multicall */
 	unsigned int nr_flushes;
 	unsigned int nr_lines;
-	unsigned int nr_fatal;	/* after which the kernel would have stopped */
-	char line[160];		/* the last one that was said */
+	unsigned int nr_fatal;	/* refusals that would stop the kernel */
+	char line[160];		/* the last line that was reported */
 	struct hc_stub_record calls[HC_STUB_CALLS];
 	u64 *table;
-	u64 *twins[2];		/* tables that it knows as well */
+	u64 *twins[2];		/* other tables that the stub updates */
 	u64 *in_stock;
-	unsigned int nr_put;	/* tables put back into stock */
+	unsigned int nr_put;	/* number of tables put back into stock */
 };
 
 extern struct hc_stub hc_stub;
 
-/* A table of level 3 with its twin, one of level 2, and what becomes its twin. */
+/* A table of level 3, a table of level 2, and the pages of their twins. */
 enum { UPPER, UPPER_TWIN, LOWER, LOWER_TWIN, NR_TABLES };
 
 void hc_test_begin(void);

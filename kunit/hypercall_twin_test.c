@@ -50,13 +50,13 @@ void hc_test_twin_refers_to_twin(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hc_test_entry(t[LOWER]), t[UPPER][5]);
 	KUNIT_EXPECT_EQ(test, hc_test_entry(t[LOWER_TWIN]), t[UPPER_TWIN][5]);
 
-	/* It is in use: moving it to another place changes nothing else. */
+	/* The table is in use and moves to another entry, as mremap() does. */
 	hc_set_pud((pud_t *)&t[UPPER][5], native_make_pud(0));
 	hc_set_pud((pud_t *)&t[UPPER][6], native_make_pud(hc_test_entry(t[LOWER])));
 	KUNIT_EXPECT_EQ(test, 0, t[UPPER_TWIN][5]);
 	KUNIT_EXPECT_EQ(test, hc_test_entry(t[LOWER_TWIN]), t[UPPER_TWIN][6]);
 
-	/* The twin goes back empty, and no TLB knows it any more. */
+	/* The twin goes back into stock empty, and after a flush of all TLBs. */
 	hc_set_pmd((pmd_t *)&t[LOWER][1], native_make_pmd(hc_test_entry(hc_stub.table)));
 	hc_set_pud((pud_t *)&t[UPPER][6], native_make_pud(0));
 	KUNIT_EXPECT_EQ(test, 0, hc_stub.nr_flushes);
@@ -85,7 +85,7 @@ void hc_test_no_twin_is_no_failure(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, hc_twinned(t[LOWER]));
 	KUNIT_EXPECT_TRUE(test, hc_pinned(t[LOWER]));
 	KUNIT_EXPECT_EQ(test, hc_test_entry(t[LOWER]), t[UPPER_TWIN][5]);
-	/* It is read-only before it is a table. */
+	/* The page is read-only before the CPU walks it. */
 	KUNIT_ASSERT_EQ(test, 2, hc_stub.nr_calls);
 	KUNIT_EXPECT_EQ(test, __HYPERVISOR_update_va_mapping, hc_stub.calls[0].op);
 	KUNIT_EXPECT_EQ(test, __HYPERVISOR_mmu_update, hc_stub.calls[1].op);
@@ -200,7 +200,7 @@ void hc_test_twin_stays_in_place(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hc_test_entry(t[LOWER_TWIN]), t[UPPER_TWIN][5]);
 	KUNIT_EXPECT_TRUE(test, list_empty(&d.twins[2]));
 
-	/* The same place. */
+	/* The table comes back at the same place. */
 	hc_stub.twins[0] = t[UPPER_TWIN];
 	hc_stub.in_stock = t[UPPER_TWIN];
 	hc_adopt(t[UPPER], 3, &hc_stub.table[1], &edits, d.twins);
@@ -208,7 +208,7 @@ void hc_test_twin_stays_in_place(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, hc_twinned(t[LOWER]));
 	KUNIT_EXPECT_PTR_EQ(test, t[LOWER_TWIN], hc_twin(t[LOWER]));
 
-	/* Another one, without anything in stock. */
+	/* The table comes back at another place, with no twin in stock. */
 	d.may_stay = 1;
 	hc_disown(t[UPPER], 3, true, &d);
 	t[UPPER][6] = t[UPPER][5];

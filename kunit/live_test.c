@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ops that no boot and no program is sure to come by, as the running kernel has
- * them: that they arrive with their arguments, and do what they are for.
+ * Ops of the running kernel that a boot may never call. The cases check that
+ * the ops get their arguments and do their work.
  *
- * Only a CPU that is stopped for good halts with interrupts off; a local descriptor
- * table is written whole by its system call under most hypervisors; the delay after
- * port I/O is left to drivers of old; performance counters are read by perf in user
- * space; who waits for a lock long enough to give its CPU away is a matter of chance.
+ * A CPU halts with interrupts off only when it is stopped for good. Under most
+ * hypervisors modify_ldt() writes a whole LDT. Only old drivers delay after
+ * port I/O. perf reads performance counters in user space. Whether a CPU waits
+ * for a lock until it gives itself away is chance.
  */
 #include <kunit/test.h>
 #include <linux/cpumask.h>
@@ -34,7 +34,7 @@
 #include <pvops/counters.h>
 #include <pvops/ops.h>
 
-/* User mode's own data, 32 bits: a hypervisor allows it in any table. */
+/* A 32-bit data segment of user mode: a hypervisor allows it in any table. */
 static const struct desc_struct user_data = GDT_ENTRY_INIT(DESC_DATA32 | DESC_USER, 0, 0xfffff);
 
 /*
@@ -80,7 +80,7 @@ static struct {
 	unsigned long counter;
 } rdpmc;
 
-/* Of a kernel's RDPMC: note what it asks for, and go on behind it. */
+/* Note the counter of an RDPMC in the kernel, and skip the instruction. */
 static int on_fault(struct notifier_block *block, unsigned long event, void *data)
 {
 	struct pt_regs *regs = ((struct die_args *)data)->regs;
@@ -122,7 +122,7 @@ static void rdpmc_asks_for_its_counter(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdpmc.counter, COUNTER);
 }
 
-/* Another CPU sends NMIs to the one that halts, until it says that it goes on. */
+/* Another CPU sends NMIs to the halted CPU while halted is set. */
 static struct {
 	int cpu;
 	bool halted;
@@ -139,8 +139,8 @@ static int on_nmi(unsigned int type, struct pt_regs *regs)
 }
 
 /*
- * From a timer, not a thread: a thread waits if its CPU is to stop together with all
- * others (the clocksource changes), and the one that halts never comes to that.
+ * NMIs come from a timer. A thread would wait if stop_machine() stops all CPUs
+ * (the clocksource changes), and the halted CPU never joins that stop.
  */
 static void send_nmi(struct timer_list *timer)
 {
@@ -194,7 +194,10 @@ static struct {
 	bool came_early;
 } lock_test;
 
-/* From a timer for the reason that send_nmi() has: the holder is as deaf. */
+/*
+ * A timer takes the lock for the same reason as in send_nmi(): the CPU that
+ * holds the lock does not join a stop_machine() either.
+ */
 static void take_lock(struct timer_list *timer)
 {
 	WRITE_ONCE(lock_test.waits, true);
@@ -204,13 +207,13 @@ static void take_lock(struct timer_list *timer)
 }
 
 #ifdef CONFIG_PARAVIRT_SPINLOCKS
-/* Who gives its CPU away notes that in the lock, so that the unlocker knows to kick. */
+/* A waiter that gives its CPU away marks the lock, so that the unlock wakes it. */
 static bool given_away(void)
 {
 	return READ_ONCE(lock_test.lock.raw_lock.locked) != _Q_LOCKED_VAL;
 }
 
-/* The kernel's own question is answered wrongly where a counting entry is before the op. */
+/* pv_is_native_spin_unlock() is wrong if a counting entry stands before the op. */
 static bool cpu_is_given_away(void)
 {
 	unsigned int slot = PVOPS_SLOT(lock.queued_spin_unlock);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The read-modify-write page-table ops: what they return, what they leave, and
- * that nothing the CPU sets meanwhile is lost.
+ * The read-modify-write page-table ops: what they return, what they leave in
+ * the entry, and that no Accessed or Dirty bit of the CPU is lost.
  *
- * Three kinds of case: on an entry in ordinary memory, where the value is ours
- * to choose; on an entry of a real page table, where the CPU sets Accessed and
- * Dirty; and in a race with another CPU that sets Dirty as a page walk would.
- * All go through the kernel's own helpers, and so through whatever the running
- * kernel uses, and through the ops that the table was linked with.
+ * There are three kinds of cases. In ordinary memory a case chooses the value
+ * of the entry. In a real page table the CPU sets Accessed and Dirty. In a
+ * race, another CPU sets Dirty as a page walk would. The cases use the kernel's
+ * own helpers, and so the ops in use, and also the ops that the table was
+ * linked with.
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
@@ -29,8 +29,8 @@
 #define AD	(_PAGE_ACCESSED | _PAGE_DIRTY)
 
 /*
- * Call an op as the kernel does: it preserves all registers but RAX, and its
- * callers count on that. Return what it returns.
+ * Call an op as the kernel does, and return its result. The op must preserve
+ * all registers but RAX: its callers rely on that.
  */
 static unsigned long call_op(struct kunit *test, void *func, const void *a1,
 			     unsigned long a2, void *a3, unsigned long a4)
@@ -84,7 +84,7 @@ static void native_ops_on_a_pte(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pte_dirty(pte));
 	KUNIT_EXPECT_TRUE(test, pte_young(pte));
 	KUNIT_EXPECT_EQ(test, pte.pte & FRAME, FRAME);
-	/* Write clear and Dirty set would be a shadow-stack page. */
+	/* An entry with Write clear and Dirty set maps a shadow stack. */
 	KUNIT_EXPECT_EQ(test, pte.pte & _PAGE_DIRTY, 0);
 
 	pte = native_make_pte(FRAME | FLAGS | AD);
@@ -193,18 +193,19 @@ static void switch_follows_the_table(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, replaced, !!pvops_rmw_active());
 }
 
-/* One user page that is there, and the entry that maps it. */
+/* A present page of user space, and the PTE that maps it. */
 struct mapping {
 	unsigned long addr;
 	struct vm_area_struct *vma;
 	pte_t *ptep;
-	spinlock_t *ptl;	/* held while the entry is looked at */
+	spinlock_t *ptl;	/* held while the entry is read */
 };
 
 /*
- * KUnit would make an address space by itself, but leave out what exec() tells
- * a hypervisor that must know page tables before they are used: Xen PV refuses
- * to load the others. It goes away with the thread of the case.
+ * KUnit would make an address space without paravirt_enter_mmap(). exec() tells
+ * a hypervisor by it of page tables before their first use: Xen PV refuses to
+ * load page tables that it does not know. The address space goes away with the
+ * thread of the case.
  */
 static void attach_mm(struct kunit *test)
 {
@@ -343,9 +344,10 @@ static void clear_returns_the_entry(struct kunit *test)
 }
 
 /*
- * A second CPU that sets Dirty in an entry that is present and writable, as a
- * page walk for a write does, while this one takes the entry away and puts a clean one back. Each
- * time Dirty went from clear to set it must be seen once by who took the entry.
+ * A second CPU sets Dirty in an entry that is present and writable, as a page
+ * walk for a write does. Meanwhile this CPU takes the entry away and puts a
+ * clean one back. Each change of Dirty from clear to set must be seen once by
+ * this CPU.
  */
 #define WALKABLE	(_PAGE_PRESENT | _PAGE_RW | _PAGE_DIRTY)
 
@@ -385,7 +387,7 @@ static void start_walker(struct kunit *test, struct walker *walker)
 
 #define CLEAN	(FRAME | FLAGS | _PAGE_ACCESSED)
 
-/* Take the entry many times. Return how often Dirty was set and not seen. */
+/* Take the entry many times. Return how often a Dirty bit was lost. */
 static unsigned long race(struct kunit *test, unsigned int rounds,
 			  pteval_t (*take)(struct walker *walker))
 {
@@ -399,7 +401,7 @@ static unsigned long race(struct kunit *test, unsigned int rounds,
 	start_walker(test, &walker);
 
 	for (i = 0; i < rounds; i++) {
-		/* Let the walker in now and then, also on a lone CPU. */
+		/* Let the walker run now and then, also with a single CPU. */
 		if (i % 16 == 0) {
 			until = jiffies + HZ / 10;
 			while (!(READ_ONCE(*entry) & _PAGE_DIRTY) &&
@@ -433,7 +435,7 @@ static pteval_t take_establish(struct walker *walker)
 	return native_rmw_pmdp_establish(NULL, 0, (pmd_t *)walker->entry, 0);
 }
 
-/* Write protection first, which moves Dirty to the software bit. */
+/* Write protection comes first, and moves Dirty to the software bit. */
 static pteval_t take_wrprotect(struct walker *walker)
 {
 	pte_t *ptep = (pte_t *)walker->entry;
@@ -454,7 +456,7 @@ static void no_dirty_bit_is_lost(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, race(test, 4000, take_wrprotect));
 }
 
-/* The same race on an op that reads and writes in two steps, to be sure of it. */
+/* An op that reads and writes in two steps loses Dirty in this race. */
 static pteval_t take_in_two_steps(struct walker *walker)
 {
 	unsigned long old = READ_ONCE(*walker->entry);
@@ -495,7 +497,7 @@ static void changed_entry_keeps_its_frame(struct kunit *test)
 
 			KUNIT_EXPECT_EQ(test, pte_pfn(new), page_to_pfn(pages));
 			KUNIT_EXPECT_TRUE(test, pte_same(new, mk_pte(pages, prots[to])));
-			/* Nobody holds what was not present. */
+			/* No TLB holds an entry that was not present. */
 			KUNIT_EXPECT_EQ(test, pte_needs_flush(old, new),
 					from != 0 && from != to);
 		}

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The adapters between an op and a call of the ROM: number, arguments, units
- * and result of each call, by Documentation/vmi64-abi.rst.
+ * The suite pvops_vmi_adapters: the adapters between an op and a call of the
+ * ROM. The cases check number, arguments, units and result of each call, by
+ * Documentation/vmi64-abi.rst.
  *
- * While the suite runs, every call goes to a recorder of its own. It keeps what
- * a case asked for and does not carry it out; all else, from other tasks, from
- * interrupts and other calls of the same task, goes on to where it went before,
- * so that a ROM in use does not notice. Nothing stands between an adapter and
- * the ROM at any other time.
+ * While the suite runs, every call has a recorder of its own. The recorder
+ * keeps the calls that a case asks for, and does not carry them out. All other
+ * calls go on to the ROM: those of other tasks and of interrupts, and calls
+ * with another number. So a ROM in use works on. When the suite does not run,
+ * an adapter calls the ROM directly.
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
@@ -29,12 +30,12 @@ struct vmi_rec vmi_rec;
 
 typedef u64 vmi_rec_call(u64 a, u64 b, u64 c, u64 d);
 
-/* ROM code has no type that kCFI could look at. */
+/* Code of a ROM has no kCFI type. */
 static __nocfi u64 vmi_rec_pass_on(u32 call, u64 a, u64 b, u64 c, u64 d)
 {
 	vmi_rec_call *entry;
 
-	/* Without a ROM nobody else makes calls. */
+	/* Without a ROM only the cases make calls. */
 	if (!vmi_offers(&vmi_rom, call))
 		return 0;
 	entry = vmi_entry(&vmi_rom, call);
@@ -52,7 +53,7 @@ static u64 vmi_rec_note(u32 call, u64 a, u64 b, u64 c, u64 d)
 	return vmi_rec.result;
 }
 
-/* The clock is read in noinstr code, too. */
+/* noinstr code reads the clock by a call, so the recorder is noinstr. */
 static noinstr u64 vmi_rec_take(u32 call, u64 a, u64 b, u64 c, u64 d)
 {
 	u64 result;
@@ -99,9 +100,9 @@ static void vmi_rec_unbind(struct kunit_suite *suite)
 }
 
 /*
- * From here to vmi_rec_end() this task's calls of one number are recorded. It
- * stays on its CPU, on which INIT_CPU holds. No more than the adapter belongs
- * between.
+ * Record the calls of one number that this task makes until vmi_rec_end(). The
+ * task stays on its CPU, which counts as ready (INIT_CPU). Only the adapter may
+ * run in between.
  */
 void vmi_rec_begin(u32 call, u64 result, void (*effect)(const u64 *arg))
 {
@@ -123,7 +124,10 @@ void vmi_rec_end(void)
 	preempt_enable();
 }
 
-/* Calls that are made with interrupts off; and what an interrupt must not see. */
+/*
+ * The same with interrupts off, for calls that are made so, and for state that
+ * an interrupt must not see.
+ */
 void vmi_rec_begin_irqsoff(u32 call, u64 result, void (*effect)(const u64 *arg))
 {
 	vmi_rec_begin(call, result, effect);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the files of the suite pvops_vmi_adapters share. */
+/* The recorder of calls, and the cases of the suite pvops_vmi_adapters. */
 #ifndef PVOPS_KUNIT_VMI_ADAPTER_TEST_H
 #define PVOPS_KUNIT_VMI_ADAPTER_TEST_H
 
@@ -17,7 +17,7 @@ struct vmi_rec_record {
 	u64 arg[4];
 };
 
-/* What is recorded, and what was; one case runs at a time. */
+/* What shall be recorded, and what was recorded. One case runs at a time. */
 struct vmi_rec {
 	struct task_struct *task;
 	DECLARE_BITMAP(wanted, VMI64_CALL_END);
@@ -37,7 +37,7 @@ void vmi_rec_end(void);
 void vmi_rec_begin_irqsoff(u32 call, u64 result, void (*effect)(const u64 *arg));
 void vmi_rec_end_irqsoff(void);
 
-/* Record what one statement calls. */
+/* Record the calls of one statement, or of several. */
 #define RECORD(name, result, effect, ...) do {				\
 	vmi_rec_begin(VMI64_CALL_##name, result, effect);		\
 	__VA_ARGS__;							\
@@ -49,7 +49,7 @@ static inline u64 vmi_rec_arg(unsigned int call, unsigned int n)
 	return vmi_rec.calls[call].arg[n];
 }
 
-/* Upper halves of arguments of 32 bits are undefined. */
+/* The upper half of a 32-bit argument is undefined. */
 static inline u32 vmi_rec_arg32(unsigned int call, unsigned int n)
 {
 	return (u32)vmi_rec_arg(call, n);

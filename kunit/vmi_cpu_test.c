@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Adapters of the CPU ops: vmi-backend/cpu.c. */
+/* The adapters of the CPU ops (vmi-backend/cpu.c). */
 #include <kunit/test.h>
 #include <linux/irqflags.h>
 #include <linux/sched.h>
@@ -43,7 +43,7 @@ void vmi_test_task_register(struct kunit *test)
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_EQ(test, GDT_ENTRY_TSS * 8, vmi_rec_arg32(0, 0));
 
-	/* EAX only: what else is in RAX is not the selector's. */
+	/* The selector is in EAX. The upper half of RAX is undefined. */
 	RECORD(GET_TR, 0xdead00000000ULL | GDT_ENTRY_TSS * 8, NULL,
 	       tr = vmi_op_store_tr());
 	EXPECT_CALLS(test, 1);
@@ -67,14 +67,14 @@ void vmi_test_descriptor_tables(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, table);
 	KUNIT_ASSERT_NOT_NULL(test, thread);
 
-	/* No LDT: selector 0. */
+	/* Without an LDT the selector is 0. */
 	RECORD(SET_LDT, 0, NULL, vmi_op_set_ldt(NULL, 0));
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_EQ(test, 0, vmi_rec_arg32(0, 0));
 	KUNIT_EXPECT_EQ(test, 0, vmi_rec_arg(0, 1));
 	KUNIT_EXPECT_EQ(test, 0, vmi_rec_arg32(0, 2));
 
-	/* Its descriptor is written first; then none is left behind. */
+	/* The op writes a descriptor to the GDT. The case removes it again. */
 	vmi_rec_begin(VMI64_CALL_SET_LDT, 0, NULL);
 	cpu = smp_processor_id();
 	vmi_op_set_ldt(table, 3);
@@ -162,7 +162,7 @@ void vmi_test_io_bitmap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, vmi_rec_arg32(0, 1));
 	KUNIT_EXPECT_TRUE(test, irqs_were_off);
 
-	/* As if the task had done iopl(3), and without it again. */
+	/* The same as after iopl(3), and without it again. */
 	vmi_rec_begin(VMI64_CALL_UPDATE_IO_BITMAP, 0, vmi_test_note_irqs);
 	tss = this_cpu_ptr(&cpu_tss_rw.x86_tss);
 	current->thread.iopl_emul = 3;

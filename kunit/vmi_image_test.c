@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Images of VMI-64 ROMs: which are refused and by which rule of
- * Documentation/vmi64-abi.rst, what a load area holds, what a search finds.
+ * Images of VMI-64 ROMs: which image is refused by which rule of
+ * Documentation/vmi64-abi.rst, the contents of a load area, and the search.
  *
- * A sample image is built here, sound and as small as one that has everything;
- * each flaw is one or two changes to it. None of its code ever runs.
+ * A sample image is built here. The sample is valid, and the smallest image
+ * that has every part. Each flaw is one or two changes to the sample. No code
+ * of the sample ever runs.
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
@@ -22,7 +23,7 @@
 #define NR_CALLS	5
 #define NR_FIXUPS	9
 
-/* Where the sections of the sample are loaded. */
+/* Offsets of the sections of the sample in the load area. */
 #define TEXT_AT		0x0
 #define RODATA_AT	0x1000
 #define DATA_AT		0x2000
@@ -145,7 +146,7 @@ static void seal(struct sample *image)
 	image->sum = -sum;
 }
 
-/* Exactly as long as it says, so that KASAN sees what reads beyond. */
+/* The buffer is exactly as long as the image, so that KASAN finds an overrun. */
 static struct sample *build(struct kunit *test)
 {
 	struct sample *image = kunit_kmalloc(test, sizeof(*image), GFP_KERNEL);
@@ -156,7 +157,7 @@ static struct sample *build(struct kunit *test)
 	return image;
 }
 
-/* The sample as it is used by the kernel. */
+/* Check the sample as this kernel does. */
 static void check_good(struct kunit *test, struct vmi_image *image)
 {
 	struct vmi_refusal refusal;
@@ -194,8 +195,8 @@ struct change {
 };
 
 #define FLAW_NEWER	0x1	/* the ROM is for a later minor version */
-#define FLAW_UNSEALED	0x2	/* its sum is not made right */
-#define FLAW_SHORT	0x4	/* its last byte is not there */
+#define FLAW_UNSEALED	0x2	/* the checksum is not corrected */
+#define FLAW_SHORT	0x4	/* the last byte is missing */
 
 /**
  * struct flaw - what is wrong with an image
@@ -372,7 +373,7 @@ static const struct flaw flaws[] = {
 	     SET(calls[4].call, VMI64_CALL_END)),
 	FLAW(CALL_NUMBER, "a call of ring 3", 0,
 	     SET(calls[1].call, VMI64_CALL_IRET)),
-	/* Its number is no flaw, but it stands where EXIT_CPU must. */
+	/* A newer number is no flaw, but the entry replaces that of EXIT_CPU. */
 	FLAW(MANDATORY, "a newer one's number", FLAW_NEWER,
 	     SET(calls[4].call, VMI64_CALL_END)),
 
@@ -548,7 +549,7 @@ static void readers_differ(struct kunit *test)
 			vmi_image_check(&found, image, END, &here, &refusal));
 }
 
-/* ---- what is loaded */
+/* ---- loading */
 
 #define RUNS_AT		0xffffffffbffc0000ULL
 
@@ -635,7 +636,7 @@ static void fixups_are_applied(struct kunit *test)
 	memcpy(want + 0x04, ret, sizeof(ret));
 	memcpy(want + 0x29, ret, sizeof(ret));
 	memcpy(want + 0x47, ret, sizeof(ret));
-	/* The CPU adds the address behind the displacement: A is -4. */
+	/* The CPU adds the address behind the displacement, so the addend is -4. */
 	store32(want, 0x25, 0xffffffff81000300ULL - (RUNS_AT + 0x29));
 	store32(want, 0x75, 0xffffffff81000200ULL - (RUNS_AT + 0x79));
 	store32(want, 0x59, 0x1f008);
@@ -644,7 +645,7 @@ static void fixups_are_applied(struct kunit *test)
 	store64(want, DATA_AT + 0x10, RUNS_AT + 0x1008);
 	KUNIT_EXPECT_MEMEQ(test, area, want, LOAD_SIZE);
 
-	/* Again, now that returns are known to need the thunk. */
+	/* The same when the kernel needs return thunks. */
 	s.plain_ret = false;
 	KUNIT_ASSERT_EQ(test, VMI64_V_OK,
 			vmi_image_fix(&image, area, &s, &refusal));
@@ -686,7 +687,7 @@ static void range_is_checked(struct kunit *test)
 	expect_out_of_range(test, VMI64_SYM_PERCPU, SZ_2G);
 	expect_out_of_range(test, VMI64_SYM_PERCPU_OFFSET, 0xffffffff7fffffffULL);
 
-	/* Per-CPU data may be below GS, and the last one that fits does. */
+	/* Per-CPU data may be below GS. The largest value that fits is accepted. */
 	s.value[VMI64_SYM_PERCPU] = -0x1000;
 	KUNIT_EXPECT_EQ(test, VMI64_V_OK,
 			vmi_image_fix(&image, area, &s, &refusal));
@@ -814,12 +815,12 @@ static void search_finds_one(struct kunit *test)
 	vmi_search_window(&search, window, WHERE, WINDOW);
 	KUNIT_EXPECT_EQ(test, 0, search.found);
 
-	/* Not at a step: not a ROM. */
+	/* An image that is not at a step of the window is no ROM. */
 	memcpy(window + VMI64_WINDOW_STEP + 512, image, sizeof(*image));
 	vmi_search_window(&search, window, WHERE, WINDOW);
 	KUNIT_EXPECT_EQ(test, 0, search.found);
 
-	/* Twice the same is one. */
+	/* Two equal images count as one. */
 	memcpy(window + 3 * VMI64_WINDOW_STEP, image, sizeof(*image));
 	memcpy(window + 7 * VMI64_WINDOW_STEP, image, sizeof(*image));
 	vmi_search_window(&search, window, WHERE, WINDOW);
@@ -850,7 +851,7 @@ static void search_says_what_it_refuses(struct kunit *test)
 			   "ROM at 0xc8800 refused: V4: made for another major version of VMI: API 3.0: a 32-bit VMI ROM; going on without it");
 	KUNIT_EXPECT_STREQ(test, search.refused, "ROM at 0xc8800 refused: V4");
 
-	/* A bad one does not hide a good one behind it. */
+	/* A refused image does not hide a good one behind it. */
 	memcpy(window + 2 * VMI64_WINDOW_STEP, build(test), sizeof(*image));
 	vmi_search_window(&search, window, WHERE, WINDOW);
 	KUNIT_EXPECT_EQ(test, 1, search.found);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Local APIC, IPIs and locks: vmi-backend/irq.c, vmi-backend/lock.c. */
+/* The local APIC, IPIs and locks (vmi-backend/irq.c, vmi-backend/lock.c). */
 #include <kunit/test.h>
 #include <linux/bitops.h>
 #include <linux/cpumask.h>
@@ -33,12 +33,12 @@ void vmi_test_apic_registers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, APIC_TMICT, vmi_rec_arg32(0, 0));
 	KUNIT_EXPECT_EQ(test, 0x12345678, vmi_rec_arg32(0, 1));
 
-	/* 1: it is done, and the register is left alone. */
+	/* With 1 the EOI is done, and the kernel does not write the register. */
 	RECORD(EOI, 1, NULL, vmi_eoi());
 	EXPECT_CALLS(test, 1);
 }
 
-/* All CPUs of a group in one call: bit 0 is the one with the base's APIC ID. */
+/* One call reaches a group of CPUs. Bit 0 is the CPU with APIC ID base. */
 static void vmi_test_expect_ipis(struct kunit *test, const struct cpumask *mask,
 				 u32 icr)
 {

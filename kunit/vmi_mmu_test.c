@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Adapters of the MMU ops, and lazy modes: vmi-backend/mmu.c. */
+/* The adapters of the MMU ops, and lazy modes (vmi-backend/mmu.c). */
 #include <kunit/test.h>
 #include <linux/bitmap.h>
 #include <linux/cpumask.h>
@@ -50,7 +50,7 @@ static u64 vmi_test_top_pfn(struct mm_struct *mm)
 static struct vmi64_flush flush_seen;
 static struct cpumask mask_seen;
 
-/* The ROM has seen to all of them. */
+/* The ROM has flushed all CPUs, and clears the mask. */
 static void vmi_test_flush_all(const u64 *args)
 {
 	unsigned long *bits = (unsigned long *)args[1];
@@ -84,7 +84,7 @@ void vmi_test_flushes_of_others(struct kunit *test)
 	vmi_rec_end();
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_EQ(test, nr_cpu_ids, vmi_rec_arg32(0, 2));
-	/* Never the calling CPU, which flushes for itself. */
+	/* The calling CPU is not in the mask: it flushes its own TLB. */
 	KUNIT_EXPECT_TRUE(test, cpumask_equal(&mask_seen, &others));
 	KUNIT_EXPECT_EQ(test, 0x400000, flush_seen.start);
 	KUNIT_EXPECT_EQ(test, 0x600000, flush_seen.end);
@@ -103,7 +103,7 @@ void vmi_test_flushes_of_others(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ~0ULL, flush_seen.end);
 	KUNIT_EXPECT_EQ(test, VMI64_FLUSH_TABLES, flush_seen.flags);
 
-	/* The kernel's mm: whichever is in use. With an error, by IPIs. */
+	/* Frame 0 stands for any address space in use. On an error IPIs flush. */
 	info.mm = NULL;
 	info.freed_tables = false;
 	info.new_tlb_gen = 1;
@@ -139,7 +139,7 @@ void vmi_test_address_spaces(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmi_test_top_pfn(mm), vmi_rec_arg(0, 0));
 	KUNIT_EXPECT_EQ(test, top, vmi_rec_arg32(0, 1));
 
-	/* For a top an error is passed on. */
+	/* An error for a top level is returned. */
 	RECORD(ALLOCATE_PAGE, (u32)-VMI64_ENOMEM, NULL, err = vmi_op_pgd_alloc(mm));
 	KUNIT_EXPECT_EQ(test, -ENOMEM, err);
 
@@ -159,7 +159,7 @@ void vmi_test_page_tables(struct kunit *test)
 	struct mm_struct *mm = vmi_test_make_mm(test);
 	unsigned int nr = pgtable_l5_enabled() ? 4 : 3, i;
 
-	/* With four levels there is no page for a P4D. */
+	/* With four levels a P4D has no page of its own. */
 	RECORD(ALLOCATE_PAGE, 0, NULL, vmi_op_alloc_pte(mm, 0x1001);
 	       vmi_op_alloc_pmd(mm, 0x1002); vmi_op_alloc_pud(mm, 0x1003);
 	       vmi_op_alloc_p4d(mm, 0x1004));
@@ -228,7 +228,7 @@ void vmi_test_clear_and_flush(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, (u64)&entry, vmi_rec_arg(0, 2));
 	KUNIT_EXPECT_EQ(test, 0, vmi_rec_arg32(0, 3));
 	KUNIT_EXPECT_EQ(test, there, old);
-	/* What a CPU may have in its TLB was flushed. */
+	/* A CPU may have the entry in its TLB, so it was flushed. */
 	flushes = atomic64_read(&mm->context.tlb_gen);
 	KUNIT_EXPECT_EQ(test, 1, flushes);
 
@@ -245,7 +245,7 @@ void vmi_test_clear_and_flush(struct kunit *test)
  */
 void vmi_test_lazy_sections(struct kunit *test)
 {
-	/* A section in a section, and what is done outside of one. */
+	/* A section within a section, and flush and leave outside of any. */
 	vmi_rec_begin_irqsoff(VMI64_CALL_SET_LAZY_MODE, 0, NULL);
 	vmi_op_lazy_flush();
 	vmi_op_lazy_leave();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* CPUs, memory and the machine come and go: vmi-backend/smp.c, vmi-backend/memory.c. */
+/* CPUs, memory and the machine up and down (vmi-backend/smp.c, memory.c). */
 #include <kunit/test.h>
 #include <linux/kernel.h>
 #include <linux/memory.h>
@@ -56,7 +56,7 @@ void vmi_test_cpus_come(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, cpu_seen.reserved);
 	KUNIT_EXPECT_EQ(test, 0, vmi_rec.nr_lines);
 
-	/* EARLY: the per-CPU area is not told, and READY does not begin. */
+	/* With EARLY no per-CPU area is passed, and the CPU is not ready. */
 	vmi_rec_begin_irqsoff(VMI64_CALL_INIT_CPU, 0, vmi_test_note_cpu);
 	this_cpu_write(vmi_ready, false);
 	err = vmi_init_cpu(VMI64_CPU_EARLY | VMI64_CPU_BOOT);
@@ -177,7 +177,7 @@ void vmi_test_memory_comes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, vmi_rec.calls[0].arg[1]);
 	KUNIT_EXPECT_EQ(test, all, vmi_rec.calls[0].arg[2]);
 
-	/* Below what there is already, as where there was a hole. */
+	/* The new memory is below the end of memory: it fills a hole. */
 	range.start_pfn = 0x100;
 	range.nr_pages = 1;
 	RECORD(SET_LINEAR_MAPPING, 0, NULL,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Clocks and alarms: vmi-backend/timer.c, vmi-backend/alarm.c. */
+/* Clocks and alarms (vmi-backend/timer.c, vmi-backend/alarm.c). */
 #include <kunit/test.h>
 #include <linux/cpumask.h>
 #include <linux/time64.h>
@@ -54,7 +54,10 @@ void vmi_test_alarms(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, X86_PLATFORM_IPI_VECTOR, vmi_rec_arg32(0, 0));
 	KUNIT_EXPECT_EQ(test, (u64)lapic_timer_period * HZ, vmi_rec_arg(0, 1));
 
-	/* Both calls return 5000: the counter now, and a status. */
+	/*
+	 * Both calls return 5000: the counter of the first, the status of the
+	 * second.
+	 */
 	vmi_rec_begin(VMI64_CALL_SET_ALARM, 5000, NULL);
 	__set_bit(VMI64_CALL_GET_CYCLE_COUNTER, vmi_rec.wanted);
 	err = vmi_set_next_event(1234, NULL);

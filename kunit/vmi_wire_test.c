@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* From the answers of a ROM to pv_ops: vmi-backend/wire.c. */
+/* From the answers of a ROM to pv_ops (vmi-backend/wire.c). */
 #include <kunit/test.h>
 
 #include "vmi.h"
@@ -31,7 +31,10 @@ void vmi_test_bodies_for_sites(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, 2, vmi_body(rom, halt, (void *)0x10080, &code));
 	KUNIT_EXPECT_PTR_EQ(test, code, (void *)0x10084);
-	/* An op that somebody else has put there since, and one never inline. */
+	/*
+	 * Neither for an op that was replaced since, nor for one that is not
+	 * INLINE.
+	 */
 	KUNIT_EXPECT_EQ(test, 0, vmi_body(rom, halt, (void *)0x10040, &code));
 	KUNIT_EXPECT_EQ(test, 0, vmi_body(rom, PVOPS_SLOT(cpu.read_cr0),
 					  (void *)0x10040, &code));
