@@ -270,7 +270,7 @@ static void running_kernel_is_clean(struct kunit *test)
 }
 
 /* Does the backend in use offer inline code for an op? */
-static bool has_body(unsigned int slot)
+static bool pvops_test_offers_body(unsigned int slot)
 {
 	const struct pvops_backend *chosen = pvops_socket.chosen;
 	const u8 *code;
@@ -296,7 +296,7 @@ static void sites_follow_the_table(struct kunit *test)
 		unsigned int slot = inlined[i];
 		const u32 *nr = pvops_audit.sites[slot];
 		bool here = pvops_live->slot[slot] == pvops_slot_native(slot) ||
-			    has_body(slot);
+			    pvops_test_offers_body(slot);
 
 		KUNIT_EXPECT_EQ_MSG(test, here, !!nr[PVOPS_CLASS_INLINE],
 				    "%s", pvops_op_name(slot));

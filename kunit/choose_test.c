@@ -38,12 +38,12 @@ struct fixture {
 	char lines[MAX_LINES][320];
 };
 
-static void fake_op(void)
+static void pvops_test_fake_op(void)
 {
 }
 
-static enum pvops_confidence fake_probe(const struct pvops_backend *self,
-					const struct pvops_facts *facts,
+static enum pvops_confidence pvops_test_fake_probe(const struct pvops_backend *self,
+						   const struct pvops_facts *facts,
 					struct pvops_reason *reason)
 {
 	const struct fake *fake = container_of(self, struct fake, backend);
@@ -52,8 +52,8 @@ static enum pvops_confidence fake_probe(const struct pvops_backend *self,
 	return fake->confidence;
 }
 
-static int fake_setup(const struct pvops_backend *self,
-		      const struct pvops_facts *facts,
+static int pvops_test_fake_setup(const struct pvops_backend *self,
+				 const struct pvops_facts *facts,
 		      struct paravirt_patch_template *ops,
 		      struct pvops_reason *reason)
 {
@@ -61,8 +61,8 @@ static int fake_setup(const struct pvops_backend *self,
 
 	fake->set_up++;
 	if (fake->fills) {
-		ops->cpu.io_delay = fake_op;
-		ops->mmu.set_pte = (void *)fake_op;
+		ops->cpu.io_delay = pvops_test_fake_op;
+		ops->mmu.set_pte = (void *)pvops_test_fake_op;
 	}
 	if (fake->empties)
 		ops->irq.halt = NULL;
@@ -71,7 +71,8 @@ static int fake_setup(const struct pvops_backend *self,
 	return fake->error;
 }
 
-static void record_line(struct pvops_socket *socket, bool warn, const char *line)
+static void pvops_test_record_line(struct pvops_socket *socket, bool warn,
+				   const char *line)
 {
 	struct fixture *fx = container_of(socket, struct fixture, socket);
 
@@ -92,8 +93,8 @@ static struct fixture *make_fixture(struct kunit *test)
 		fx->fakes[i].backend = (struct pvops_backend){
 			.name = names[i],
 			.desc = "made up",
-			.probe = fake_probe,
-			.setup = fake_setup,
+			.probe = pvops_test_fake_probe,
+			.setup = pvops_test_fake_setup,
 		};
 		fx->list[i] = &fx->fakes[i].backend;
 	}
@@ -103,7 +104,7 @@ static struct fixture *make_fixture(struct kunit *test)
 	fx->socket.nr_backends = MAX_FAKES;
 	fx->socket.table = &fx->table;
 	fx->socket.staging = &fx->staging;
-	fx->socket.say = record_line;
+	fx->socket.say = pvops_test_record_line;
 	return fx;
 }
 
@@ -244,8 +245,8 @@ static void success_commits_all(struct kunit *test)
 	fx->fakes[0].confidence = PVOPS_OFFERED;
 	fx->fakes[0].fills = true;
 	expect_chosen(test, fx, NULL, "a");
-	want.cpu.io_delay = fake_op;
-	want.mmu.set_pte = (void *)fake_op;
+	want.cpu.io_delay = pvops_test_fake_op;
+	want.mmu.set_pte = (void *)pvops_test_fake_op;
 	KUNIT_EXPECT_MEMEQ(test, &fx->table, &want, sizeof(want));
 }
 
@@ -301,8 +302,8 @@ static void next_starts_from_clean_copy(struct kunit *test)
 	fx->fakes[1].confidence = PVOPS_DETECTED;
 	fx->fakes[1].fills = true;
 	expect_chosen(test, fx, NULL, "b");
-	want.cpu.io_delay = fake_op;
-	want.mmu.set_pte = (void *)fake_op;
+	want.cpu.io_delay = pvops_test_fake_op;
+	want.mmu.set_pte = (void *)pvops_test_fake_op;
 	KUNIT_EXPECT_MEMEQ(test, &fx->table, &want, sizeof(want));
 }
 
@@ -424,7 +425,7 @@ static struct fixture *make_two_parts(struct kunit *test)
 
 	fx->fakes[0].confidence = PVOPS_OFFERED;
 	fx->fakes[0].backend.setup = NULL;
-	fx->fakes[0].backend.complete = fake_setup;
+	fx->fakes[0].backend.complete = pvops_test_fake_setup;
 	fx->fakes[0].backend.type = X86_HYPER_XEN_PV;
 	fx->fakes[2].confidence = PVOPS_DETECTED;
 	fx->fakes[2].backend.setup = NULL;
@@ -448,13 +449,13 @@ static void completion_commits_all(struct kunit *test)
 	 * The platform code changes the table after setup: complete() starts
 	 * from there.
 	 */
-	fx->table.mmu.set_pmd = (void *)fake_op;
+	fx->table.mmu.set_pmd = (void *)pvops_test_fake_op;
 	pvops_complete(&fx->socket, &fx->facts);
 	KUNIT_EXPECT_EQ(test, 1, fx->fakes[0].set_up);
 	KUNIT_EXPECT_PTR_EQ(test, (void *)fx->table.cpu.io_delay,
-			    (void *)fake_op);
+			    (void *)pvops_test_fake_op);
 	KUNIT_EXPECT_PTR_EQ(test, (void *)fx->table.mmu.set_pmd,
-			    (void *)fake_op);
+			    (void *)pvops_test_fake_op);
 	KUNIT_EXPECT_PTR_EQ(test, fx->socket.chosen, fx->list[0]);
 	KUNIT_EXPECT_EQ(test, 0, fx->nr_warnings);
 }

@@ -14,7 +14,7 @@ struct cpuid_row {
 static const struct cpuid_row *rows;
 static unsigned int nr_rows, nr_reads;
 
-static void fake_cpuid(u32 leaf, u32 regs[4])
+static void pvops_test_cpuid(u32 leaf, u32 regs[4])
 {
 	unsigned int i = (leaf - 0x40000000) / 0x100;
 	char name[PVOPS_SIGNATURE_LEN] = {};
@@ -27,13 +27,13 @@ static void fake_cpuid(u32 leaf, u32 regs[4])
 	memcpy(&regs[1], name, sizeof(name));
 }
 
-static unsigned int scan(const struct cpuid_row *from, unsigned int nr,
-			 struct pvops_signature *found)
+static unsigned int pvops_test_scan(const struct cpuid_row *from, unsigned int nr,
+				    struct pvops_signature *found)
 {
 	rows = from;
 	nr_rows = nr;
 	nr_reads = 0;
-	return pvops_scan_signatures(found, PVOPS_MAX_SIGNATURES, fake_cpuid);
+	return pvops_scan_signatures(found, PVOPS_MAX_SIGNATURES, pvops_test_cpuid);
 }
 
 /*
@@ -45,7 +45,7 @@ static void one_signature(struct kunit *test)
 	static const struct cpuid_row kvm[] = { { 0x40000001, "KVMKVMKVM" } };
 	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
 
-	KUNIT_ASSERT_EQ(test, 1, scan(kvm, 1, found));
+	KUNIT_ASSERT_EQ(test, 1, pvops_test_scan(kvm, 1, found));
 	KUNIT_EXPECT_STREQ(test, found[0].text, "KVMKVMKVM");
 	KUNIT_EXPECT_EQ(test, found[0].leaf, 0x40000000);
 	KUNIT_EXPECT_EQ(test, nr_reads, 2);
@@ -60,7 +60,7 @@ static void full_length_signature(struct kunit *test)
 	static const struct cpuid_row tcg[] = { { 0x40000001, "TCGTCGTCGTCG" } };
 	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
 
-	KUNIT_ASSERT_EQ(test, 1, scan(tcg, 1, found));
+	KUNIT_ASSERT_EQ(test, 1, pvops_test_scan(tcg, 1, found));
 	KUNIT_EXPECT_STREQ(test, found[0].text, "TCGTCGTCGTCG");
 }
 
@@ -75,7 +75,7 @@ static void two_interfaces(struct kunit *test)
 	};
 	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
 
-	KUNIT_ASSERT_EQ(test, 2, scan(both, 2, found));
+	KUNIT_ASSERT_EQ(test, 2, pvops_test_scan(both, 2, found));
 	KUNIT_EXPECT_STREQ(test, found[0].text, "Microsoft Hv");
 	KUNIT_EXPECT_STREQ(test, found[1].text, "KVMKVMKVM");
 	KUNIT_EXPECT_EQ(test, found[1].leaf, 0x40000100);
@@ -90,7 +90,7 @@ static void old_kvm_has_no_highest_leaf(struct kunit *test)
 	static const struct cpuid_row old[] = { { 0, "KVMKVMKVM" } };
 	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
 
-	KUNIT_EXPECT_EQ(test, 1, scan(old, 1, found));
+	KUNIT_EXPECT_EQ(test, 1, pvops_test_scan(old, 1, found));
 }
 
 /*
@@ -101,7 +101,7 @@ static void nothing_there(struct kunit *test)
 {
 	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
 
-	KUNIT_EXPECT_EQ(test, 0, scan(NULL, 0, found));
+	KUNIT_EXPECT_EQ(test, 0, pvops_test_scan(NULL, 0, found));
 	KUNIT_EXPECT_EQ(test, nr_reads, 1);
 }
 
@@ -114,7 +114,7 @@ static void garbage_is_no_signature(struct kunit *test)
 	static const struct cpuid_row junk[] = { { 7, "\x01\x02\xff\x80" } };
 	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
 
-	KUNIT_EXPECT_EQ(test, 0, scan(junk, 1, found));
+	KUNIT_EXPECT_EQ(test, 0, pvops_test_scan(junk, 1, found));
 }
 
 /*
@@ -129,10 +129,10 @@ static void more_than_there_is_room_for(struct kunit *test)
 	};
 	struct pvops_signature found[PVOPS_MAX_SIGNATURES];
 
-	KUNIT_EXPECT_EQ(test, PVOPS_MAX_SIGNATURES, scan(many, 6, found));
+	KUNIT_EXPECT_EQ(test, PVOPS_MAX_SIGNATURES, pvops_test_scan(many, 6, found));
 }
 
-static const char *describe(const struct pvops_facts *facts)
+static const char *pvops_test_describe(const struct pvops_facts *facts)
 {
 	static char text[128];
 	struct seq_buf buf;
@@ -150,15 +150,15 @@ static void facts_are_described(struct kunit *test)
 {
 	struct pvops_facts facts = {};
 
-	KUNIT_EXPECT_STREQ(test, describe(&facts),
+	KUNIT_EXPECT_STREQ(test, pvops_test_describe(&facts),
 			   "hypervisor bit clear, no signature");
 	facts.hypervisor_bit = true;
-	KUNIT_EXPECT_STREQ(test, describe(&facts),
+	KUNIT_EXPECT_STREQ(test, pvops_test_describe(&facts),
 			   "hypervisor bit set but no signature");
 	facts.nr_signatures = 2;
 	facts.signatures[0] = (struct pvops_signature){ 0x40000000, "Microsoft Hv" };
 	facts.signatures[1] = (struct pvops_signature){ 0x40000100, "KVMKVMKVM" };
-	KUNIT_EXPECT_STREQ(test, describe(&facts),
+	KUNIT_EXPECT_STREQ(test, pvops_test_describe(&facts),
 			   "signature Microsoft Hv at 0x40000000, KVMKVMKVM at 0x40000100");
 }
 
@@ -182,8 +182,8 @@ static struct kunit_suite facts_suite = {
 kunit_test_suite(facts_suite);
 
 /* The real probes get fake facts. The probes are __init, and so are the cases. */
-static enum pvops_confidence __init ask(const struct pvops_backend *b,
-					const struct pvops_facts *facts,
+static enum pvops_confidence __init pvops_test_probe(const struct pvops_backend *b,
+						     const struct pvops_facts *facts,
 					struct pvops_reason *reason)
 {
 	return b->probe(b, facts, reason);
@@ -199,13 +199,13 @@ static void __init native_is_always_possible(struct kunit *test)
 	struct pvops_reason reason;
 
 	KUNIT_EXPECT_EQ(test, PVOPS_POSSIBLE,
-			ask(&pvops_backend_native, &facts, &reason));
+			pvops_test_probe(&pvops_backend_native, &facts, &reason));
 	KUNIT_EXPECT_STREQ(test, reason.text, "hypervisor bit clear, no signature");
 
 	facts.hypervisor_bit = true;
 	facts.nopv = true;
 	KUNIT_EXPECT_EQ(test, PVOPS_POSSIBLE,
-			ask(&pvops_backend_native, &facts, &reason));
+			pvops_test_probe(&pvops_backend_native, &facts, &reason));
 	KUNIT_EXPECT_STREQ(test, reason.text,
 			   "hypervisor bit set but no signature, nopv given");
 }
@@ -220,7 +220,7 @@ static void __init native_cannot_run_in_ring_3(struct kunit *test)
 	struct pvops_reason reason;
 
 	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT,
-			ask(&pvops_backend_native, &facts, &reason));
+			pvops_test_probe(&pvops_backend_native, &facts, &reason));
 	KUNIT_EXPECT_STREQ(test, reason.text,
 			   "started by Xen as a PV guest, in ring 3");
 }
@@ -238,7 +238,7 @@ static void __init native_cannot_replace_some(struct kunit *test)
 	struct pvops_reason reason;
 
 	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT,
-			ask(&pvops_backend_native, &facts, &reason));
+			pvops_test_probe(&pvops_backend_native, &facts, &reason));
 	KUNIT_EXPECT_STREQ(test, reason.text,
 			   "Cell cannot be run without its guest code");
 }
@@ -264,11 +264,11 @@ static void __init intree_follows_detection(struct kunit *test)
 		if (b->type == X86_HYPER_NATIVE || b->complete)
 			continue;
 
-		KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, ask(b, &facts, &reason));
+		KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, pvops_test_probe(b, &facts, &reason));
 		facts.hyper = &hyper;
 		for (j = 0; j < pvops_registry_size; j++) {
 			hyper.type = pvops_registry[j]->type;
-			KUNIT_EXPECT_EQ_MSG(test, ask(b, &facts, &reason),
+			KUNIT_EXPECT_EQ_MSG(test, pvops_test_probe(b, &facts, &reason),
 					    hyper.type == b->type ?
 					    PVOPS_DETECTED : PVOPS_ABSENT,
 					    "%s", b->name);
@@ -286,7 +286,7 @@ static void __init intree_hidden_by_nopv(struct kunit *test)
 	struct pvops_reason reason;
 
 	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT,
-			ask(&pvops_backend_vmware, &facts, &reason));
+			pvops_test_probe(&pvops_backend_vmware, &facts, &reason));
 	KUNIT_EXPECT_STREQ(test, reason.text, "nopv hides it");
 }
 
@@ -308,7 +308,7 @@ static void __init hypercall_wants_pv_and_signature(struct kunit *test)
 	};
 	struct pvops_reason reason;
 
-	KUNIT_EXPECT_EQ(test, PVOPS_OFFERED, ask(b, &facts, &reason));
+	KUNIT_EXPECT_EQ(test, PVOPS_OFFERED, pvops_test_probe(b, &facts, &reason));
 	KUNIT_EXPECT_STREQ(test, reason.text,
 			   "started by Xen as a PV guest, signature XenVMMXenVMM at 0x40000100");
 
@@ -317,12 +317,12 @@ static void __init hypercall_wants_pv_and_signature(struct kunit *test)
 	 * signature.
 	 */
 	facts.entry = PVOPS_ENTRY_NATIVE;
-	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, ask(b, &facts, &reason));
+	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, pvops_test_probe(b, &facts, &reason));
 	KUNIT_EXPECT_STREQ(test, reason.text, "not started by Xen as a PV guest");
 
 	facts.entry = PVOPS_ENTRY_XEN_PV;
 	facts.nr_signatures = 1;
-	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, ask(b, &facts, &reason));
+	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, pvops_test_probe(b, &facts, &reason));
 	KUNIT_EXPECT_STREQ(test, reason.text,
 			   "started as a PV guest, but no signature XenVMMXenVMM");
 }

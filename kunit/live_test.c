@@ -81,7 +81,8 @@ static struct {
 } rdpmc;
 
 /* Note the counter of an RDPMC in the kernel, and skip the instruction. */
-static int on_fault(struct notifier_block *block, unsigned long event, void *data)
+static int pvops_test_rdpmc_fault(struct notifier_block *block,
+				  unsigned long event, void *data)
 {
 	struct pt_regs *regs = ((struct die_args *)data)->regs;
 	u16 insn;
@@ -97,7 +98,9 @@ static int on_fault(struct notifier_block *block, unsigned long event, void *dat
 	return NOTIFY_STOP;
 }
 
-static struct notifier_block fault_block = { .notifier_call = on_fault };
+static struct notifier_block fault_block = {
+	.notifier_call = pvops_test_rdpmc_fault,
+};
 
 /*
  * RDPMC reaches the CPU, or what emulates it, with the number of the counter,
@@ -130,7 +133,7 @@ static struct {
 	struct timer_list timer;
 } halt_test;
 
-static int on_nmi(unsigned int type, struct pt_regs *regs)
+static int pvops_test_halt_nmi(unsigned int type, struct pt_regs *regs)
 {
 	if (!READ_ONCE(halt_test.halted) || raw_smp_processor_id() != halt_test.cpu)
 		return NMI_DONE;
@@ -142,7 +145,7 @@ static int on_nmi(unsigned int type, struct pt_regs *regs)
  * NMIs come from a timer. A thread would wait if stop_machine() stops all CPUs
  * (the clocksource changes), and the halted CPU never joins that stop.
  */
-static void send_nmi(struct timer_list *timer)
+static void pvops_test_send_nmi(struct timer_list *timer)
 {
 	if (READ_ONCE(halt_test.halted))
 		__apic_send_IPI(halt_test.cpu, NMI_VECTOR);
@@ -168,8 +171,9 @@ static void halt_ends_by_an_nmi(struct kunit *test)
 	if (other >= nr_cpu_ids)
 		kunit_skip(test, "there is no other CPU to send an NMI");
 	KUNIT_ASSERT_EQ(test, 0, set_cpus_allowed_ptr(current, cpumask_of(halt_test.cpu)));
-	KUNIT_ASSERT_EQ(test, 0, register_nmi_handler(NMI_LOCAL, on_nmi, 0, "pvops_live"));
-	timer_setup(&halt_test.timer, send_nmi, TIMER_PINNED);
+	KUNIT_ASSERT_EQ(test, 0, register_nmi_handler(NMI_LOCAL, pvops_test_halt_nmi,
+						      0, "pvops_live"));
+	timer_setup(&halt_test.timer, pvops_test_send_nmi, TIMER_PINNED);
 	halt_test.timer.expires = jiffies + 1;
 	add_timer_on(&halt_test.timer, other);
 
@@ -195,10 +199,10 @@ static struct {
 } lock_test;
 
 /*
- * A timer takes the lock for the same reason as in send_nmi(): the CPU that
- * holds the lock does not join a stop_machine() either.
+ * A timer takes the lock for the same reason as in pvops_test_send_nmi(): the
+ * CPU that holds the lock does not join a stop_machine() either.
  */
-static void take_lock(struct timer_list *timer)
+static void pvops_test_contend(struct timer_list *timer)
 {
 	WRITE_ONCE(lock_test.waits, true);
 	raw_spin_lock(&lock_test.lock);
@@ -208,25 +212,25 @@ static void take_lock(struct timer_list *timer)
 
 #ifdef CONFIG_PARAVIRT_SPINLOCKS
 /* A waiter that gives its CPU away marks the lock, so that the unlock wakes it. */
-static bool given_away(void)
+static bool pvops_test_gave_up_cpu(void)
 {
 	return READ_ONCE(lock_test.lock.raw_lock.locked) != _Q_LOCKED_VAL;
 }
 
 /* pv_is_native_spin_unlock() is wrong if a counting entry stands before the op. */
-static bool cpu_is_given_away(void)
+static bool pvops_test_gives_up_cpu(void)
 {
 	unsigned int slot = PVOPS_SLOT(lock.queued_spin_unlock);
 
 	return pvops_unwrapped(slot, pvops_live->slot[slot]) != pvops_slot_native(slot);
 }
 #else
-static bool given_away(void)
+static bool pvops_test_gave_up_cpu(void)
 {
 	return false;
 }
 
-static bool cpu_is_given_away(void)
+static bool pvops_test_gives_up_cpu(void)
 {
 	return false;
 }
@@ -253,23 +257,24 @@ static void lock_waiter_is_woken(struct kunit *test)
 	lock_test.waits = false;
 	lock_test.released = false;
 	lock_test.came_early = true;
-	timer_setup(&lock_test.timer, take_lock, TIMER_PINNED);
+	timer_setup(&lock_test.timer, pvops_test_contend, TIMER_PINNED);
 	lock_test.timer.expires = jiffies + 1;
 
 	raw_spin_lock_bh(&lock_test.lock);
 	add_timer_on(&lock_test.timer, other);
 	for (ms = 0; ms < LOCK_PATIENCE_MS; ms++) {
 		mdelay(1);
-		if (READ_ONCE(lock_test.waits) && given_away() == cpu_is_given_away())
+		if (READ_ONCE(lock_test.waits) &&
+		    pvops_test_gave_up_cpu() == pvops_test_gives_up_cpu())
 			break;
 	}
-	gave_away = given_away();
+	gave_away = pvops_test_gave_up_cpu();
 	lock_test.released = true;
 	raw_spin_unlock_bh(&lock_test.lock);
 	timer_shutdown_sync(&lock_test.timer);
 
 	KUNIT_EXPECT_LT(test, ms, LOCK_PATIENCE_MS);
-	KUNIT_EXPECT_EQ(test, gave_away, cpu_is_given_away());
+	KUNIT_EXPECT_EQ(test, gave_away, pvops_test_gives_up_cpu());
 	KUNIT_EXPECT_FALSE(test, lock_test.came_early);
 }
 

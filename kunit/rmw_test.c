@@ -32,8 +32,8 @@
  * Call an op as the kernel does, and return its result. The op must preserve
  * all registers but RAX: its callers rely on that.
  */
-static unsigned long call_op(struct kunit *test, void *func, const void *a1,
-			     unsigned long a2, void *a3, unsigned long a4)
+static unsigned long pvops_test_call_op(struct kunit *test, void *func, const void *a1,
+					unsigned long a2, void *a3, unsigned long a4)
 {
 	unsigned long di = (unsigned long)a1, si = a2;
 	unsigned long dx = (unsigned long)a3, cx = a4, ax = 0, scratch;
@@ -58,7 +58,7 @@ static unsigned long call_op(struct kunit *test, void *func, const void *a1,
 }
 
 #define NATIVE(test, op, a1, a2, a3, a4)				\
-	call_op(test, pvops_slot_native(PVOPS_SLOT(rmw.op)), a1, a2, a3, a4)
+	pvops_test_call_op(test, pvops_slot_native(PVOPS_SLOT(rmw.op)), a1, a2, a3, a4)
 
 /*
  * The native ops return the old PTE, leave the right one, and keep registers.
@@ -357,7 +357,7 @@ struct walker {
 	struct task_struct *task;
 };
 
-static int walk(void *data)
+static int pvops_test_walker(void *data)
 {
 	struct walker *walker = data;
 
@@ -374,11 +374,11 @@ static int walk(void *data)
 	return 0;
 }
 
-static void start_walker(struct kunit *test, struct walker *walker)
+static void pvops_test_start_walker(struct kunit *test, struct walker *walker)
 {
 	int cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
 
-	walker->task = kthread_create(walk, walker, "pvops_walker");
+	walker->task = kthread_create(pvops_test_walker, walker, "pvops_walker");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(walker->task));
 	if (cpu < nr_cpu_ids)
 		kthread_bind(walker->task, cpu);
@@ -388,8 +388,8 @@ static void start_walker(struct kunit *test, struct walker *walker)
 #define CLEAN	(FRAME | FLAGS | _PAGE_ACCESSED)
 
 /* Take the entry many times. Return how often a Dirty bit was lost. */
-static unsigned long race(struct kunit *test, unsigned int rounds,
-			  pteval_t (*take)(struct walker *walker))
+static unsigned long pvops_test_race(struct kunit *test, unsigned int rounds,
+				     pteval_t (*take)(struct walker *walker))
 {
 	unsigned long *entry = kunit_kzalloc(test, sizeof(*entry), GFP_KERNEL);
 	struct walker walker = { .entry = entry };
@@ -398,7 +398,7 @@ static unsigned long race(struct kunit *test, unsigned int rounds,
 
 	KUNIT_ASSERT_NOT_NULL(test, entry);
 	*entry = CLEAN;
-	start_walker(test, &walker);
+	pvops_test_start_walker(test, &walker);
 
 	for (i = 0; i < rounds; i++) {
 		/* Let the walker run now and then, also with a single CPU. */
@@ -418,30 +418,30 @@ static unsigned long race(struct kunit *test, unsigned int rounds,
 	return walker.set - seen;
 }
 
-static pteval_t take_native(struct walker *walker)
+static pteval_t pvops_test_take_pte(struct walker *walker)
 {
 	return native_rmw_ptep_get_and_clear(&init_mm, 0,
 					     (pte_t *)walker->entry, 0);
 }
 
-static pteval_t take_pmd(struct walker *walker)
+static pteval_t pvops_test_take_pmd(struct walker *walker)
 {
 	return native_rmw_pmdp_get_and_clear(&init_mm, 0,
 					     (pmd_t *)walker->entry);
 }
 
-static pteval_t take_establish(struct walker *walker)
+static pteval_t pvops_test_take_establish(struct walker *walker)
 {
 	return native_rmw_pmdp_establish(NULL, 0, (pmd_t *)walker->entry, 0);
 }
 
 /* Write protection comes first, and moves Dirty to the software bit. */
-static pteval_t take_wrprotect(struct walker *walker)
+static pteval_t pvops_test_take_wrprotect(struct walker *walker)
 {
 	pte_t *ptep = (pte_t *)walker->entry;
 
 	native_rmw_ptep_set_wrprotect(&init_mm, 0, ptep);
-	return take_native(walker);
+	return pvops_test_take_pte(walker);
 }
 
 /*
@@ -450,14 +450,14 @@ static pteval_t take_wrprotect(struct walker *walker)
  */
 static void no_dirty_bit_is_lost(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, 0, race(test, 4000, take_native));
-	KUNIT_EXPECT_EQ(test, 0, race(test, 4000, take_pmd));
-	KUNIT_EXPECT_EQ(test, 0, race(test, 4000, take_establish));
-	KUNIT_EXPECT_EQ(test, 0, race(test, 4000, take_wrprotect));
+	KUNIT_EXPECT_EQ(test, 0, pvops_test_race(test, 4000, pvops_test_take_pte));
+	KUNIT_EXPECT_EQ(test, 0, pvops_test_race(test, 4000, pvops_test_take_pmd));
+	KUNIT_EXPECT_EQ(test, 0, pvops_test_race(test, 4000, pvops_test_take_establish));
+	KUNIT_EXPECT_EQ(test, 0, pvops_test_race(test, 4000, pvops_test_take_wrprotect));
 }
 
 /* An op that reads and writes in two steps loses Dirty in this race. */
-static pteval_t take_in_two_steps(struct walker *walker)
+static pteval_t pvops_test_take_in_two_steps(struct walker *walker)
 {
 	unsigned long old = READ_ONCE(*walker->entry);
 	unsigned long until = jiffies + HZ / 10;
@@ -475,7 +475,7 @@ static pteval_t take_in_two_steps(struct walker *walker)
  */
 static void race_catches_two_steps(struct kunit *test)
 {
-	KUNIT_EXPECT_GT(test, race(test, 64, take_in_two_steps), 0);
+	KUNIT_EXPECT_GT(test, pvops_test_race(test, 64, pvops_test_take_in_two_steps), 0);
 }
 
 /*

@@ -135,7 +135,7 @@ static const struct sample good = {
 static const struct vmi_reader here = { .ring = 0, .retpoline = true };
 
 /* Make the sum of all bytes 0. */
-static void seal(struct sample *image)
+static void vmi_test_set_checksum(struct sample *image)
 {
 	u8 sum = 0;
 	size_t i;
@@ -147,23 +147,23 @@ static void seal(struct sample *image)
 }
 
 /* The buffer is exactly as long as the image, so that KASAN finds an overrun. */
-static struct sample *build(struct kunit *test)
+static struct sample *vmi_test_build_image(struct kunit *test)
 {
 	struct sample *image = kunit_kmalloc(test, sizeof(*image), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, image);
 	*image = good;
-	seal(image);
+	vmi_test_set_checksum(image);
 	return image;
 }
 
 /* Check the sample as this kernel does. */
-static void check_good(struct kunit *test, struct vmi_image *image)
+static void vmi_test_check_sample(struct kunit *test, struct vmi_image *image)
 {
 	struct vmi_refusal refusal;
 
 	KUNIT_ASSERT_EQ(test, VMI64_V_OK,
-			vmi_image_check(image, build(test), sizeof(good), &here,
+			vmi_image_check(image, vmi_test_build_image(test), sizeof(good), &here,
 					&refusal));
 }
 
@@ -175,7 +175,7 @@ static void sample_is_good(struct kunit *test)
 {
 	struct vmi_image image;
 
-	check_good(test, &image);
+	vmi_test_check_sample(test, &image);
 	KUNIT_EXPECT_EQ(test, sizeof(struct sample), image.size);
 	KUNIT_EXPECT_FALSE(test, image.newer);
 	KUNIT_EXPECT_STREQ(test, "GPL v2", image.licence);
@@ -458,14 +458,14 @@ static const struct flaw flaws[] = {
 	     SET(header.flags, VMI64_ROM_RING0 | VMI64_ROM_RING3)),
 };
 
-static void describe_flaw(const struct flaw *flaw, char *name)
+static void vmi_test_describe_flaw(const struct flaw *flaw, char *name)
 {
 	snprintf(name, KUNIT_PARAM_DESC_SIZE, "V%u: %s", flaw->rule, flaw->what);
 }
 
-KUNIT_ARRAY_PARAM(flaw, flaws, describe_flaw);
+KUNIT_ARRAY_PARAM(flaw, flaws, vmi_test_describe_flaw);
 
-static void spoil(struct sample *image, const struct flaw *flaw)
+static void vmi_test_apply_flaw(struct sample *image, const struct flaw *flaw)
 {
 	unsigned int i;
 
@@ -477,7 +477,7 @@ static void spoil(struct sample *image, const struct flaw *flaw)
 		memcpy((u8 *)image + flaw->changes[i].off, &flaw->changes[i].value,
 		       flaw->changes[i].size);
 	if (!(flaw->flags & FLAW_UNSEALED))
-		seal(image);
+		vmi_test_set_checksum(image);
 }
 
 /*
@@ -487,13 +487,13 @@ static void spoil(struct sample *image, const struct flaw *flaw)
 static void flaw_is_refused(struct kunit *test)
 {
 	const struct flaw *flaw = test->param_value;
-	struct sample *image = build(test);
+	struct sample *image = vmi_test_build_image(test);
 	struct vmi_refusal refusal;
 	struct vmi_image found;
 	u32 room = sizeof(*image);
 	unsigned int rule;
 
-	spoil(image, flaw);
+	vmi_test_apply_flaw(image, flaw);
 	if (flaw->flags & FLAW_SHORT)
 		room--;
 	rule = vmi_image_check(&found, image, room, &here, &refusal);
@@ -531,18 +531,18 @@ static void every_rule_has_a_flaw(struct kunit *test)
 static void readers_differ(struct kunit *test)
 {
 	const struct vmi_reader user = { .ring = 3 }, plain = { .ring = 0 };
-	struct sample *image = build(test);
+	struct sample *image = vmi_test_build_image(test);
 	struct vmi_refusal refusal;
 	struct vmi_image found;
 
 	KUNIT_EXPECT_EQ(test, VMI64_V_RING,
 			vmi_image_check(&found, image, END, &user, &refusal));
 	image->header.flags |= VMI64_ROM_RING3;
-	seal(image);
+	vmi_test_set_checksum(image);
 	KUNIT_EXPECT_EQ(test, VMI64_V_MANDATORY,
 			vmi_image_check(&found, image, END, &user, &refusal));
 	image->header.flags |= VMI64_ROM_INDIRECT;
-	seal(image);
+	vmi_test_set_checksum(image);
 	KUNIT_EXPECT_EQ(test, VMI64_V_OK,
 			vmi_image_check(&found, image, END, &plain, &refusal));
 	KUNIT_EXPECT_EQ(test, VMI64_V_INDIRECT,
@@ -553,7 +553,7 @@ static void readers_differ(struct kunit *test)
 
 #define RUNS_AT		0xffffffffbffc0000ULL
 
-static struct vmi_symbols symbols(void)
+static struct vmi_symbols vmi_test_symbols(void)
 {
 	struct vmi_symbols symbols = { .plain_ret = true };
 
@@ -568,11 +568,11 @@ static struct vmi_symbols symbols(void)
 	return symbols;
 }
 
-static u8 *load(struct kunit *test, struct vmi_image *image)
+static u8 *vmi_test_load_image(struct kunit *test, struct vmi_image *image)
 {
 	u8 *area;
 
-	check_good(test, image);
+	vmi_test_check_sample(test, image);
 	area = kunit_kmalloc(test, LOAD_SIZE, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, area);
 	memset(area, 0xff, LOAD_SIZE);
@@ -587,7 +587,7 @@ static u8 *load(struct kunit *test, struct vmi_image *image)
 static void sections_are_copied(struct kunit *test)
 {
 	struct vmi_image image;
-	u8 *area = load(test, &image);
+	u8 *area = vmi_test_load_image(test, &image);
 	u8 *want = kunit_kzalloc(test, LOAD_SIZE, GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, want);
@@ -622,10 +622,10 @@ static void store64(u8 *area, u32 place, u64 value)
  */
 static void fixups_are_applied(struct kunit *test)
 {
-	struct vmi_symbols s = symbols();
+	struct vmi_symbols s = vmi_test_symbols();
 	struct vmi_refusal refusal;
 	struct vmi_image image;
-	u8 *area = load(test, &image);
+	u8 *area = vmi_test_load_image(test, &image);
 	u8 *want = kunit_kmalloc(test, LOAD_SIZE, GFP_KERNEL);
 	static const u8 ret[] = { 0xc3, 0xcc, 0xcc, 0xcc, 0xcc };
 
@@ -658,12 +658,12 @@ static void fixups_are_applied(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, area, want, LOAD_SIZE);
 }
 
-static void expect_out_of_range(struct kunit *test, u32 symbol, u64 value)
+static void vmi_test_expect_out_of_range(struct kunit *test, u32 symbol, u64 value)
 {
-	struct vmi_symbols s = symbols();
+	struct vmi_symbols s = vmi_test_symbols();
 	struct vmi_refusal refusal = {};
 	struct vmi_image image;
-	u8 *area = load(test, &image);
+	u8 *area = vmi_test_load_image(test, &image);
 
 	s.value[symbol] = value;
 	KUNIT_EXPECT_EQ(test, VMI64_V_FIXUP_RANGE,
@@ -677,15 +677,15 @@ static void expect_out_of_range(struct kunit *test, u32 symbol, u64 value)
  */
 static void range_is_checked(struct kunit *test)
 {
-	struct vmi_symbols s = symbols();
+	struct vmi_symbols s = vmi_test_symbols();
 	struct vmi_refusal refusal;
 	struct vmi_image image;
-	u8 *area = load(test, &image);
+	u8 *area = vmi_test_load_image(test, &image);
 
-	expect_out_of_range(test, VMI64_SYM_LOG, RUNS_AT + SZ_2G + 0x100);
-	expect_out_of_range(test, VMI64_SYM_RDMSR, 0x1000000000ULL);
-	expect_out_of_range(test, VMI64_SYM_PERCPU, SZ_2G);
-	expect_out_of_range(test, VMI64_SYM_PERCPU_OFFSET, 0xffffffff7fffffffULL);
+	vmi_test_expect_out_of_range(test, VMI64_SYM_LOG, RUNS_AT + SZ_2G + 0x100);
+	vmi_test_expect_out_of_range(test, VMI64_SYM_RDMSR, 0x1000000000ULL);
+	vmi_test_expect_out_of_range(test, VMI64_SYM_PERCPU, SZ_2G);
+	vmi_test_expect_out_of_range(test, VMI64_SYM_PERCPU_OFFSET, 0xffffffff7fffffffULL);
 
 	/* Per-CPU data may be below GS. The largest value that fits is accepted. */
 	s.value[VMI64_SYM_PERCPU] = -0x1000;
@@ -729,7 +729,7 @@ static void answers_are_checked(struct kunit *test)
 	struct vmi_image image;
 	size_t i;
 
-	check_good(test, &image);
+	vmi_test_check_sample(test, &image);
 	for (i = 0; i < ARRAY_SIZE(cases); i++)
 		KUNIT_EXPECT_EQ_MSG(test, cases[i].rule,
 				    vmi_image_answer(&image, &here, cases[i].call,
@@ -777,7 +777,7 @@ static void pairs_are_checked(struct kunit *test)
 static unsigned int nr_lines;
 static char last_line[320];
 
-static void record_line(const char *line)
+static void vmi_test_record_line(const char *line)
 {
 	nr_lines++;
 	strscpy(last_line, line);
@@ -786,7 +786,7 @@ static void record_line(const char *line)
 #define WINDOW	(8 * VMI64_WINDOW_STEP)
 #define WHERE	0xc8000
 
-static u8 *make_window(struct kunit *test, struct vmi_search *search)
+static u8 *vmi_test_make_window(struct kunit *test, struct vmi_search *search)
 {
 	u8 *window = kunit_kzalloc(test, WINDOW, GFP_KERNEL);
 
@@ -798,7 +798,7 @@ static u8 *make_window(struct kunit *test, struct vmi_search *search)
 	KUNIT_ASSERT_NOT_NULL(test, search->copy);
 	KUNIT_ASSERT_NOT_NULL(test, search->other);
 	nr_lines = 0;
-	kunit_activate_static_stub(test, vmi_warn, record_line);
+	kunit_activate_static_stub(test, vmi_warn, vmi_test_record_line);
 	return window;
 }
 
@@ -808,9 +808,9 @@ static u8 *make_window(struct kunit *test, struct vmi_search *search)
  */
 static void search_finds_one(struct kunit *test)
 {
-	struct sample *image = build(test);
+	struct sample *image = vmi_test_build_image(test);
 	struct vmi_search search;
-	u8 *window = make_window(test, &search);
+	u8 *window = vmi_test_make_window(test, &search);
 
 	vmi_search_window(&search, window, WHERE, WINDOW);
 	KUNIT_EXPECT_EQ(test, 0, search.found);
@@ -837,12 +837,12 @@ static void search_finds_one(struct kunit *test)
  */
 static void search_says_what_it_refuses(struct kunit *test)
 {
-	struct sample *image = build(test);
+	struct sample *image = vmi_test_build_image(test);
 	struct vmi_search search;
-	u8 *window = make_window(test, &search);
+	u8 *window = vmi_test_make_window(test, &search);
 
 	image->rom.api_major = 3;
-	seal(image);
+	vmi_test_set_checksum(image);
 	memcpy(window + VMI64_WINDOW_STEP, image, sizeof(*image));
 	vmi_search_window(&search, window, WHERE, WINDOW);
 	KUNIT_EXPECT_EQ(test, 0, search.found);
@@ -852,7 +852,7 @@ static void search_says_what_it_refuses(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, search.refused, "ROM at 0xc8800 refused: V4");
 
 	/* A refused image does not hide a good one behind it. */
-	memcpy(window + 2 * VMI64_WINDOW_STEP, build(test), sizeof(*image));
+	memcpy(window + 2 * VMI64_WINDOW_STEP, vmi_test_build_image(test), sizeof(*image));
 	vmi_search_window(&search, window, WHERE, WINDOW);
 	KUNIT_EXPECT_EQ(test, 1, search.found);
 	KUNIT_EXPECT_EQ(test, WHERE + 2 * VMI64_WINDOW_STEP, search.where);
@@ -864,13 +864,13 @@ static void search_says_what_it_refuses(struct kunit *test)
  */
 static void two_different_are_none(struct kunit *test)
 {
-	struct sample *image = build(test);
+	struct sample *image = vmi_test_build_image(test);
 	struct vmi_search search;
-	u8 *window = make_window(test, &search);
+	u8 *window = vmi_test_make_window(test, &search);
 
 	memcpy(window, image, sizeof(*image));
 	image->header.rom_version++;
-	seal(image);
+	vmi_test_set_checksum(image);
 	memcpy(window + VMI64_WINDOW_STEP, image, sizeof(*image));
 	vmi_search_window(&search, window, WHERE, WINDOW);
 	KUNIT_EXPECT_EQ(test, 2, search.found);
