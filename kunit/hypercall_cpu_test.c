@@ -15,6 +15,7 @@
 
 #include <xen/xen.h>
 
+#include "hypercall_stub.h"
 #include "hypercall_test.h"
 #include "ops.h"
 #include "queue.h"

@@ -6,6 +6,7 @@
 
 #include <asm/pgtable.h>
 
+#include "hypercall_stub.h"
 #include "hypercall_test.h"
 #include "ops.h"
 #include "queue.h"

@@ -7,6 +7,7 @@
 #include <asm/pgtable_types.h>
 #include <asm/xen/hypercall.h>
 
+#include "hypercall_stub.h"
 #include "hypercall_test.h"
 #include "ops.h"
 #include "queue.h"

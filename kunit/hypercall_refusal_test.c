@@ -9,6 +9,7 @@
 
 #include <xen/xen.h>
 
+#include "hypercall_stub.h"
 #include "hypercall_test.h"
 #include "queue.h"
 #include "tables.h"

@@ -13,6 +13,7 @@
 
 #include "vmi.h"
 #include "vmi_adapter_test.h"
+#include "vmi_recorder.h"
 
 /*
  * The calls for CR0 and CR4 get the whole new value.

@@ -12,6 +12,7 @@
 
 #include "vmi.h"
 #include "vmi_adapter_test.h"
+#include "vmi_recorder.h"
 
 /*
  * The calls for the local APIC get register and value. If EOI returns 1, the

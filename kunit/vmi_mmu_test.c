@@ -12,6 +12,7 @@
 
 #include "vmi.h"
 #include "vmi_adapter_test.h"
+#include "vmi_recorder.h"
 
 /*
  * A flush for the kernel includes global pages, one for user space does not.

@@ -15,6 +15,7 @@
 
 #include "vmi.h"
 #include "vmi_adapter_test.h"
+#include "vmi_recorder.h"
 
 static struct vmi64_cpu cpu_seen;
 

@@ -9,6 +9,7 @@
 
 #include "vmi.h"
 #include "vmi_adapter_test.h"
+#include "vmi_recorder.h"
 
 /*
  * Times are in nanoseconds, and a counter is asked for by its kind and its CPU.

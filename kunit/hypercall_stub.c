@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The stub of Xen, and what else the cases of pvops_hypercall share.
+ *
+ * A stub replaces Xen. The stub records requests, carries out page-table
+ * updates on pages of the test, and refuses requests. So the cases run on any
+ * machine. In a Xen PV guest the kernel uses the same queue before and after
+ * each case. Only the cases on events, and the one on detached tables, need
+ * Xen.
+ */
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/errno.h>
+#include <linux/gfp.h>
+#include <linux/irqflags.h>
+#include <linux/list.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/preempt.h>
+#include <linux/string.h>
+
+#include <asm/xen/hypercall.h>
+#include <asm/xen/page.h>
+
+#include <xen/xen.h>
+
+#include "hypercall_stub.h"
+#include "queue.h"
+#include "tables.h"
+
+struct hc_stub hc_stub;
+
+static u64 *hc_stub_entry(u64 ptr)
+{
+	unsigned int i, index = offset_in_page(ptr & ~3ULL) / sizeof(u64);
+
+	for (i = 0; i < ARRAY_SIZE(hc_stub.twins); i++)
+		if (hc_stub.twins[i] &&
+		    PFN_DOWN(ptr) == virt_to_mfn(hc_stub.twins[i]))
+			return hc_stub.twins[i] + index;
+	return hc_stub.table + index;
+}
+
+static int hc_stub_update(const struct mmu_update *u)
+{
+	u64 *entry = hc_stub_entry(u->ptr);
+	u64 val = u->val;
+
+	if (hc_stub.refuse && (u->ptr & ~3ULL) == hc_stub.refuse)
+		return -EINVAL;
+	if (hc_stub.busy) {
+		hc_stub.busy--;
+		return -EINVAL;
+	}
+	if (hc_stub.refuse_once && (u->ptr & ~3ULL) == hc_stub.refuse_once &&
+	    (val & _PAGE_PRESENT)) {
+		hc_stub.refuse_once = 0;
+		return -EINVAL;
+	}
+	*entry |= hc_stub.sets;
+	if ((u->ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD)
+		val |= *entry & HC_AD;
+	*entry = val;
+	return 0;
+}
+
+static long hc_stub_request(struct multicall_entry *call)
+{
+	unsigned int index = min(hc_stub.nr_calls++, HC_STUB_CALLS - 1);
+	struct hc_stub_record *r = &hc_stub.calls[index];
+	unsigned long i;
+
+	r->op = call->op;
+	r->nr = call->args[1];
+	r->first = 0;
+
+	if (call->op == __HYPERVISOR_mmu_update) {
+		const struct mmu_update *u = (void *)call->args[0];
+
+		r->first = u->ptr;
+		for (i = 0; i < call->args[1]; i++) {
+			if (!hc_stub_update(&u[i]))
+				continue;
+			if (call->args[2])
+				*(int *)call->args[2] = i;
+			return -EINVAL;
+		}
+	} else if (call->op == __HYPERVISOR_mmuext_op) {
+		const struct mmuext_op *op = (void *)call->args[0];
+
+		r->first = op->cmd;
+		for (i = 0; i < call->args[1]; i++) {
+			if (hc_stub.refuse && op[i].cmd == hc_stub.refuse) {
+				if (call->args[2])
+					*(int *)call->args[2] = i;
+				return -EINVAL;
+			}
+			if (op[i].cmd == MMUEXT_TLB_FLUSH_ALL)
+				hc_stub.nr_flushes++;
+		}
+	}
+	return 0;
+}
+
+static long hc_stub_issue(struct multicall_entry *call)
+{
+	hc_stub.nr_hypercalls++;
+	return hc_stub_request(call);
+}
+
+static int hc_stub_issue_multi(struct multicall_entry *calls, unsigned int nr)
+{
+	unsigned int i;
+
+	hc_stub.nr_hypercalls++;
+	hc_stub.longest = max(hc_stub.longest, nr);
+	for (i = 0; i < nr; i++)
+		calls[i].result = hc_stub_request(&calls[i]);
+	return 0;
+}
+
+static void hc_stub_report(const char *line)
+{
+	hc_stub.nr_lines++;
+	strscpy(hc_stub.line, line);
+}
+
+static void hc_stub_give_up(const char *line)
+{
+	hc_stub.nr_fatal++;
+	hc_stub_report(line);
+}
+
+static u64 *hc_stub_take_table(unsigned int level)
+{
+	u64 *table = hc_stub.in_stock;
+
+	hc_stub.in_stock = NULL;
+	return table;
+}
+
+static void hc_stub_put_tables(struct list_head *pages, unsigned int level)
+{
+	hc_stub.nr_put += list_count_nodes(pages);
+}
+
+/* Requests that this CPU queues between here and hc_test_end() go to the stub. */
+void hc_test_begin(void)
+{
+	preempt_disable();
+	/*
+	 * hc_begin() tells lockdep that interrupts are off. The flag that it sets
+	 * turns interrupts off only in a guest of Xen.
+	 */
+	if (!xen_pv_domain())
+		local_irq_disable();
+	hc_stub.masked = hc_begin();
+	hc_flush();
+	hc_stub.nr_hypercalls = 0;
+	hc_stub.nr_calls = 0;
+	hc_stub.longest = 0;
+	hc_stub.nr_flushes = 0;
+	hc_stub.nr_lines = 0;
+	hc_stub.nr_fatal = 0;
+	hc_stub.sets = 0;
+	hc_stub.refuse = 0;
+	hc_stub.refuse_once = 0;
+	hc_stub.nr_put = 0;
+	this_cpu_write(hc_stubbed, true);
+}
+
+void hc_test_end(void)
+{
+	hc_flush();
+	this_cpu_write(hc_stubbed, false);
+	hc_release(hc_stub.masked);
+	if (!xen_pv_domain())
+		local_irq_enable();
+	preempt_enable();
+}
+
+int hc_test_init(struct kunit *test)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	/* The page stays ordinary memory: only its mark says that it is a table. */
+	SetPagePinned(page);
+	hc_stub.table = page_address(page);
+	kunit_activate_static_stub(test, hc_issue, hc_stub_issue);
+	kunit_activate_static_stub(test, hc_issue_multi, hc_stub_issue_multi);
+	kunit_activate_static_stub(test, hc_report, hc_stub_report);
+	kunit_activate_static_stub(test, hc_give_up, hc_stub_give_up);
+	kunit_activate_static_stub(test, hc_take_table, hc_stub_take_table);
+	kunit_activate_static_stub(test, hc_put_tables, hc_stub_put_tables);
+	memset(hc_stub.twins, 0, sizeof(hc_stub.twins));
+	hc_stub.in_stock = NULL;
+	return 0;
+}
+
+void hc_test_exit(struct kunit *test)
+{
+	struct page *page = virt_to_page(hc_stub.table);
+
+	ClearPagePinned(page);
+	__free_page(page);
+}
+
+u64 *hc_test_page(struct kunit *test)
+{
+	unsigned long page = get_zeroed_page(GFP_KERNEL);
+
+	KUNIT_ASSERT_NE(test, 0, page);
+	return (u64 *)page;
+}
+
+u64 hc_test_machine(unsigned int index)
+{
+	return arbitrary_virt_to_machine(&hc_stub.table[index]).maddr;
+}
+
+void hc_test_free(u64 **pages, unsigned int nr)
+{
+	while (nr--) {
+		struct page *page = virt_to_page(pages[nr]);
+
+		ClearPagePinned(page);
+		ClearPageTwinned(page);
+		set_page_private(page, 0);
+		__free_page(page);
+	}
+}
+
+u64 hc_test_entry(const void *table)
+{
+	return (u64)virt_to_mfn(table) << PAGE_SHIFT | _PAGE_TABLE;
+}
+
+void hc_test_make_tables(struct kunit *test, u64 **t)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_TABLES; i++)
+		t[i] = hc_test_page(test);
+	hc_stub.twins[0] = t[UPPER_TWIN];
+	hc_stub.twins[1] = t[LOWER_TWIN];
+	SetPagePinned(virt_to_page(t[UPPER_TWIN]));
+	SetPagePinned(virt_to_page(t[LOWER_TWIN]));
+}
+
+void hc_test_give_twin(u64 *table, u64 *twin)
+{
+	set_page_private(virt_to_page(twin), (unsigned long)table);
+	page_ptdesc(virt_to_page(table))->_pt_pad_1 = (unsigned long)twin;
+	SetPageTwinned(virt_to_page(table));
+}

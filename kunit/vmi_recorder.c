@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The recorder of calls of the ROM, for the suite pvops_vmi_adapters.
+ *
+ * While the suite runs, every call has a recorder of its own. The recorder
+ * keeps the calls that a case asks for, and does not carry them out. All other
+ * calls go on to the ROM: those of other tasks and of interrupts, and calls
+ * with another number. So a ROM in use works on. When the suite does not run,
+ * an adapter calls the ROM directly.
+ */
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/bitmap.h>
+#include <linux/instrumentation.h>
+#include <linux/irqflags.h>
+#include <linux/minmax.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+
+#include "calls.h"
+#include "vmi.h"
+#include "vmi_recorder.h"
+
+struct vmi_rec vmi_rec;
+
+typedef u64 vmi_rec_call(u64 a, u64 b, u64 c, u64 d);
+
+/* Code of a ROM has no kCFI type. */
+static __nocfi u64 vmi_rec_pass_on(u32 call, u64 a, u64 b, u64 c, u64 d)
+{
+	vmi_rec_call *entry;
+
+	/* Without a ROM only the cases make calls. */
+	if (!vmi_offers(&vmi_rom, call))
+		return 0;
+	entry = vmi_entry(&vmi_rom, call);
+	return entry(a, b, c, d);
+}
+
+static u64 vmi_rec_note(u32 call, u64 a, u64 b, u64 c, u64 d)
+{
+	unsigned int index = min(vmi_rec.nr++, VMI_REC_CALLS - 1);
+	struct vmi_rec_record *r = &vmi_rec.calls[index];
+
+	*r = (struct vmi_rec_record){ call, { a, b, c, d } };
+	if (vmi_rec.effect)
+		vmi_rec.effect(r->arg);
+	return vmi_rec.result;
+}
+
+/* noinstr code reads the clock by a call, so the recorder is noinstr. */
+static noinstr u64 vmi_rec_take(u32 call, u64 a, u64 b, u64 c, u64 d)
+{
+	u64 result;
+
+	instrumentation_begin();
+	if (READ_ONCE(vmi_rec.task) == current && in_task() &&
+	    test_bit(call, vmi_rec.wanted))
+		result = vmi_rec_note(call, a, b, c, d);
+	else
+		result = vmi_rec_pass_on(call, a, b, c, d);
+	instrumentation_end();
+	return result;
+}
+
+#define VMI_X(name, ...)						\
+	static noinstr u64 vmi_rec_##name(u64 a, u64 b, u64 c, u64 d)	\
+	{								\
+		return vmi_rec_take(VMI64_CALL_##name, a, b, c, d);	\
+	}
+VMI_C_CALLS(VMI_X)
+#undef VMI_X
+
+static const struct {
+	u32 call;
+	vmi_rec_call *take;
+} vmi_rec_takers[] = {
+#define VMI_X(name, ...)	{ VMI64_CALL_##name, vmi_rec_##name },
+	VMI_C_CALLS(VMI_X)
+#undef VMI_X
+};
+
+int vmi_rec_bind(struct kunit_suite *suite)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(vmi_rec_takers); i++)
+		vmi_bind(vmi_rec_takers[i].call, vmi_rec_takers[i].take);
+	return 0;
+}
+
+void vmi_rec_unbind(struct kunit_suite *suite)
+{
+	vmi_bind_rom(&vmi_rom);
+}
+
+/*
+ * Record the calls of one number that this task makes until vmi_rec_end(). The
+ * task stays on its CPU, which counts as ready (INIT_CPU). Only the adapter may
+ * run in between.
+ */
+void vmi_rec_begin(u32 call, u64 result, void (*effect)(const u64 *arg))
+{
+	preempt_disable();
+	bitmap_zero(vmi_rec.wanted, VMI64_CALL_END);
+	__set_bit(call, vmi_rec.wanted);
+	vmi_rec.result = result;
+	vmi_rec.effect = effect;
+	vmi_rec.nr = 0;
+	vmi_rec.was_ready = this_cpu_read(vmi_ready);
+	this_cpu_write(vmi_ready, true);
+	WRITE_ONCE(vmi_rec.task, current);
+}
+
+void vmi_rec_end(void)
+{
+	WRITE_ONCE(vmi_rec.task, NULL);
+	this_cpu_write(vmi_ready, vmi_rec.was_ready);
+	preempt_enable();
+}
+
+/*
+ * The same with interrupts off, for calls that are made so, and for state that
+ * an interrupt must not see.
+ */
+void vmi_rec_begin_irqsoff(u32 call, u64 result, void (*effect)(const u64 *arg))
+{
+	vmi_rec_begin(call, result, effect);
+	local_irq_disable();
+}
+
+void vmi_rec_end_irqsoff(void)
+{
+	this_cpu_write(vmi_ready, vmi_rec.was_ready);
+	local_irq_enable();
+	vmi_rec_end();
+}
+
+static void vmi_rec_line(const char *line)
+{
+	vmi_rec.nr_lines++;
+	strscpy(vmi_rec.line, line);
+}
+
+int vmi_test_init(struct kunit *test)
+{
+	vmi_rec.nr_lines = 0;
+	kunit_activate_static_stub(test, vmi_warn, vmi_rec_line);
+	return 0;
+}
