@@ -144,7 +144,13 @@ static void hc_stub_put_tables(struct list_head *pages, unsigned int level)
 	hc_stub.nr_put += list_count_nodes(pages);
 }
 
-/* Requests that this CPU queues between here and hc_test_end() go to the stub. */
+/**
+ * hc_test_begin() - have this CPU's requests go to the stub
+ *
+ * Up to hc_test_end() events and preemption are off, as hc_is_stubbed() needs.
+ *
+ * Context: a case of pvops_hypercall.
+ */
 void hc_test_begin(void)
 {
 	preempt_disable();
@@ -169,6 +175,11 @@ void hc_test_begin(void)
 	this_cpu_write(hc_stubbed, true);
 }
 
+/**
+ * hc_test_end() - issue what is queued, and have requests go to Xen again
+ *
+ * Context: a case of pvops_hypercall, after hc_test_begin().
+ */
 void hc_test_end(void)
 {
 	hc_flush();
@@ -179,6 +190,13 @@ void hc_test_end(void)
 	preempt_enable();
 }
 
+/**
+ * hc_test_init() - allocate the table of a case, and put the stub in place of Xen
+ * @test: the case
+ *
+ * Context: KUnit, before each case.
+ * Return: 0.
+ */
 int hc_test_init(struct kunit *test)
 {
 	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
@@ -198,6 +216,12 @@ int hc_test_init(struct kunit *test)
 	return 0;
 }
 
+/**
+ * hc_test_exit() - free the table of a case
+ * @test: the case
+ *
+ * Context: KUnit, after each case.
+ */
 void hc_test_exit(struct kunit *test)
 {
 	struct page *page = virt_to_page(hc_stub.table);
@@ -206,6 +230,13 @@ void hc_test_exit(struct kunit *test)
 	__free_page(page);
 }
 
+/**
+ * hc_test_page() - allocate a zeroed page
+ * @test: the case, which ends if there is no memory
+ *
+ * Context: a case; may sleep.
+ * Return: the page, which hc_test_free() or the case frees.
+ */
 u64 *hc_test_page(struct kunit *test)
 {
 	unsigned long page = get_zeroed_page(GFP_KERNEL);
@@ -214,11 +245,25 @@ u64 *hc_test_page(struct kunit *test)
 	return (u64 *)page;
 }
 
+/**
+ * hc_test_machine() - the machine address of an entry
+ * @index: index of the entry in hc_stub.table
+ *
+ * Context: any.
+ * Return: the address, as in struct mmu_update.
+ */
 u64 hc_test_machine(unsigned int index)
 {
 	return arbitrary_virt_to_machine(&hc_stub.table[index]).maddr;
 }
 
+/**
+ * hc_test_free() - free pages, and clear their marks as tables and twins
+ * @pages: the pages
+ * @nr: number of pages
+ *
+ * Context: a case, after hc_test_end().
+ */
 void hc_test_free(u64 **pages, unsigned int nr)
 {
 	while (nr--) {
@@ -231,11 +276,25 @@ void hc_test_free(u64 **pages, unsigned int nr)
 	}
 }
 
+/**
+ * hc_test_entry() - an entry that refers to a table
+ * @table: the table
+ *
+ * Context: any.
+ * Return: the entry, with a machine frame.
+ */
 u64 hc_test_entry(const void *table)
 {
 	return (u64)virt_to_mfn(table) << PAGE_SHIFT | _PAGE_TABLE;
 }
 
+/**
+ * hc_test_make_tables() - allocate two tables and the pages of their twins
+ * @test: the case
+ * @t: (out) NR_TABLES pages, empty; only the pages of the twins are marked pinned
+ *
+ * Context: a case; may sleep.
+ */
 void hc_test_make_tables(struct kunit *test, u64 **t)
 {
 	unsigned int i;
@@ -248,6 +307,13 @@ void hc_test_make_tables(struct kunit *test, u64 **t)
 	SetPagePinned(virt_to_page(t[LOWER_TWIN]));
 }
 
+/**
+ * hc_test_give_twin() - make a page the twin of a table
+ * @table: the table
+ * @twin: the page
+ *
+ * Context: a case.
+ */
 void hc_test_give_twin(u64 *table, u64 *twin)
 {
 	set_page_private(virt_to_page(twin), (unsigned long)table);

@@ -82,6 +82,13 @@ static const struct {
 #undef VMI_X
 };
 
+/**
+ * vmi_rec_bind() - bind all calls to the recorder
+ * @suite: not used
+ *
+ * Context: KUnit, before the suite.
+ * Return: 0.
+ */
 int vmi_rec_bind(struct kunit_suite *suite)
 {
 	size_t i;
@@ -91,15 +98,27 @@ int vmi_rec_bind(struct kunit_suite *suite)
 	return 0;
 }
 
+/**
+ * vmi_rec_unbind() - bind all calls to the ROM again
+ * @suite: not used
+ *
+ * Context: KUnit, after the suite.
+ */
 void vmi_rec_unbind(struct kunit_suite *suite)
 {
 	vmi_bind_rom(&vmi_rom);
 }
 
-/*
- * Record the calls of one number that this task makes until vmi_rec_end(). The
- * task stays on its CPU, which counts as ready (INIT_CPU). Only the adapter may
- * run in between.
+/**
+ * vmi_rec_begin() - record the calls of one number that this task makes
+ * @call: the number, VMI64_CALL_*
+ * @result: what each recorded call returns
+ * @effect: called with the arguments of each recorded call, or NULL
+ *
+ * Up to vmi_rec_end() the task stays on its CPU, which counts as ready (INIT_CPU).
+ * Only the adapter may run in between.
+ *
+ * Context: a case of pvops_vmi_adapters.
  */
 void vmi_rec_begin(u32 call, u64 result, void (*effect)(const u64 *arg))
 {
@@ -114,6 +133,11 @@ void vmi_rec_begin(u32 call, u64 result, void (*effect)(const u64 *arg))
 	WRITE_ONCE(vmi_rec.task, current);
 }
 
+/**
+ * vmi_rec_end() - stop recording
+ *
+ * Context: after vmi_rec_begin().
+ */
 void vmi_rec_end(void)
 {
 	WRITE_ONCE(vmi_rec.task, NULL);
@@ -121,9 +145,16 @@ void vmi_rec_end(void)
 	preempt_enable();
 }
 
-/*
- * The same with interrupts off, for calls that are made so, and for state that
- * an interrupt must not see.
+/**
+ * vmi_rec_begin_irqsoff() - the same as vmi_rec_begin(), and interrupts are off
+ * @call: as for vmi_rec_begin()
+ * @result: the same
+ * @effect: the same
+ *
+ * For calls that are made with interrupts off, and for state that an interrupt must
+ * not see.
+ *
+ * Context: a case of pvops_vmi_adapters.
  */
 void vmi_rec_begin_irqsoff(u32 call, u64 result, void (*effect)(const u64 *arg))
 {
@@ -131,6 +162,11 @@ void vmi_rec_begin_irqsoff(u32 call, u64 result, void (*effect)(const u64 *arg))
 	local_irq_disable();
 }
 
+/**
+ * vmi_rec_end_irqsoff() - stop recording, and turn interrupts on
+ *
+ * Context: after vmi_rec_begin_irqsoff().
+ */
 void vmi_rec_end_irqsoff(void)
 {
 	this_cpu_write(vmi_ready, vmi_rec.was_ready);
@@ -144,6 +180,13 @@ static void vmi_rec_line(const char *line)
 	strscpy(vmi_rec.line, line);
 }
 
+/**
+ * vmi_test_init() - have warnings of the backend recorded, not logged
+ * @test: the case
+ *
+ * Context: KUnit, before each case.
+ * Return: 0.
+ */
 int vmi_test_init(struct kunit *test)
 {
 	vmi_rec.nr_lines = 0;
