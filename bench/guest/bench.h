@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the benchmark program's files share. opcost.c has main(), sample.c
- * times, cross.c has crossings counted, ops_*.c hold the operations.
+ * The interface between the files of the benchmark program. A file calls only
+ * files above it in this list:
+ *
+ *	common.c	helpers of the operations
+ *	sample.c	times an operation
+ *	cross.c		counts an operation's crossings into the hypervisor
+ *	ops_*.c		the operations, which do not call each other
+ *	opcost.c	main(): arguments, boot times, the order of operations
  */
 #ifndef PVOPS_BENCH_H
 #define PVOPS_BENCH_H
 
 #include "check.h"
+
+#include <sys/mman.h>
 
 #define PAGE		4096UL
 #define RANGE_PAGES	256
@@ -75,7 +83,17 @@ static inline uint64_t spin_relaxed(const volatile char *flag)
 	return turns;
 }
 
-char *map_pages(size_t pages);
+/* Inline, because the operation mmap-1 counts each instruction of a call. */
+static inline char *map_pages(size_t pages)
+{
+	char *p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		bail("mmap: %s", strerror(errno));
+	return p;
+}
+
 void wait_for(pid_t pid);
 
 void find_overhead(void);

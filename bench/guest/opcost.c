@@ -28,8 +28,6 @@
 #define MILLION		1000000ULL
 #define ALARM		3000		/* seconds */
 
-const char *program;
-
 static const char *wanted_ops, *count_how, *loop_op;
 static uint64_t budget = 60 * MILLION;
 static bool with_time, with_boot;

@@ -3,7 +3,6 @@
 #include "bench.h"
 
 #include <linux/futex.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 

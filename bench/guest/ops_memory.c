@@ -2,22 +2,10 @@
 /* Mappings, protection, page faults. */
 #include "bench.h"
 
-#include <sys/mman.h>
-
 #define FAULTS		64
 #define FILE_FAULTS	32
 #define FAULT_AROUND	16	/* pages that one file fault may map */
 #define FILE_SIZE	((FILE_FAULTS + 1) * FAULT_AROUND * PAGE)
-
-char *map_pages(size_t pages)
-{
-	char *p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		bail("mmap: %s", strerror(errno));
-	return p;
-}
 
 static void map_touch_unmap(size_t pages)
 {

@@ -3,19 +3,9 @@
 #include "bench.h"
 
 #include <pthread.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 
 #define FORK_PAGES	300
 #define FORK_MANY	3000
-
-void wait_for(pid_t pid)
-{
-	int status;
-
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
-		bail("a child failed: %s", strerror(errno));
-}
 
 static void *thread(void *arg)
 {

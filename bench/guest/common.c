@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The lowest floor: what operations of several files need. */
+#include "bench.h"
+
+#include <sys/wait.h>
+
+const char *program;
+
+void wait_for(pid_t pid)
+{
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		bail("a child failed: %s", strerror(errno));
+}
