@@ -1,36 +1,40 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the jobs share that run the kernel's own selftests, one by one. What
-# counts as expected is not known here: tests/guest/expected.toml says it per
-# world, and the tool that started this run compares. So such a job ends with 0
-# when all of its programs were run.
+# Functions of the jobs that run the kernel's own selftests one by one.
 #
-# A test says how it went by its exit status; 4 is the kernel's way to say
-# "skipped". Some only print that they skipped and end with 0: if they did
-# nothing else, that is a skip, too.
+# These functions do not know which failures are expected.
+# tests/guest/expected.toml lists them for each world, and tools/pvops/jobs.py
+# compares. A job therefore exits with 0 when all of its programs have run.
+#
+# A test reports its result by its exit status; 4 means "skipped" in the
+# kernel's tests. Some tests only print that they skipped and exit with 0. Such
+# a test counts as skipped if it did nothing else.
 
 patience=${SELFTEST_PATIENCE:-120}
 out=/tmp/selftest.out
 current=/tmp/selftest.current
 run=0
-# Set by a job whose tests count their cases: each case that failed is a check then.
+# A job sets this if its tests number their cases: each failed case is a check
+# then.
 cases=
 
-# Some would take the whole machine down: their names come from the same list.
+# Tests that would crash the machine. The names come from expected.toml by the
+# kernel's command line.
 skip=
 for word in $(cat /proc/cmdline); do
 	case $word in pvops.skip=*) skip=",${word#*=}," ;; esac
 done
 
-# reason <pattern>: what the test says about it, on one line, or its last word
+# reason <pattern>: the first line of a test's output that gives the reason, or
+# its last line
 reason()
 {
 	{ grep -a '^not ok' "$out" || grep -a "$1" "$out" || tail -n 1 "$out"; } |
 		head -n 1 | tr '\t' ' ' | cut -c 1-160
 }
 
-# Whether a test that ended well did nothing. One that counts its cases says it of
-# each of them.
+# idle: did a test that exited with 0 skip everything? A test that numbers its
+# cases reports a skip for each case.
 idle()
 {
 	if grep -aqE '^(not )?ok [0-9]' "$out"; then
@@ -40,8 +44,9 @@ idle()
 	fi
 }
 
-# Where the tasks of a test that does not come back are, and which interrupts come
-# yet: that tells a test that only waits from a kernel that has lost something.
+# where: print what the tasks of a hanging test wait for, and the counts of
+# interrupts at two times. If the counts grow, the test only waits. If they do
+# not, the kernel has lost an interrupt.
 interrupts()
 {
 	grep -E 'LOC|RES|CAL|TLB' /proc/interrupts | tr -s ' ' | sed 's/^/#  /'
@@ -59,7 +64,7 @@ where()
 	interrupts
 }
 
-# One for all tests, which are told apart by when they began.
+# watch: one watcher for all tests. It distinguishes them by their start times.
 watch()
 {
 	said=
@@ -73,7 +78,7 @@ watch()
 	done
 }
 
-# kill_left <directory>: programs from there that outlived the one that started them
+# kill_left <directory>: kill programs from there that outlived their parent
 kill_left()
 {
 	for exe in /proc/[0-9]*/exe; do
@@ -83,7 +88,8 @@ kill_left()
 	done 2>/dev/null
 }
 
-# failed_cases <name>: a check for each case that failed; false if there is none
+# failed_cases <name>: print a check for each failed case; false if there is
+# none
 failed_cases()
 {
 	[ -n "$cases" ] && grep -aq '^not ok [0-9]' "$out" || return
@@ -100,7 +106,7 @@ begin()
 	watcher=$!
 }
 
-# try <name> <seconds> <command>...: run one and print its check
+# try <name> <seconds> <command>...: run one test and print its check
 try()
 {
 	name=$1 limit=$2
@@ -140,12 +146,14 @@ try()
 		echo "not ok $name - no end within $limit s"
 		;;
 	*)
-		# One that a signal ended said nothing of the cases behind.
+		# A test that was killed by a signal did not reach its later
+		# cases.
 		failed_cases "$name" && { [ "$rc" -lt 126 ] || [ "$rc" -gt 192 ]; } ||
 			echo "not ok $name - rc=$rc $(reason '\[FAIL\]\|FAIL')"
 		;;
 	esac
-	# Not at the start of a line: there it would be a check of this job.
+	# Indented, because at the start of a line "not ok" would be a check of
+	# this job.
 	{ grep -a '^not ok' "$out" | head -n 12; tail -n 12 "$out"; } | cut -c 1-200 | sed 's/^/#   /'
 }
 
