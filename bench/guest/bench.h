@@ -18,7 +18,10 @@
 
 #define PAGE		4096UL
 #define RANGE_PAGES	256
-/* A spin() turn: inc, cmp, je. A relaxed one has PAUSE before them. */
+/*
+ * Instructions of a turn of spin(): inc, cmp, je. spin_relaxed() has PAUSE
+ * before them.
+ */
 #define SPIN_TURN	3
 #define RELAXED_TURN	4
 
@@ -28,13 +31,14 @@
  * @setup:	called once before all rounds (optional)
  * @prepare:	called before each round, not measured (optional)
  * @once:	does the operation one time
- * @round:	or: does it @per_round times, and says what each took. For
- *		operations that a clock around them does not measure right.
+ * @round:	instead of @once: does the operation @per_round times and stores
+ *		the ticks of each. For operations that need a measurement of
+ *		their own.
  * @finish:	called after each round, not measured (optional)
  * @teardown:	called once after all rounds (optional)
  * @per_round:	operations in a round; 1 for @once
- * @cpus:	CPUs that must be there
- * @samples:	to take at most
+ * @cpus:	number of CPUs that the operation needs
+ * @samples:	maximum number of samples
  */
 struct op {
 	const char *name;
@@ -50,9 +54,9 @@ struct op {
 };
 
 extern const struct op basic_ops[], memory_ops[], smp_ops[], process_ops[];
-/* The program that fork-exec runs: does nothing but end. NULL if there is none. */
+/* The program that fork-exec runs. It only exits. NULL if there is none. */
 extern const char *program;
-/* What two readings of the clock cost by themselves, in ticks. */
+/* Ticks that two readings of the clock take by themselves. */
 extern uint64_t overhead;
 
 static inline uint64_t ticks(void)
@@ -63,7 +67,7 @@ static inline uint64_t ticks(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
-/* Wait for a byte to become nonzero; returns the turns it took. */
+/* Wait until a byte is not zero; returns the number of turns of the loop. */
 static inline uint64_t spin(const volatile char *flag)
 {
 	uint64_t turns = 0;
@@ -73,7 +77,7 @@ static inline uint64_t spin(const volatile char *flag)
 	return turns;
 }
 
-/* The same, polite to the other CPUs: the emulator goes on with the next one. */
+/* The same with PAUSE, after which the emulator runs the next CPU. */
 static inline uint64_t spin_relaxed(const volatile char *flag)
 {
 	uint64_t turns = 0;

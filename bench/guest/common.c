@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The lowest floor: what operations of several files need. */
+/* Helpers that the operations of several files use. */
 #include "bench.h"
 
 #include <sys/wait.h>

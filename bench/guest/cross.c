@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Crossings into the hypervisor. The hypervisor's own tracing counts them; what
- * is done here is to say where a counted stretch begins and ends, by something
- * that the tracing sees:
+ * Counts crossings into the hypervisor. The hypervisor's own tracing counts
+ * them. This program marks the beginning and the end of the counted interval by
+ * an event that the tracing records:
  *
- *	xen	a hypercall that does not exist, by privcmd: sched_op with the
- *		commands below. xentrace records the command. What was counted
- *		is found in the records afterwards.
- *	kvm	CPUID of a leaf that does not exist to begin, VMMCALL with a
- *		number that does not exist to end. Both always exit, and the
- *		host has triggers on them that start and stop counting. The
- *		result is asked for over the second serial port.
- *	ops	nothing crosses: calls of pv ops are counted instead, by the
- *		kernel's own counters (pv_counters), which are read each time
+ *	xen	a hypercall by privcmd that does not exist: sched_op with one of
+ *		the commands below. xentrace records the command. The crossings
+ *		in between are found in the records afterwards.
+ *	kvm	CPUID of a leaf that does not exist at the beginning, VMMCALL
+ *		with a number that does not exist at the end. Both always exit.
+ *		Triggers on the host start and stop the counting. This program
+ *		asks for the result over the second serial port.
+ *	ops	counts calls of pv ops instead of crossings, by the kernel's
+ *		counters (pv_counters). They are read at each mark.
  */
 #include "bench.h"
 
@@ -30,7 +30,10 @@
 #define ROUNDS_MIN		5
 #define ROUNDS_MAX		50
 
-/* struct privcmd_hypercall and IOCTL_PRIVCMD_HYPERCALL of the kernel's privcmd.h */
+/*
+ * struct privcmd_hypercall and IOCTL_PRIVCMD_HYPERCALL of the kernel's
+ * privcmd.h
+ */
 struct hypercall {
 	uint64_t op;
 	uint64_t arg[5];
@@ -40,13 +43,18 @@ struct hypercall {
 
 static int privcmd = -1, host = -1, counters = -1;
 
-/* By pv op: its name, and its calls in all stretches since the last report. */
+/*
+ * The name of each pv op, and its calls in all intervals since the last report.
+ */
 static struct {
 	char name[40];
 	uint64_t calls;
 } called[MAX_OPS];
 
-/* The kernel's counts, taken off where a stretch begins and added where it ends. */
+/*
+ * Subtract the kernel's counts at the beginning of an interval, add them at its
+ * end.
+ */
 static void read_counters(bool begin)
 {
 	static char text[16384];
@@ -111,7 +119,7 @@ static void mark(bool begin, int index)
 	if (counters >= 0) {
 		read_counters(begin);
 	} else if (privcmd >= 0) {
-		/* It fails, and is to. */
+		/* This hypercall fails, as intended. */
 		call.arg[0] = (begin ? XEN_BEGIN : XEN_END) | index;
 		ioctl(privcmd, PRIVCMD_HYPERCALL, &call);
 	} else if (begin) {
@@ -121,7 +129,10 @@ static void mark(bool begin, int index)
 	}
 }
 
-/* What the host has counted since it was last asked, by the ends of phases if any. */
+/*
+ * Ask the host for its counts since the last question. @ends divides the boot
+ * into phases; it may be empty.
+ */
 static void ask_host(const char *ends, char *answer, size_t size)
 {
 	size_t n = 0;
@@ -152,11 +163,12 @@ static void print_counts(const char *name, int index, int brackets, int ops,
 }
 
 /**
- * cross_booted - everything up to here was booting
- * @ends:	ticks at the end of what was before the kernel, and of each phase
- * @nr:		how many
+ * cross_booted - report the crossings of the boot
+ * @ends:	ticks at the start of the kernel, and at the end of each phase
+ * @nr:		number of elements of @ends
  *
- * The records of Xen have the time; a KVM host is told where to divide.
+ * The records of Xen contain the time. A KVM host needs @ends to divide its
+ * counts.
  */
 void cross_booted(const uint64_t *ends, int nr)
 {
@@ -176,8 +188,8 @@ void cross_booted(const uint64_t *ends, int nr)
  * @index:	its number, for the records
  * @budget:	ticks that the rounds may take
  *
- * A round that needs no preparation is not marked by itself: the marks cross,
- * too.
+ * The marks are crossings too. Rounds without preparation are therefore counted
+ * together, with one pair of marks.
  */
 void cross_count(const struct op *op, int index, uint64_t budget)
 {

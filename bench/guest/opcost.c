@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What an operation costs: the benchmark program that runs in every world.
+ * The benchmark program, which measures the cost of operations in every world.
  *
- *	opcost [WORD]... PROGRAM	PROGRAM does nothing but end
+ *	opcost [WORD]... PROGRAM	PROGRAM only exits
  *	opcost run NAME TIMES COMMAND...
  *
  * Words:
  *	ops=A,B		only these operations (default: all for this many CPUs)
- *	budget=N	million ticks to spend on one operation, about
- *	count=HOW	have crossings counted instead of timing, see cross.c
- *	time		time a loop of known length before each operation, too
- *	loop=OP		do this operation until the budget is used up
- *	boot		say what booting took
+ *	budget=N	million ticks to spend on one operation, approximately
+ *	count=HOW	count crossings instead of timing, see cross.c
+ *	time		also time a loop of known length before each operation
+ *	loop=OP		repeat this operation until the budget is used up
+ *	boot		print the cost of the boot
  *
- * What is printed is described in sample.c, cross.c and below. Started as init
- * it also says what booting took, and powers off in the end; without PROGRAM it
- * then measures nothing else.
+ * The comments of sample.c, cross.c and of the functions below describe the
+ * output. As init, opcost prints the cost of the boot and powers the machine off
+ * at the end. As init without PROGRAM it measures nothing else.
  */
 #include "bench.h"
 
@@ -32,7 +32,7 @@ static const char *wanted_ops, *count_how, *loop_op;
 static uint64_t budget = 60 * MILLION;
 static bool with_time, with_boot;
 
-/* Lines of the kernel log that end a phase of booting, in their order. */
+/* Lines of the kernel log that end the phases of the boot, in order. */
 static const struct {
 	const char *text, *name;
 } phases[] = {
@@ -44,11 +44,14 @@ static const struct {
 
 #define TICKS_PER_US	1000	/* under -icount */
 
-/* Ticks when the kernel began, when its clock did, and at the end of each phase. */
+/*
+ * Ticks at the kernel's first instruction, at the start of its clock, and at
+ * the end of each phase.
+ */
 static uint64_t boot_ends[2 + ARRAY_SIZE(phases)];
 static int nr_boot_ends;
 
-/* boot_params.hd0_info, where tools/pvops/bootstamp.py has it written */
+/* boot_params.hd0_info; tools/pvops/bootstamp.py has the ticks written there */
 #define HD0_INFO	0x80
 
 static uint64_t entry_ticks(void)
@@ -65,16 +68,16 @@ static uint64_t entry_ticks(void)
 }
 
 /*
- * What it took to get here: in ticks since reset, and by the kernel's own
- * clock, which starts early in setup_arch() and stamps the kernel log; so a
- * line written to it tells what its time is now:
+ * Print the cost of the boot: in ticks since reset, and in microseconds of the
+ * kernel's clock. That clock starts early in setup_arch() and stamps the lines
+ * of the kernel log. A line written to the log gives the clock's present time.
  *
  *	phase <name> us=<n>
  *	boot reset-ticks=<n> clock-us=<n> mark-ticks=<n> entry-ticks=<n>
  *
- * mark-ticks is when the line was written, in ticks after reset-ticks; entry-ticks
- * when the kernel's first instruction was executed, or 0 if nobody has written
- * it down (tools/pvops/bootstamp.py).
+ * mark-ticks is the time of that line, in ticks after reset-ticks. entry-ticks
+ * is the time of the kernel's first instruction, or 0 if it was not recorded
+ * (tools/pvops/bootstamp.py).
  */
 static void boot_cost(uint64_t began)
 {
@@ -122,7 +125,7 @@ static void boot_cost(uint64_t began)
 	fflush(stdout);
 }
 
-/* Whether a name stands in a list with commas. */
+/* Is a name in a comma-separated list? */
 static bool listed(const char *list, const char *name)
 {
 	size_t length = strlen(name);
@@ -137,7 +140,7 @@ static const struct op reference = {
 	.name = "reference", .once = reference_loop, .samples = 100,
 };
 
-/* Over and over, for somebody who watches from outside. */
+/* Repeat an operation, so that it can be profiled from outside. */
 static void loop(const struct op *op)
 {
 	uint64_t began;
@@ -158,8 +161,9 @@ static void loop(const struct op *op)
 }
 
 /*
- * Each operation has a process of its own: what a fork costs depends on all
- * that the process has mapped, and must not depend on the operations before.
+ * Each operation runs in its own process. The cost of fork() depends on
+ * everything that the process has mapped, so an earlier operation would change
+ * it.
  */
 static void in_child(const struct op *op, int index)
 {
@@ -190,7 +194,10 @@ static void each(const struct op *ops, int *index)
 	for (const struct op *op = ops; op->name; op++, ++*index) {
 		bool alone = op->cpus < 2;
 
-		/* With CPUs to spare the operations on one are not asked for. */
+		/*
+		 * With several CPUs only operations for several CPUs are the
+		 * default.
+		 */
 		if (loop_op) {
 			if (!strcmp(loop_op, op->name))
 				loop(op);
@@ -211,7 +218,10 @@ static void measure_all(void)
 {
 	int index = 0;
 
-	/* Huge pages come and go; what is compared here is the 4 KiB path. */
+	/*
+	 * Huge pages would vary from run to run. The benchmark compares 4 KiB
+	 * pages.
+	 */
 	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	find_overhead();
 	if (!with_time && !count_how && !loop_op)
@@ -223,9 +233,9 @@ static void measure_all(void)
 }
 
 /*
- * A command so many times, its output thrown away:
+ * Run a command several times and discard its output:
  *
- *	load <name> rc=<n> ticks=<n>,<n>,...
+ *	load <name> ticks=<n>,<n>,...
  */
 static int run_load(char **argv)
 {
@@ -264,7 +274,10 @@ static int run_load(char **argv)
 	return 0;
 }
 
-/* Init may not end, and is alone: what worlds/guest/init says, said from here. */
+/*
+ * As init this program must not exit, and worlds/guest/init does not run. So
+ * print the marker lines of that script here.
+ */
 static void as_init(uint64_t began)
 {
 	pid_t pid;
@@ -289,7 +302,10 @@ static void as_init(uint64_t began)
 	pause();
 }
 
-/* The kernel may hand words of its own command line to init: they are passed over. */
+/*
+ * Unknown words are skipped: the kernel may pass words of its command line to
+ * init.
+ */
 static void parse(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
@@ -315,7 +331,7 @@ int main(int argc, char **argv)
 {
 	uint64_t began = ticks();
 
-	/* A guest that hangs is idle, and then its clock runs fast. */
+	/* A guest that hangs is idle, and an idle guest's clock runs fast. */
 	check_begin("opcost", ALARM);
 	if (argc > 4 && !strcmp(argv[1], "run"))
 		return run_load(argv + 2);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* System calls, the clock, context switches, signals, timers, idling. */
+/*
+ * Operations: system calls, the clock, context switches, signals, timers,
+ * idling.
+ */
 #include "bench.h"
 
 #include <linux/futex.h>
@@ -80,7 +83,10 @@ static void pipe_teardown(void)
 	wait_for(partner);
 }
 
-/* Whose turn it is: 0 ours, 1 the partner's, 2 the end. */
+/*
+ * The state: 0 it is the parent's turn, 1 the partner's turn, 2 the partner
+ * exits.
+ */
 static volatile uint32_t *turn;
 
 static void futex_wait(uint32_t value)
@@ -146,7 +152,10 @@ static void timer_setup(void)
 		bail("timer_create: %s", strerror(errno));
 }
 
-/* Waiting for it is not the timer's cost, and its length is known. */
+/*
+ * The wait is subtracted: it is not a cost of the timer, and its length is
+ * known.
+ */
 static void timer_round(uint64_t *samples)
 {
 	const struct itimerspec when = { .it_value.tv_nsec = FIRE_AFTER };
@@ -171,8 +180,9 @@ static void idle_setup(void)
 }
 
 /*
- * Idle time is no instructions, but the clock goes on: what counts is how late
- * after the timer's expiry user space runs. A nanosecond is a tick.
+ * An idle CPU executes no instructions while the clock advances. The sample is
+ * the delay from the timer's expiry until user space runs. A nanosecond is a
+ * tick.
  */
 static void idle_round(uint64_t *samples)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Mappings, protection, page faults. */
+/* Operations: mappings, protection, page faults. */
 #include "bench.h"
 
 #define FAULTS		64
@@ -57,8 +57,9 @@ static void protect_256(void)
 }
 
 /*
- * Faults are timed one by one, as many as fit into a mapping. The first one of
- * each mapping may also build a page table: it is left out.
+ * Each fault is timed separately, FAULTS of them in one mapping. The first
+ * fault of a mapping may also allocate a page table, so it happens before the
+ * round.
  */
 static void write_faults(uint64_t *samples)
 {
@@ -90,7 +91,9 @@ static void cow_setup(void)
 	memset(area, 1, (FAULTS + 1) * PAGE);
 }
 
-/* A child has the same pages for as long as the round takes. */
+/*
+ * A child shares the pages during the round, so that each write copies a page.
+ */
 static void cow_prepare(void)
 {
 	char c;
@@ -146,7 +149,7 @@ static void file_prepare(void)
 	(void)sink;
 }
 
-/* Each read fault maps what the page cache has around it, too. */
+/* A read fault also maps the pages around it that the page cache has. */
 static void file_faults(uint64_t *samples)
 {
 	char sink;

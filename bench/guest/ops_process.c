@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Processes and threads. */
+/* Operations: processes and threads. */
 #include "bench.h"
 
 #include <pthread.h>

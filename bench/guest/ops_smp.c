@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What one CPU asks of others. Ticks are the instructions of all CPUs together:
- * under -icount the emulator runs them in turn, on one clock. The other CPUs
- * spin with PAUSE, at which the emulator goes on with the next one.
+ * Operations that involve other CPUs. Ticks are the instructions of all CPUs
+ * together: under -icount the emulator runs the CPUs in turn, on one clock. The
+ * other CPUs spin with PAUSE, after which the emulator runs the next CPU.
  */
 #include "bench.h"
 
@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 
 #define OTHERS	3
-#define SETTLE	2000	/* turns in which the other CPU goes idle again */
+#define SETTLE	2000	/* turns until the other CPU is idle again */
 
 static pthread_t others[OTHERS];
 static volatile int running;
@@ -65,7 +65,10 @@ static void barrier_4(void)
 	barrier_on(4);
 }
 
-/* An IPI to each CPU that runs a thread of ours, and waiting for all of them. */
+/*
+ * Send an IPI to each CPU that runs a thread of this process, and wait for all
+ * of them.
+ */
 static void do_barrier(void)
 {
 	syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Timing an operation, in TSC ticks. Meant for QEMU's -icount shift=0, where a
- * tick is an instruction, a hypervisor's included.
+ * Times an operation in TSC ticks. This is meant for QEMU's -icount shift=0,
+ * where a tick is an instruction. Instructions of a hypervisor count too.
  *
- * The samples are taken in batches, and the smallest of each batch is kept: a
- * timer interrupt or a refill of an allocator's cache falls into some samples
- * of a batch, not into all. Sampling ends when the batches agree, when the
- * budget is used up, or when there are enough. Printed are the smallest, the
- * quartiles and the largest of the batches, and the median of all samples, one
- * line an operation:
+ * The samples form batches, and the minimum of each batch is kept. A timer
+ * interrupt or a refill of an allocator's cache affects some samples of a batch,
+ * but not all. Sampling ends when the batches agree, when the budget is used up,
+ * or when there are enough samples. One line for each operation has the minimum,
+ * the quartiles and the maximum of the batches, and the median of all samples:
  *
  *	cost <name> min=<n> median=<n> max=<n> all=<n> batches=<n> of=<n> q1=<n> q3=<n>
  *
- * "all" contains what the batches hide, and is less steady for it.
+ * "all" includes the rare events that the batches exclude, and varies more.
  */
 #include "bench.h"
 
 #define BATCH		5
 #define BATCHES_MIN	5
-#define BATCHES_AGREE	12	/* so many, and half of them within ... */
-#define AGREE		1000	/* ... this part of the median */
+#define BATCHES_AGREE	12	/* this many batches, and half of them within ... */
+#define AGREE		1000	/* ... this fraction of the median */
 
 uint64_t overhead;
 
@@ -30,7 +29,7 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The smallest of each batch, in order; returns how many batches there are. */
+/* Sort the minimum of each batch into best; returns the number of batches. */
 static int batch_minima(const uint64_t *samples, int n, uint64_t *best)
 {
 	int batches = n / BATCH;
@@ -76,7 +75,7 @@ static void print_cost(const char *name, uint64_t *samples, int n, uint64_t *bes
 		check_failures++;
 }
 
-/* One round of an operation; without samples only the operations. */
+/* Run one round of an operation. Without samples nothing is measured. */
 void do_round(const struct op *op, uint64_t *samples)
 {
 	static uint64_t scratch[RANGE_PAGES];
@@ -95,7 +94,7 @@ void do_round(const struct op *op, uint64_t *samples)
 /**
  * measure - print what an operation costs
  * @op:		the operation
- * @budget:	ticks after which the smallest number of batches will do
+ * @budget:	ticks after which the minimum number of batches is enough
  */
 void measure(const struct op *op, uint64_t budget)
 {
@@ -137,7 +136,7 @@ void measure(const struct op *op, uint64_t budget)
 	free(samples);
 }
 
-/* What two readings of the clock cost by themselves. */
+/* Find the ticks that two readings of the clock take by themselves. */
 void find_overhead(void)
 {
 	uint64_t v[101];
@@ -152,8 +151,9 @@ void find_overhead(void)
 }
 
 /*
- * Is a tick really an instruction? Two loops of two instructions a turn that
- * differ by a known number of turns must differ by twice that.
+ * Check that a tick is an instruction. The loop has two instructions a turn.
+ * Two runs that differ by a known number of turns must differ by twice as many
+ * ticks.
  */
 static uint64_t time_loop(uint64_t turns)
 {
@@ -184,7 +184,7 @@ void prove_counting(void)
 		       (unsigned long long)expected, (unsigned long long)got);
 }
 
-/* What times are given as multiples of: 100,000 instructions of user space. */
+/* The unit of relative times: 100,000 instructions of user space. */
 void reference_loop(void)
 {
 	uint64_t n = 50000;
