@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What all trials use: failures, mappings, the other process or thread, counters. */
+/*
+ * Helpers of all trials: failures, mappings, a second thread or process,
+ * counters.
+ */
 #include "hostile_mm.h"
 
 #include <fcntl.h>
@@ -12,7 +15,7 @@ struct control *control;
 bool threaded;
 pid_t victim;
 
-/* The first failure counts: the others follow from it. */
+/* Keep only the first failure: later ones follow from it. */
 __attribute__((format(printf, 1, 2), noreturn))
 void fail(const char *fmt, ...)
 {
@@ -70,7 +73,7 @@ void *map(size_t pages, int prot, int flags, int fd)
 	return p;
 }
 
-/* Page by page: a huge page would take part in none of this. */
+/* Exclude huge pages: the trials need page tables with 4 KiB pages. */
 char *map_private(size_t pages)
 {
 	char *p = map(pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
@@ -79,7 +82,9 @@ char *map_private(size_t pages)
 	return p;
 }
 
-/* Not touched yet; its page tables are its own. */
+/*
+ * Map an aligned area without touching it. No other area uses its page tables.
+ */
 char *map_aligned(size_t bytes, size_t align, int prot)
 {
 	char *p = map((bytes + align) / PAGE, prot,
@@ -269,7 +274,10 @@ int proc_open(pid_t pid, const char *file, int flags)
 	return fd;
 }
 
-/* Pages that are in swap (bit 62) or there (bit 63). */
+/*
+ * Count the pages whose pagemap entry has a bit set: 62 swapped out, 63
+ * present, 55 soft-dirty.
+ */
 size_t pages_with(const char *p, size_t pages, int bit)
 {
 	int fd = proc_open(getpid(), "pagemap", O_RDONLY);
@@ -294,7 +302,7 @@ void protect(void *p, size_t pages, int prot)
 	need(!mprotect(p, pages * PAGE, prot), "mprotect");
 }
 
-/* To read-only and back, which also makes all CPUs forget what they know of it. */
+/* Change to read-only and back. This also flushes the TLBs of all CPUs. */
 void flip(void *p, size_t pages)
 {
 	protect(p, pages, PROT_READ);
@@ -310,7 +318,10 @@ void become_nobody(void)
 {
 	need(!setresgid(NOBODY, NOBODY, NOBODY) && !setresuid(NOBODY, NOBODY, NOBODY),
 	     "setresuid");
-	/* Else /proc belongs to root, and what it was is not this program's own. */
+	/*
+	 * After a change of user, /proc/self belongs to root unless the process
+	 * is dumpable.
+	 */
 	prctl(PR_SET_DUMPABLE, 1);
 }
 

@@ -19,7 +19,11 @@ static void *mrelease_thread(void *arg)
 	return NULL;
 }
 
-/* An address space that is taken apart by another process while its own one ends. */
+/*
+ * Calls process_mrelease() while the process exits. The reaper clears entries
+ * of page tables that the exit takes back from Xen at the same time. An update
+ * that does not fit the present state of its table would fault or be lost.
+ */
 void mrelease(void)
 {
 	const size_t pages = 1024;
@@ -44,7 +48,10 @@ void mrelease(void)
 				pthread_create(&thread, NULL, mrelease_thread, p);
 			if (write(up[1], &byte, 1) != 1)
 				_exit(1);
-			/* Every other one ends by itself just then. */
+			/*
+			 * In every second round the process exits by itself at
+			 * this moment.
+			 */
 			if (rounds % 2)
 				_exit(0);
 			for (;;)
@@ -79,7 +86,10 @@ static void look_at_one(atomic_int *whose)
 		off_t at = 0;
 		int fd;
 
-		/* Of pagemap and mem where the program itself is mapped. */
+		/*
+		 * For pagemap and mem: read where the program's own data is
+		 * mapped.
+		 */
 		if (i % 4 == 1)
 			at = (uintptr_t)files / PAGE * 8;
 		else if (i % 4 == 2)
@@ -95,7 +105,11 @@ static void look_at_one(atomic_int *whose)
 	}
 }
 
-/* Who looks at an address space last takes it apart, and that is not its own process. */
+/*
+ * Reads /proc files of a process that exits. The last user of the address space
+ * may then be a reader, which frees the page tables. The backend must not
+ * assume that the task which frees page tables has been using them.
+ */
 void last_user(void)
 {
 	atomic_int *whose = map(1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
@@ -146,8 +160,10 @@ static int count_some(void *arg)
 }
 
 /*
- * An address space that has one user, two, and one again, in the middle of what the
- * kernel does to its tables.
+ * Clones a process with CLONE_VM repeatedly. The address space has one user,
+ * then two, then one, while the kernel changes its page tables. A shortcut for
+ * an address space with one user must not be used after a second one has
+ * started.
  */
 void shared_mm(void)
 {
@@ -192,14 +208,16 @@ static void oom_child(int kind)
 		for (int i = 0; i < 2; i++)
 			pthread_create(&threads[i], NULL, mrelease_thread, p + i * MIB * 6);
 	if (kind == 1) {
-		/* Many that share pages until they write. */
+		/* Children share pages with the parent until they write. */
 		fill_pages(p, 1024, 1);
 		for (int i = 0; i < 6; i++)
 			if (fork() == 0)
 				break;
 		fill_pages(p, 1024, 2);
 	} else if (kind == 2) {
-		/* Over the limit in fork: page tables are memory, too. */
+		/*
+		 * Reach the limit in fork(): page tables count as memory too.
+		 */
 		fill_pages(p, 1200, 1);
 		for (size_t i = 0; i < 64; i++)
 			*map_aligned(PAGE, 2 * MIB, PROT_READ | PROT_WRITE) = 1;
@@ -216,13 +234,20 @@ static void oom_child(int kind)
 		fill_pages(p, pages, seed);
 }
 
-/* A memory cgroup kills at its limit, with page tables in whatever state they are. */
+/*
+ * A memory cgroup kills processes at its limit: in page faults, in writes to
+ * shared pages, and in fork(). The exit then finds incomplete page tables, such
+ * as those of a half-copied child, and must take all of them back from the
+ * hypervisor.
+ */
 void memcg_oom(void)
 {
 	must_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	need(!mkdir(GROUP, 0755) || errno == EEXIST, "mkdir " GROUP);
 	must_write(GROUP "/memory.max", "8388608");
-	/* Else it would swap for ever, and nobody would be killed. */
+	/*
+	 * With swap the group would swap forever, and nothing would be killed.
+	 */
 	must_write(GROUP "/memory.swap.max", "0");
 	must_write(GROUP "/memory.oom.group", "1");
 	must_write("/proc/sys/vm/oom_dump_tasks", "0");
@@ -237,7 +262,7 @@ void memcg_oom(void)
 		status = wait_for(child);
 		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
 			fail("kind %d ended with status %#x", round % 4, status);
-		/* Whatever it forked, too. */
+		/* Kill the processes that it forked, too. */
 		do {
 			usleep(5000);
 			must_write(GROUP "/cgroup.kill", "1");

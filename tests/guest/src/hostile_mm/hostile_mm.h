@@ -25,7 +25,7 @@
 #define TABLE		512UL	/* pages that one page table maps */
 #define SWAP_DEVICE	"/dev/ram0"
 
-/* Shared by all processes of a trial. */
+/* Memory that all processes of a trial share. */
 struct control {
 	atomic_bool failed, stop;
 	atomic_ulong events[4];
@@ -33,11 +33,13 @@ struct control {
 };
 
 extern struct control *control;
+/* Whether the trial runs with a second thread. */
 extern bool threaded;
 
 /*
- * The other one: a thread if the trial has threads, else a process. The latter shares
- * what is mapped so, and reaches the rest from outside, by the victim's number.
+ * The second party of a trial: a thread if the trial has threads, otherwise a
+ * process. A process shares only shared mappings with the victim. It reaches
+ * other memory of the victim by the victim's process number.
  */
 struct other {
 	pthread_t thread;
@@ -49,8 +51,8 @@ struct other {
 extern pid_t victim;
 
 /*
- * One word in each page that one writer counts up. It knows what it wrote last, so it
- * sees when a write is lost.
+ * A word in each page of an area, which one writer increments. The writer keeps
+ * a copy of each word, and so detects a lost write.
  */
 struct counter {
 	char *base;
@@ -61,41 +63,51 @@ struct counter {
 
 /* ---- common.c */
 
+/* Results. fail(), need() and none_wrong() end a trial that has failed. */
 __attribute__((format(printf, 1, 2), noreturn))
 void fail(const char *fmt, ...);
 __attribute__((format(printf, 1, 2)))
 void remark(const char *fmt, ...);
 void need(bool good, const char *what);
 void none_wrong(size_t wrong, const char *what);
-bool stopped(void);
-int64_t in_ms(long ms);
+
+/* Memory. Sizes are in pages of 4 KiB, except those of map_aligned(). */
 void *map(size_t pages, int prot, int flags, int fd);
 char *map_private(size_t pages);
 char *map_aligned(size_t bytes, size_t align, int prot);
 int memory_file(size_t pages);
 char *map_shared(size_t pages, int fd);
-size_t wrong_in_file(int fd, size_t first, size_t pages, uint64_t seed);
-size_t wrong_from(const char *p, size_t first, size_t pages, uint64_t seed);
-size_t nonzero_pages(const char *p, size_t pages);
-pid_t spawn(void);
-int wait_for(pid_t pid);
-void ends_well(pid_t pid, const char *what);
-void idle_thread(void);
-void other_process(struct other *other, void (*run)(void *arg), void *arg);
-void other_start(struct other *other, void (*run)(void *arg), void *arg);
-void other_end(struct other *other);
-void counter_init(struct counter *c, char *base, size_t pages, size_t slot);
-void count(struct counter *c);
-void count_on(void *arg);
-int proc_open(pid_t pid, const char *file, int flags);
 size_t pages_with(const char *p, size_t pages, int bit);
 void page_out(void *p, size_t pages);
 void protect(void *p, size_t pages, int prot);
 void flip(void *p, size_t pages);
-void must_write(const char *path, const char *text);
-void become_nobody(void);
+
+/* Contents, beside fill_pages() and wrong_pages(). Each returns a count. */
+size_t wrong_in_file(int fd, size_t first, size_t pages, uint64_t seed);
+size_t wrong_from(const char *p, size_t first, size_t pages, uint64_t seed);
+size_t nonzero_pages(const char *p, size_t pages);
 size_t wrong_apart(const char *p, size_t bytes, size_t step, uint64_t seed);
 void fill_apart(char *p, size_t bytes, size_t step, uint64_t seed);
+
+/* Processes and threads. stopped() is true while other_end() waits. */
+pid_t spawn(void);
+int wait_for(pid_t pid);
+void ends_well(pid_t pid, const char *what);
+void idle_thread(void);
+void become_nobody(void);
+void other_process(struct other *other, void (*run)(void *arg), void *arg);
+void other_start(struct other *other, void (*run)(void *arg), void *arg);
+void other_end(struct other *other);
+bool stopped(void);
+
+/* A counter fails the trial if a word is not what it wrote. */
+void counter_init(struct counter *c, char *base, size_t pages, size_t slot);
+void count(struct counter *c);
+void count_on(void *arg);
+
+int64_t in_ms(long ms);
+int proc_open(pid_t pid, const char *file, int flags);
+void must_write(const char *path, const char *text);
 
 /* ---- uffd.c */
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The trial that measures how long others wait. */
+/* The trial that measures how long other processes wait. */
 #include "hostile_mm.h"
 
 #include <linux/membarrier.h>
@@ -8,6 +8,7 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE	23
 #endif
+/* Older headers lack this constant. */
 
 struct waits {
 	int64_t barrier, wakeup;
@@ -61,7 +62,10 @@ static size_t spare_mib(void)
 	return kb / 1024;
 }
 
-/* With one CPU for those that wait and one for the process that forks and ends. */
+/*
+ * A waiter runs on each of two CPUs, and one of them shares its CPU with the
+ * process that forks and exits.
+ */
 static void latency_of(size_t mib, struct waits *waits)
 {
 	pid_t waiters[2], parent;
@@ -105,6 +109,12 @@ static void latency_of(size_t mib, struct waits *waits)
 	atomic_store(&control->stop, false);
 }
 
+/*
+ * Forks a big process, and measures how long an IPI and a wakeup take
+ * meanwhile. Handing all page tables of the process to Xen kept events off for
+ * as long as it took. The backend now pauses after 24 to 30 tables. The times
+ * are only printed.
+ */
 void latency(void)
 {
 	struct waits *waits = map(1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);

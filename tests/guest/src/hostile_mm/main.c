@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a program may ask of the memory management, asked for in the ways that hurt a
- * paravirtual one: entries that the kernel reads back after it wrote them, walks of
- * another process' tables while that process runs, whole page tables that change at
- * once, address spaces that end in the middle of something.
+ * Memory management under attack by programs.
  *
- * Each trial is a process of its own, mostly of an unprivileged user. Most are made
- * twice: with one thread, and with a second one that sleeps, because the kernel takes
- * short cuts where an address space has one user only. A trial has failed if a byte is
- * not what was written, if its process dies, if it does not end, or if the kernel
- * complains meanwhile. Arguments are names of trials (patterns), for trying a few.
+ * The trials use operations that are difficult for a paravirtual MMU: the
+ * kernel reads entries back after writing them, walks the tables of another
+ * running process, changes whole page tables at once, and ends address spaces
+ * in the middle of an operation.
+ *
+ * Each trial is a process of its own, most of them of an unprivileged user.
+ * Most run twice: with one thread, and with a second thread that sleeps,
+ * because the kernel takes shortcuts for an address space with one user. A
+ * trial fails if a byte differs from what was written, if its process dies or
+ * hangs, or if the kernel logs a complaint. Arguments are patterns of the
+ * trials to run.
  */
 #include "hostile_mm.h"
 
@@ -25,13 +28,13 @@
 #define SECONDS_ALL	300
 #define SECONDS_TRIAL	60
 
-/* Of a trial. */
+/* Flags of a trial. */
 #define ALONE		1
-#define THREADS		2	/* with a second one that sleeps */
+#define THREADS		2	/* with a second thread that sleeps */
 #define BOTH		(ALONE | THREADS)
-#define ROOT		4	/* what it does takes privileges */
-#define COMPACT		8	/* while all memory is compacted again and again */
-#define QUIET		16	/* the kernel rightly says much: not on the console */
+#define ROOT		4	/* needs privileges */
+#define COMPACT		8	/* while all memory is compacted repeatedly */
+#define QUIET		16	/* the kernel logs much, correctly: not on the console */
 
 struct trial {
 	const char *name;
@@ -75,7 +78,7 @@ static const struct trial trials[] = {
 	{ "latency", latency, BOTH | ROOT },
 };
 
-/* The first line of the kernel's log since the last call that is a complaint. */
+/* Find the first complaint in the kernel log since the last call. */
 static bool kernel_complained(int log, char *line, size_t size)
 {
 	static const char *const signs[] = {
@@ -94,7 +97,7 @@ static bool kernel_complained(int log, char *line, size_t size)
 			continue;
 		record[n] = 0;
 		text = strchr(record, ';');
-		/* "cut here" says nothing yet: the line after it does. */
+		/* The line "cut here" has no content: the next line has. */
 		if (!text || (found && !strstr(line, "cut here")))
 			continue;
 		text++;
@@ -121,7 +124,7 @@ static void trial_child(const struct trial *trial)
 	_exit(0);
 }
 
-/* All that the trial left behind, whoever's child it was. */
+/* Kill and reap all processes of a trial, including orphans. */
 static void reap_group(pid_t group)
 {
 	kill(-group, SIGKILL);
@@ -143,7 +146,10 @@ static pid_t background(const struct trial *trial)
 	return pid;
 }
 
-/* A kill for want of memory prints a call trace as if something were wrong. */
+/*
+ * An OOM kill prints a call trace, which would fail the run if it were on the
+ * console.
+ */
 static void console(bool quiet)
 {
 	static const char ignore[] = "/sys/module/printk/parameters/ignore_loglevel";
@@ -171,7 +177,10 @@ static void run_trial(const struct trial *trial, int log)
 
 	snprintf(name, sizeof(name), "mm-%s%s", trial->name, threaded ? "-threads" : "");
 	memset(control, 0, sizeof(*control));
-	/* A warning that comes once only would be the first trial's alone. */
+	/*
+	 * Without this, a warning that the kernel prints once would appear only
+	 * in the first trial.
+	 */
 	write_file("/sys/kernel/debug/clear_warn_once", "1");
 	if (trial->how & QUIET)
 		console(true);

@@ -12,14 +12,17 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-/* At one address in every process that runs this program. */
+/* The address is the same in every process that runs this program. */
 static uint64_t mailbox[2 * 512] __attribute__((aligned(4096)));
 
 #define MAIL_FILE	8
 #define MAIL_PTRACE	16
 #define MAIL_OWN	24
 
-/* What an exec starts: a bit of work, and the next exec until the time is over. */
+/*
+ * The program that exec_mem() starts: works a bit, and executes itself again
+ * until the time is over.
+ */
 int exec_again(char **argv)
 {
 	int64_t end = atoll(argv[2]);
@@ -84,7 +87,10 @@ static void look_at(pid_t pid)
 	atomic_fetch_add(&control->events[0], looks);
 }
 
-/* What was written is there while it is the same address space, which mem stands for. */
+/*
+ * One open file stands for one address space. A value written through the file
+ * is there as long as the address space exists.
+ */
 static void write_to(pid_t pid)
 {
 	off_t at = (uintptr_t)&mailbox[MAIL_FILE];
@@ -136,6 +142,11 @@ static void poke_to(pid_t pid)
 	}
 }
 
+/*
+ * Reads and writes a process from outside while it calls execve() in a loop.
+ * The accesses find address spaces that are being built or torn down. A write
+ * to the wrong address space changes a word that its owner checks.
+ */
 void exec_mem(void)
 {
 	void (*const attackers[])(pid_t pid) = { look_at, write_to, poke_to };
@@ -161,12 +172,18 @@ void exec_mem(void)
 		ends_well(pids[i], "one that looked or wrote");
 	remark("%lu looks, %lu writes, %lu pokes", atomic_load(&control->events[0]),
 	       atomic_load(&control->events[1]), atomic_load(&control->events[2]));
-	/* With threads exec is mostly just ending them, and keeps ptrace waiting. */
+	/*
+	 * With threads execve() mostly waits for them to exit, and ptrace()
+	 * waits too.
+	 */
 	if (!control->events[0] || !control->events[1] || (!control->events[2] && !threaded))
 		fail("not looked at, or not written to");
 }
 
-/* Writes into the victim's pages by the kernel, each word read back from there. */
+/*
+ * Write to the victim's pages by /proc/PID/mem and process_vm_writev(), and
+ * read each word back.
+ */
 static void mem_writes(void *arg)
 {
 	const struct counter *c = arg;
@@ -186,7 +203,10 @@ static void mem_writes(void *arg)
 			if (seen != wrote[i])
 				fail("page %zu has %lu from outside, not %lu", i,
 				     (unsigned long)seen, (unsigned long)wrote[i]);
-			/* Not where it is read-only just now. */
+			/*
+			 * The page may be read-only at this moment. Then the
+			 * write has failed.
+			 */
 			if (done % 2 &&
 			    syscall(SYS_process_vm_writev, victim, &mine, 1, &theirs, 1, 0) == 8)
 				wrote[i] = value;
@@ -208,7 +228,10 @@ static void against_writes(char *p, size_t pages)
 
 	counter_init(&c, p, pages, 4);
 	count(&c);
-	/* A thread of its own would wait for its own address space: always from outside. */
+	/*
+	 * Always another process: a thread would contend for the mmap lock of
+	 * its own address space.
+	 */
 	other_process(&other, mem_writes, &c);
 	do {
 		protect(p, pages, PROT_READ);
@@ -223,6 +246,11 @@ static void against_writes(char *p, size_t pages)
 	remark("%lu against %lu loops", c.loops, atomic_exchange(&control->events[0], 0));
 }
 
+/*
+ * The kernel writes to the victim's pages while their rights change and pages
+ * go to swap. It marks a page dirty without the CPU's Dirty bit. If this mark
+ * were lost, reclaim would drop the written page.
+ */
 void dirty_mem(void)
 {
 	const size_t pages = 48;
@@ -264,12 +292,16 @@ static long referenced(const char *p)
 	return kb;
 }
 
-/* Accessed bits are cleared by another one; no Dirty bit goes with them. */
+/*
+ * Another thread or process clears Accessed bits while the victim writes. A Xen
+ * hypercall replaces the whole entry, and a CPU may set Dirty at the same
+ * moment. If Dirty were lost, reclaim would drop the written page.
+ */
 void clear_refs(void)
 {
 	const size_t pages = 64;
 	int fd = memory_file(pages);
-	/* With a hole around it, so that it is an area of its own. */
+	/* The hole around the area keeps it a VMA of its own. */
 	char *p = map_aligned(2 * MIB, 2 * MIB, PROT_NONE) + 64 * PAGE;
 	char *shared = map_shared(pages, fd);
 	int64_t end = in_ms(600);
@@ -284,7 +316,9 @@ void clear_refs(void)
 	count(&own);
 	need(write_file("/proc/self/clear_refs", "1"), "clear_refs");
 	before = referenced(p);
-	/* Accessed is not set anew while a CPU's translation says that it is. */
+	/*
+	 * A CPU does not set Accessed again while its TLB has the translation.
+	 */
 	flip(p, pages);
 	count(&own);
 	after = referenced(p);
@@ -325,7 +359,10 @@ static size_t wrong_soft(const char *p, size_t pages, size_t step)
 	return wrong;
 }
 
-/* The kernel's own note of what was written, kept in the entries. */
+/*
+ * Clears soft-dirty bits and writes some pages. The kernel keeps this bit in
+ * page-table entries, and each kind of update must keep it.
+ */
 void soft_dirty(void)
 {
 	const size_t pages = 64;
@@ -351,7 +388,7 @@ void soft_dirty(void)
 			page_out(p, pages);
 		none_wrong(wrong_soft(p, pages, step), "soft-dirty bits");
 		none_wrong(wrong_pages(p, pages, 1), "pages");
-		/* A page that moves counts as written. */
+		/* The kernel treats a moved page as written. */
 		q = mremap(p, pages * PAGE, pages * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 			   map_private(pages));
 		need(q != MAP_FAILED, "mremap");
@@ -360,7 +397,11 @@ void soft_dirty(void)
 	}
 }
 
-/* Reads from a block device straight into pages whose rights change meanwhile. */
+/*
+ * Reads from a block device directly into pages whose rights change. The device
+ * writes to pinned pages by their physical addresses, so no CPU sets Dirty in
+ * an entry. If reclaim dropped such a page as clean, the data would be lost.
+ */
 void dirty_aio(void)
 {
 	const size_t pages = 32;
@@ -431,7 +472,7 @@ struct ring {
 	struct io_uring_cqe *cqes;
 };
 
-/* False if this kernel has none, or lets nobody have one. */
+/* Returns false if the kernel has no io_uring, or denies it. */
 static bool ring_open(struct ring *ring, unsigned int entries, unsigned int flags)
 {
 	struct io_uring_params params = { .flags = flags, .sq_thread_idle = 50 };
@@ -470,7 +511,11 @@ static void ring_read(struct ring *ring, int fd, void *to, off_t at, unsigned in
 	__atomic_store_n(ring->sq_tail, tail + 1, __ATOMIC_RELEASE);
 }
 
-/* A thread of the kernel's, which has the address space too, reads into its pages. */
+/*
+ * A kernel thread of io_uring uses the address space and reads into its pages.
+ * An early hypercall backend lost Dirty bits if a kernel thread began to use an
+ * address space at the wrong moment.
+ */
 void dirty_ring(void)
 {
 	const size_t pages = 16;
@@ -494,7 +539,10 @@ void dirty_ring(void)
 			for (size_t i = 0; i < pages; i++)
 				ring_read(&ring, fd, p + i * PAGE, i * PAGE,
 					  kind ? 0 : IOSQE_ASYNC);
-			/* The flag is only to be trusted after the entries are to be seen. */
+			/*
+			 * Read the flag only after the entries are visible to
+			 * the kernel.
+			 */
 			atomic_thread_fence(memory_order_seq_cst);
 			if (!kind || __atomic_load_n(ring.sq_flags, __ATOMIC_RELAXED) &
 				     IORING_SQ_NEED_WAKEUP)
@@ -504,7 +552,10 @@ void dirty_ring(void)
 			while (got < pages) {
 				unsigned int head = *ring.cq_head;
 
-				/* Rights stay: a read without them would rightly fail. */
+				/*
+				 * Do not change the rights here: a read into a
+				 * read-only page fails correctly.
+				 */
 				page_out(p, pages);
 				need(!madvise(p, pages * PAGE, MADV_COLD), "MADV_COLD");
 				while (head != __atomic_load_n(ring.cq_tail, __ATOMIC_ACQUIRE)) {

@@ -45,7 +45,7 @@ static void ksm_victim(void)
 			none_wrong(wrong_pages(p, pages, 5), "merged pages of a child");
 			_exit(0);
 		}
-		/* Half is written while the other half is being merged. */
+		/* Write half of the area while KSM merges the other half. */
 		fill_pages(p, pages / 2, 7 + round);
 		for (size_t i = pages / 2; i < pages; i++)
 			for (size_t k = 0; k < PAGE; k += 512)
@@ -67,6 +67,11 @@ static void ksm_victim(void)
 	}
 }
 
+/*
+ * Merges equal pages, then writes to them and splits them. KSM write-protects
+ * and replaces entries of a running process. If an update were lost, a process
+ * could write to a page that others share.
+ */
 void ksm(void)
 {
 	pid_t child;
@@ -86,7 +91,7 @@ void ksm(void)
 			fail("the child died");
 		usleep(1000);
 	}
-	/* 2 takes all merged pages apart, in whatever process. */
+	/* Writing 2 splits all merged pages in all processes. */
 	must_write(KSM "run", "2");
 	must_write(KSM "run", "1");
 	atomic_store(&control->events[0], 0);
@@ -94,7 +99,11 @@ void ksm(void)
 	must_write(KSM "run", "0");
 }
 
-/* Pages with holes between them, so that there is something to compact. */
+/*
+ * Drops every other page, so that compaction moves the rest while the program
+ * forks and writes. Migration clears and restores entries. A lost entry or
+ * Dirty bit would lose the contents.
+ */
 void compaction(void)
 {
 	const size_t pages = 1024;
@@ -184,7 +193,11 @@ static void against_pageout(char *p, size_t pages)
 	remark("%lu loops", c.loops);
 }
 
-/* Sent out by another thread or process while the victim writes. */
+/*
+ * Another thread or process pages memory out while the victim writes it. The
+ * walk clears Accessed and takes entries away from a running CPU. If Dirty were
+ * lost, reclaim would drop the written page.
+ */
 void pageout_remote(void)
 {
 	const size_t pages = 96;
@@ -193,6 +206,12 @@ void pageout_remote(void)
 	against_pageout(map_shared(pages, memory_file(pages)), pages);
 }
 
+/*
+ * Pages out memory while a second writer uses it, also after MADV_FREE.
+ * MADV_FREE clears and sets an entry in one lazy MMU section. With
+ * page_table_check=on the kernel counted the page down twice and died of a
+ * BUG() (patch 0022).
+ */
 void pageout_self(void)
 {
 	const size_t pages = 256;
@@ -219,7 +238,10 @@ void pageout_self(void)
 		need(!madvise(s, pages * PAGE, MADV_COLD), "MADV_COLD");
 		need(!madvise(p, pages * PAGE, MADV_COLD), "MADV_COLD");
 		count(&alone);
-		/* What may go is there or is not; what was written since is there. */
+		/*
+		 * A page may be dropped or kept, but a page written after
+		 * MADV_FREE must be kept.
+		 */
 		fill_pages(idle, pages, round);
 		need(!madvise(idle, pages * PAGE, MADV_FREE), "MADV_FREE");
 		*(uint64_t *)(idle + PAGE * 3) = 77 + round;
@@ -258,7 +280,11 @@ bool swap_on(void)
 	return good && (!swapon(SWAP_DEVICE, 0) || errno == EBUSY);
 }
 
-/* Every page in swap comes back, into tables whose owners run. */
+/*
+ * Removes the swap device, which brings each page back into the page tables of
+ * running processes. An entry that is written late would leave the process with
+ * a swap entry for a device that is gone.
+ */
 void swap_off(void)
 {
 	const size_t pages = 1024;

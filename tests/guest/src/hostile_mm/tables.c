@@ -18,7 +18,11 @@ static char *move_to(char *from, size_t bytes, char *to)
 	return p;
 }
 
-/* Whole tables move, where both places begin at one; else entry by entry. */
+/*
+ * Moves 1 GiB by mremap(): page tables as a whole if source and target are
+ * aligned, else entry by entry. An entry that is written late would show the
+ * old page or none in the new place.
+ */
 void mremap_tables(void)
 {
 	const size_t step = 2 * MIB;
@@ -33,13 +37,13 @@ void mremap_tables(void)
 		p = move_to(p, GIB, room + (round % 2 ? 0 : 2 * GIB));
 		none_wrong(wrong_apart(p, GIB, step, 3), "pages after a move by 2 GiB");
 	}
-	/* Not at a 1 GiB boundary, then not at one of 2 MiB. */
+	/* First not aligned to 1 GiB, then not aligned to 2 MiB. */
 	p = move_to(p, GIB, room + 2 * GIB + 6 * MIB);
 	none_wrong(wrong_apart(p, GIB, step, 3), "pages after a move by tables");
 	p = move_to(p, GIB, room + 4 * PAGE);
 	none_wrong(wrong_apart(p, GIB, step, 3), "pages after a move by pages");
 	p = move_to(p, GIB, room + 2 * GIB);
-	/* A part of it without rights, which moves for itself. */
+	/* A part without rights is a VMA of its own and moves separately. */
 	protect(p + 512 * MIB, 64 * MIB / PAGE, PROT_NONE);
 	move_to(p + 512 * MIB, 64 * MIB, room + 512 * MIB);
 	protect(room + 512 * MIB, 64 * MIB / PAGE, PROT_READ | PROT_WRITE);
@@ -61,6 +65,10 @@ void mremap_tables(void)
 	munmap(room, 4 * GIB);
 }
 
+/*
+ * Moves, shrinks and grows an area by mremap(). Vacated and new pages must be
+ * zero: a stale entry would show old contents.
+ */
 void mremap_games(void)
 {
 	const size_t pages = 4 * TABLE, part = pages / 4;
@@ -78,7 +86,7 @@ void mremap_games(void)
 		none_wrong(nonzero_pages(p, part), "pages of the emptied place");
 		fill_pages(p, part, ~round);
 		none_wrong(wrong_pages(q, part, round), "moved pages, later");
-		/* Shorter, longer, shorter; what is new is zero. */
+		/* Shrink, grow, shrink. New pages must be zero. */
 		q = mremap(q, part * PAGE, part / 2 * PAGE, 0);
 		need(q != MAP_FAILED, "shrink");
 		q = mremap(q, part / 2 * PAGE, 3 * part * PAGE, MREMAP_MAYMOVE);
@@ -94,7 +102,12 @@ void mremap_games(void)
 	}
 }
 
-/* For each page a table of each level but the top one. */
+/*
+ * Touches one page in each GiB, each of which needs tables of levels 1 and 2.
+ * fork(), execve(), mprotect() and munmap() then handle hundreds of sparse
+ * tables. If the hypervisor kept a table that the kernel frees, the kernel
+ * could not use that page again.
+ */
 void sparse(void)
 {
 	const size_t bytes = 600 * GIB;
@@ -121,7 +134,7 @@ void sparse(void)
 	ends_well(child, "a child that called exec");
 	protect(p, bytes / PAGE, PROT_READ);
 	protect(p, bytes / PAGE, PROT_READ | PROT_WRITE);
-	/* Holes first, then from the end, then all that is left. */
+	/* Unmap holes first, then the end, then the rest. */
 	for (size_t i = 1; i < 300; i += 2)
 		munmap(p + i * GIB, GIB);
 	munmap(p + 400 * GIB, 200 * GIB);
@@ -131,7 +144,7 @@ void sparse(void)
 	munmap(p, 400 * GIB);
 }
 
-/* Whether the kernel may read, and write, a page for this program. */
+/* Test if the kernel may read and write a page on behalf of this program. */
 static void rights(const char *p, bool can_read, bool can_write, const char *what)
 {
 	char *at = (char *)p + 8;
@@ -161,7 +174,12 @@ static void spin_on(void *arg)
 		n += *spin_page;
 }
 
-/* A page table whose entries change all at once, and the next one with it. */
+/*
+ * Changes the rights of whole page tables, and of ranges across two tables.
+ * Linux's Xen code did not count for page_table_check when mprotect() made an
+ * entry PROT_NONE. The kernel then hit a BUG() when it freed the page (patch
+ * 0019).
+ */
 void protect_tables(void)
 {
 	const size_t pages = 4 * TABLE;
@@ -181,7 +199,7 @@ void protect_tables(void)
 		for (size_t i = 0; i < pages; i += 300)
 			rights(p + i * PAGE, true, false, "PROT_READ");
 		none_wrong(wrong_pages(p, pages, seed), "read-only pages");
-		/* One table, less than one, and across two. */
+		/* Change one table, less than one, and a range across two. */
 		protect(p + TABLE * PAGE, TABLE, PROT_NONE);
 		rights(p + TABLE * PAGE - PAGE, true, false, "before the table");
 		rights(p + 2 * TABLE * PAGE, true, false, "after the table");
@@ -197,6 +215,11 @@ void protect_tables(void)
 	remark("%lu rounds", (unsigned long)seed);
 }
 
+/*
+ * Forks while a second writer changes the pages. fork() write-protects entries
+ * that a CPU is using. If Dirty were lost or a TLB kept a writable entry, child
+ * and parent would see each other's words.
+ */
 void fork_writers(void)
 {
 	const size_t pages = 256;
@@ -237,7 +260,10 @@ void fork_writers(void)
 	remark("%lu forks", forks);
 }
 
-/* What an unmapped page holds is gone, and what is mapped there is new. */
+/*
+ * Unmaps and overmaps ranges. An unmapped page must be gone, and a newly mapped
+ * page must be zero. A stale entry would show the contents of a freed page.
+ */
 void holes(void)
 {
 	const size_t pages = 2 * TABLE + 100;
@@ -258,7 +284,7 @@ void holes(void)
 		fill_pages(q, 700, ~round);
 		none_wrong(wrong_pages(p, 200, round), "pages before the area put on top");
 		none_wrong(wrong_from(p, 900, pages, round), "pages behind it");
-		/* Every other page goes. */
+		/* Unmap every other page. */
 		for (size_t i = 0; i < 700; i += 2)
 			munmap(q + i * PAGE, PAGE);
 		for (size_t i = 1; i < 700; i += 2)
@@ -268,6 +294,11 @@ void holes(void)
 	}
 }
 
+/*
+ * Locks and unlocks memory, and drops locked pages. Reclaim must not take
+ * locked pages. A page that MADV_DONTNEED_LOCKED dropped must be zero
+ * afterwards.
+ */
 void locked(void)
 {
 	const size_t pages = 14;	/* an ordinary user's limit may be 64 KiB */
@@ -293,6 +324,11 @@ void locked(void)
 	}
 }
 
+/*
+ * Maps the pages of a file in reverse order, each by remap_file_pages(). Each
+ * call replaces an entry of the same table. A lost replacement shows the wrong
+ * page.
+ */
 void remap_files(void)
 {
 	const size_t pages = 64;
@@ -321,6 +357,11 @@ static void jump_out(int sig)
 	siglongjmp(out, sig);
 }
 
+/*
+ * Maps /dev/zero, grows a stack across a page table's border, and tries
+ * addresses that no program may have. A page of the kernel or of the hypervisor
+ * must never be mapped.
+ */
 void devices_and_stacks(void)
 {
 	const size_t pages = 40;
@@ -331,7 +372,7 @@ void devices_and_stacks(void)
 	if (mem >= 0)
 		fail("/dev/mem was opened");
 	signal(SIGSEGV, jump_out);
-	/* An area that grows downwards, over the end of its page table. */
+	/* A stack VMA grows downwards into the page table below. */
 	munmap(room, 4 * MIB);
 	p = mmap(top - 2 * MIB, 2 * PAGE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN, -1, 0);
@@ -361,7 +402,7 @@ void devices_and_stacks(void)
 	}
 	ends_well(child, "a child");
 	none_wrong(wrong_pages(p, pages, 5), "pages written by a child");
-	/* Neither the kernel's half nor the gap between the halves is to be had. */
+	/* The kernel's half and the gap between the halves must be refused. */
 	for (size_t i = 0; i < 3; i++) {
 		static const uintptr_t at[] = { 0xffff800000000000, 0xffffffff81000000,
 						0x0100000000000000 };

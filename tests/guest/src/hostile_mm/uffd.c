@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
+/* Older headers lack these constants and structures. */
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY	1
 #endif
@@ -32,7 +33,7 @@ struct scan_arg {
 };
 
 #define IOCTL_SCAN		_IOWR('f', 16, struct scan_arg)
-#define SCAN_WP			3	/* only where write faults resolve themselves */
+#define SCAN_WP			3	/* protect matching pages; needs WP_ASYNC */
 #define SCAN_WRITTEN		2
 
 static int uffd_open(uint64_t features)
@@ -61,7 +62,9 @@ static void uffd_unregister(int fd, void *p, size_t pages)
 	need(!ioctl(fd, UFFDIO_UNREGISTER, &range), "UFFDIO_UNREGISTER");
 }
 
-/* False if the address space is just changing: then it is to be asked for anew. */
+/*
+ * Returns false if the address space is changing. The caller then tries again.
+ */
 static bool uffd_try_wp(int fd, const void *p, size_t pages, bool on)
 {
 	struct uffdio_writeprotect wp = {
@@ -110,9 +113,11 @@ static bool uffd_continue(int fd, char *p)
 #define WP_SELF	(WP_SYNC | FEATURE_WP_ASYNC | FEATURE_WP_UNPOPULATED)
 
 /*
- * Entries that are taken away leave a marker behind, which tells that the page was
- * write-protected. To know whether one is due the kernel reads the entry that it just
- * cleared.
+ * Removes write-protected pages of a shared mapping in several ways.
+ *
+ * For each removed page the kernel installs a marker, and reads the entry that
+ * it cleared to decide so. In a lazy MMU section the clear may wait in a queue.
+ * The kernel then found the old entry and printed a warning (patch 0016).
  */
 void uffd_wp_shmem(void)
 {
@@ -122,7 +127,7 @@ void uffd_wp_shmem(void)
 		uint64_t seed = 100 + round;
 		int fd = memory_file(pages), uffd = uffd_open(WP_SYNC);
 		char *p = map_shared(pages, fd);
-		size_t lost = 0;	/* pages at the start whose contents may go */
+		size_t lost = 0;	/* pages at the start whose contents are removed */
 
 		fill_pages(p, pages, seed);
 		uffd_register(uffd, p, pages, WP);
@@ -170,7 +175,10 @@ void uffd_wp_shmem(void)
 	}
 }
 
-/* The same with pages of a private mapping that are in swap. */
+/*
+ * The same with pages of a private mapping that are in swap. Their entries are
+ * swap entries, for which the kernel installs markers too (patch 0016).
+ */
 void uffd_wp_swap(void)
 {
 	const size_t pages = 96;
@@ -221,7 +229,11 @@ void uffd_wp_swap(void)
 	remark("%zu pages in swap", swapped);
 }
 
-/* A file that is not in memory only: there write faults must resolve themselves. */
+/*
+ * The same with a private mapping of a file that is not in a memory file
+ * system. There only WP_ASYNC is allowed, so the kernel itself resolves write
+ * faults. A lost marker or entry shows the wrong contents.
+ */
 void uffd_wp_file(void)
 {
 	const size_t pages = 48;
@@ -254,12 +266,12 @@ void uffd_wp_file(void)
 	close(fd);
 }
 
-/* Who answers what a userfaultfd tells. */
+/* Answers the events of a userfaultfd. */
 struct handler {
 	int fd;
-	char *base, *source;	/* a missing page comes from there */
+	char *base, *source;	/* missing pages are copied from source */
 	size_t pages;
-	bool protect;		/* write-protect all now and then */
+	bool protect;		/* write-protect all pages from time to time */
 };
 
 enum { FAULTS, FORKS, MOVES, REMOVES };
@@ -277,7 +289,7 @@ static void answer_fault(const struct handler *h, int fd, const struct uffd_msg 
 	bool good = true;
 
 	if (msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP) {
-		/* The faulting one waits until the answer is given. */
+		/* The faulting thread waits until this answer. */
 		uffd_wp(fd, page, 1, false);
 	} else if (msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_MINOR) {
 		good = uffd_continue(fd, page);
@@ -313,7 +325,7 @@ static void handle(void *arg)
 				answer_fault(h, fds[i].fd, &msg);
 			} else if (msg.event == UFFD_EVENT_FORK) {
 				atomic_fetch_add(&control->events[FORKS], 1);
-				/* The oldest child is gone long ago. */
+				/* The oldest child has exited long before. */
 				if (n == ARRAY_SIZE(fds)) {
 					close(fds[1].fd);
 					memmove(fds + 1, fds + 2, (n - 2) * sizeof(fds[0]));
@@ -329,7 +341,7 @@ static void handle(void *arg)
 			}
 		}
 	}
-	/* Nobody is to be left waiting. */
+	/* Leave no thread waiting for an answer. */
 	if (h->protect)
 		uffd_wp(h->fd, h->base, h->pages, false);
 	for (int i = 1; i < n; i++)
@@ -356,7 +368,10 @@ static void uffd_fault_in(char *p, size_t pages)
 		if (c.loops % 5 == 0)
 			flip(p, pages);
 	} while (now_ns() < end || !atomic_load(&control->events[FAULTS]));
-	/* The other one answers until it is told to stop, and then unprotects. */
+	/*
+	 * The handler answers until it is stopped, and then removes the
+	 * protection.
+	 */
 	other_end(&other);
 	count(&c);
 	remark("%lu faults in %lu loops", atomic_load(&control->events[FAULTS]), c.loops);
@@ -364,7 +379,11 @@ static void uffd_fault_in(char *p, size_t pages)
 	free(c.wrote);
 }
 
-/* Protected by another one, from outside if there are no threads, while it writes. */
+/*
+ * A thread or another process write-protects pages while the victim writes.
+ * Each change of an entry races with the victim's CPU, which sets Dirty. A
+ * write would be lost if Dirty were.
+ */
 void uffd_wp_fault(void)
 {
 	const size_t pages = 64;
@@ -374,7 +393,11 @@ void uffd_wp_fault(void)
 	uffd_fault_in(map_shared(pages, fd), pages);
 }
 
-/* Pages put into their places by a system call, in all ways that there are. */
+/*
+ * Fills pages by UFFDIO_COPY, ZEROPAGE, CONTINUE and MOVE. Each installs an
+ * entry from outside a page fault. A queued update would show as a wrong or a
+ * missing page.
+ */
 void uffd_fill(void)
 {
 	const size_t pages = 24;
@@ -396,7 +419,10 @@ void uffd_fill(void)
 				       i % 2 ? UFFDIO_COPY_MODE_WP : 0), "UFFDIO_COPY");
 		none_wrong(wrong_pages(p, pages / 2, 31), "copied pages");
 		other_start(&other, handle, &h);
-		/* Half of the copies are write-protected, the rest is not there. */
+		/*
+		 * Half of the copies are write-protected. The second half of
+		 * the area is missing.
+		 */
 		for (size_t i = 0; i < pages; i++)
 			*(uint64_t *)(p + i * PAGE + 512) = i + round;
 		for (size_t i = 0; i < pages; i++) {
@@ -465,7 +491,11 @@ void uffd_fill(void)
 	munmap(source, pages * PAGE);
 }
 
-/* A child has a userfaultfd of its own, and its pages are protected as they were. */
+/*
+ * Forks a process whose userfaultfd reports forks. fork() copies
+ * write-protected entries in a lazy MMU section. The child must have its own
+ * userfaultfd and the same protection.
+ */
 void uffd_fork(void)
 {
 	const size_t pages = 16;
@@ -476,7 +506,10 @@ void uffd_fork(void)
 	int round;
 
 	fill_pages(p, pages, 1);
-	/* First who answers, then what is asked: starting a process is a fork, too. */
+	/*
+	 * Start the handler before registering: starting a process is a fork,
+	 * which the handler would have to answer.
+	 */
 	other_start(&other, handle, &h);
 	uffd_register(h.fd, p, pages, WP);
 	for (round = 1; round <= 6; round++) {
@@ -502,6 +535,10 @@ void uffd_fork(void)
 	remark("%lu faults", atomic_load(&control->events[FAULTS]));
 }
 
+/*
+ * Moves, drops and unmaps a registered range. Protection must move with the
+ * entries, and each event must arrive.
+ */
 void uffd_events(void)
 {
 	const size_t pages = 64;
@@ -524,7 +561,10 @@ void uffd_events(void)
 		b = a;
 		a = q;
 		none_wrong(wrong_pages(a, pages, round), "moved pages");
-		/* Still protected: the other one is asked for each. */
+		/*
+		 * The pages are still protected: the handler answers a fault
+		 * for each.
+		 */
 		fill_pages(a, pages, ~round);
 		none_wrong(wrong_pages(a, pages, ~round), "pages written after the move");
 		uffd_wp(h.fd, a, pages, true);
@@ -540,7 +580,10 @@ void uffd_events(void)
 	remark("%lu faults", atomic_load(&control->events[FAULTS]));
 }
 
-/* Marks each page that was written since it was last asked, and protects it anew. */
+/*
+ * Mark each page that was written since the last call, and write-protect it
+ * again.
+ */
 static long scan(int fd, char *p, size_t pages, bool *written)
 {
 	struct scan_range ranges[64];
@@ -581,6 +624,11 @@ static void scan_on(void *arg)
 	close(fd);
 }
 
+/*
+ * Asks the kernel for written pages, which protects them again, while the
+ * victim writes. PAGEMAP_SCAN dropped the page-table lock before its lazy MMU
+ * section ended. Its queued updates could then map freed pages (patch 0021).
+ */
 static void scan_in(char *p, size_t pages)
 {
 	int fd = proc_open(getpid(), "pagemap", O_RDONLY), uffd = uffd_open(WP_SELF);
