@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every way into the kernel with every flag that a program can set.
+ * Makes every entry into the kernel with every flag that a program can set.
  *
- * A kernel's C code relies on a clear direction flag, and on a few more. What
- * clears them differs from entry to entry: the CPU, the entry code, a hypervisor.
- * So each entry is made with each combination of flags, and three things are
- * looked at: results and memory of the system call, registers and flags of the
- * program afterwards, and (as root) the flags that interrupted kernel code had.
+ * The kernel's C code relies on a clear direction flag, and on a few other
+ * flags. Depending on the entry, the CPU, the entry code or a hypervisor clears
+ * them. Each entry is therefore made with each combination of flags. Three
+ * things are checked: the result and the memory of the system call, the
+ * registers and flags of the program afterwards, and (as root) the flags that
+ * interrupted kernel code had.
  *
- * The program is linked statically to a fixed address, so its code and data are
- * below 4 GiB, and 32-bit code can be part of it.
+ * The program is linked statically to a fixed address. Its code and data are
+ * below 4 GiB, so that it can contain 32-bit code.
  */
 #include "check.h"
 
@@ -50,7 +51,7 @@
 #define AC_BIT		BIT(18)
 #define ID_BIT		BIT(21)
 #define PLAIN_FLAGS	(IF_BIT | 2)
-/* RF is the CPU's own business. */
+/* RF is not checked: the CPU changes it by itself. */
 #define CHECKED_FLAGS	(ARITH_BITS | TF_BIT | IF_BIT | DF_BIT | IOPL_BITS | NT_BIT |	\
 			 AC_BIT | ID_BIT)
 
@@ -63,7 +64,7 @@ static const struct flag {
 	{ "AC", AC_BIT },
 	{ "ID", ID_BIT },
 	{ "arith", ARITH_BITS },
-	/* the last: what harms the machine most is done last */
+	/* DF is last, because it does most harm to the machine */
 	{ "DF", DF_BIT },
 };
 
@@ -80,7 +81,7 @@ static const char *const reg_names[REGS] = {
 	"r14", "r15", "flags"
 };
 
-/* What the stubs below load before an entry, and what they find after it. */
+/* Registers that the stubs below load before an entry, and store after it. */
 static uint64_t reg_in[REGS] __attribute__((used));
 static uint64_t reg_out[REGS] __attribute__((used));
 static uint64_t kept_sp __attribute__((used));
@@ -88,8 +89,8 @@ static uint8_t low_stack[128 * 1024] __attribute__((used, aligned(64)));
 
 /* ---- the entries
  *
- * A stub loads all registers, then the flags, and the next instruction is the
- * entry: with TF set, a CPU traps first after that one.
+ * A stub loads all registers and then the flags. The next instruction is the
+ * entry, because a CPU with TF set traps after that instruction.
  */
 
 #define SAVE_CALLER							\
@@ -147,7 +148,10 @@ static __attribute__((naked, noinline)) void name(void)			\
 		     STORE_64 RESTORE_CALLER);				\
 }
 
-/* 32-bit code cannot use null selectors, which DS and ES are in a 64-bit program. */
+/*
+ * 32-bit code cannot use null selectors, and DS and ES are null in 64-bit
+ * programs.
+ */
 #define STUB_32(name, insn)						\
 static __attribute__((naked, noinline)) void name(void)			\
 {									\
@@ -178,9 +182,10 @@ static __attribute__((naked, noinline)) void name(void)			\
 }
 
 /*
- * The kernel lets SYSCALL and SYSENTER of 32-bit code return to one place of the
- * 32-bit vDSO only, and gets the sixth argument from the stack, as the vDSO's
- * code puts it there. See move_vdso() for what is at that place here.
+ * The kernel lets SYSCALL and SYSENTER of 32-bit code return to one address in
+ * the 32-bit vDSO only. It reads the sixth argument from the stack, where the
+ * vDSO's code puts it. move_vdso() describes what is at that address in this
+ * program.
  */
 #define AS_VDSO(insn)							\
 	"call 4f; jmp 5f\n"						\
@@ -226,18 +231,18 @@ static const struct entry {
 	const char *name;
 	void (*enter)(void);
 	enum kind kind;
-	unsigned long kept;	/* registers that must be as they were */
-	int sig;		/* it ends with this signal */
-	int skip;		/* and stays at an instruction of so many bytes */
-	unsigned long without;	/* flags that it is not made with */
+	unsigned long kept;	/* registers that the entry must preserve */
+	int sig;		/* the entry ends with this signal */
+	int skip;		/* length of the instruction to skip after the signal */
+	unsigned long without;	/* flags that the entry is not made with */
 } entries[] = {
 	CALL(syscall64, CALL_64, ALL_64 & ~(BIT(AX) | BIT(CX) | BIT(R11)), 0),
-	/* R8 to R11 were cleared by some kernels: nothing promises them */
+	/* some kernels cleared R8 to R11, and no ABI promises them */
 	CALL(int80_64, CALL_32,
 	     ALL_64 & ~(BIT(AX) | BIT(R8) | BIT(R9) | BIT(R10) | BIT(R11)), 0),
 	CALL(int80_32, CALL_32, ALL_32 & ~BIT(AX), 0),
 	CALL(syscall32, CALL_32, ALL_32 & ~BIT(AX), 0),
-	/* SYSENTER does not clear TF; the trap is the kernel's, which may drop it */
+	/* SYSENTER does not clear TF; the kernel may drop the trap */
 	CALL(sysenter32, CALL_32, ALL_32 & ~BIT(AX), TF_BIT),
 	CALL(touch_64, TOUCH, ALL_64, 0),
 	CALL(touch_32, TOUCH, ALL_32, 0),
@@ -264,7 +269,7 @@ static volatile sig_atomic_t surprise_signal;
 static volatile uint64_t surprise_ip, fault_flags;
 static sigjmp_buf surprise;
 
-/* A handler is entered with AC as it was, and C code need not be aligned. */
+/* A handler starts with AC unchanged, and C code makes unaligned accesses. */
 static inline void clear_ac(void)
 {
 	asm volatile("lea -128(%%rsp), %%rsp\n"
@@ -306,7 +311,7 @@ static void catch_signals(void)
 			bail("sigaction: %s", strerror(errno));
 }
 
-/* glibc asks the vDSO, which is not where it was; see move_vdso(). */
+/* glibc would call the vDSO, which move_vdso() has replaced. */
 static int64_t raw_now(void)
 {
 	struct timespec ts;
@@ -315,16 +320,17 @@ static int64_t raw_now(void)
 	return ts_ns(&ts);
 }
 
-/* ---- the place that SYSCALL and SYSENTER of 32-bit code return to */
+/* ---- the address that SYSCALL and SYSENTER of 32-bit code return to */
 
 #define VDSO_ROOM	(8 * PAGE)
 
 static uint8_t *landing;
 
 /*
- * The kernel finds it at a distance of its own from where the vDSO is. In a
- * 64-bit program that is far above 4 GiB. So the vDSO is moved below, and then
- * replaced: where the place is, tells the first system call, by INT3.
+ * The kernel computes the return address from the address of the vDSO. In a
+ * 64-bit program the vDSO is far above 4 GiB, where 32-bit code cannot be. So
+ * the vDSO is moved below 4 GiB and then replaced by INT3 instructions. The
+ * first system call shows the return address by the INT3 that it hits.
  */
 static bool move_vdso(void)
 {
@@ -355,7 +361,7 @@ static bool move_vdso(void)
 	return true;
 }
 
-/* As it is in the vDSO. */
+/* The same code as in the vDSO. */
 static const uint8_t landing_code[] = {
 	0x5d,		/* pop %ebp */
 	0x5a,		/* pop %edx */
@@ -363,7 +369,10 @@ static const uint8_t landing_code[] = {
 	0xc3,		/* ret */
 };
 
-/* Whether the CPU and the kernel have this entry; finds its way back once. */
+/*
+ * Test if the CPU and the kernel have this entry, and put landing_code at its
+ * return address. Returns NULL or the reason.
+ */
 static const char *try_fast(const struct entry *e)
 {
 	static char why[80];
@@ -414,7 +423,7 @@ static union {
 	} msg;
 } small;
 
-/* What is in the buffer; it need not be aligned. */
+/* Read a value from the buffer, where it need not be aligned. */
 static uint64_t in_buf(size_t at, size_t bytes)
 {
 	uint64_t value = 0;
@@ -436,7 +445,7 @@ static void fresh_room(void)
 	memset(room, CANARY, sizeof(room));
 }
 
-/* Whether only the first bytes of the buffer have changed. */
+/* Check that nothing but the first bytes of the buffer has changed. */
 static const char *outside(size_t bytes)
 {
 	for (uint8_t *p = room; p < room + ROOM; p++) {
@@ -507,7 +516,7 @@ static void ready_pwrite(uint64_t *arg, bool compat)
 	arg[3] = 3 * BYTES;
 }
 
-/* The place written to is between two that must stay as they are. */
+/* The bytes before and after the written ones must not change. */
 static const char *is_pwrite(int64_t ret, bool compat)
 {
 	static uint8_t back[3 * BYTES], nothing[BYTES];
@@ -676,7 +685,7 @@ static const char *is_clock(int64_t ret, bool compat)
 
 	(void)compat;
 	if (!bad && (told < before_ns || told > after))
-		bad = why("told %lld at %lld", told, before_ns);
+		bad = why("the clock is %lld, and was %lld before", told, before_ns);
 	return bad ? bad : outside(sizeof(struct timespec));
 }
 
@@ -707,7 +716,7 @@ static void ready_getdents(uint64_t *arg, bool compat)
 	arg[2] = BYTES;
 }
 
-/* A signal that waits ends it early, but not before the first name. */
+/* A pending signal ends getdents64() early, but not before the first name. */
 static const char *is_getdents(int64_t ret, bool compat)
 {
 	long all = 0;
@@ -743,9 +752,9 @@ static const char *is_altstack(int64_t ret, bool compat)
 	const char *bad = returned(ret, 0);
 
 	if (!bad && in_buf(0, word) != small.wide[0])
-		bad = "another stack";
+		bad = "wrong stack address";
 	if (!bad && in_buf(2 * word, word) != ALT_SIZE)
-		bad = "another size";
+		bad = "wrong stack size";
 	return bad ? bad : outside(3 * word);
 }
 
@@ -770,7 +779,7 @@ static const char *is_getregs(int64_t ret, bool compat)
 	if (!compat)
 		return data_in(sizeof(want), &want, sizeof(want));
 	if (in_buf(12 * 4, 4) != (uint32_t)want.rip || in_buf(15 * 4, 4) != (uint32_t)want.rsp)
-		return "another EIP or ESP";
+		return "wrong EIP or ESP";
 	return outside(17 * 4);
 }
 
@@ -862,7 +871,10 @@ static const char *is_poll(int64_t ret, bool compat)
 
 static bool timer_wanted;
 
-/* A process has no timer of its parent's, and cannot be made between two signals. */
+/*
+ * A child does not inherit the timer. With a signal every millisecond fork()
+ * would be restarted again and again, so the timer stops meanwhile.
+ */
 static void hold_timer(bool hold)
 {
 	static const struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, off;
@@ -870,7 +882,7 @@ static void hold_timer(bool hold)
 	setitimer(ITIMER_REAL, timer_wanted && !hold ? &often : &off, NULL);
 }
 
-/* The child comes back from the same stub; its flags are looked at, too. */
+/* The child returns from the same stub, and its flags are checked too. */
 static void ready_fork(uint64_t *arg, bool compat)
 {
 	(void)arg;
@@ -963,10 +975,10 @@ static const char *is_mmap(int64_t ret, bool compat)
 
 static const struct op {
 	const char *name;
-	int nr[2];		/* of 64-bit and of 32-bit programs */
+	int nr[2];		/* numbers for 64-bit and for 32-bit programs */
 	void (*ready)(uint64_t *arg, bool compat);
 	const char *(*check)(int64_t ret, bool compat);
-	unsigned long without;	/* flags that it is not worth its time with */
+	unsigned long without;	/* flags with which the call would take too long */
 } ops[] = {
 	{ "getppid", { SYS_getppid, 64 }, ready_nothing, is_ppid, 0 },
 	{ "futex", { SYS_futex, 240 }, ready_futex, is_futex, 0 },
@@ -993,7 +1005,7 @@ static const struct op {
 	{ "fork", { SYS_fork, 2 }, ready_fork, is_fork, ARITH_BITS },
 };
 
-/* What the system calls above work on. */
+/* Create the files and processes that the system calls work on. */
 static void make_things(void)
 {
 	static uint8_t nothing[5 * BYTES];
@@ -1034,14 +1046,14 @@ static void end_things(void)
 	waitpid(zombie, NULL, 0);
 }
 
-/* ---- one entry, and what came of it */
+/* ---- one entry, and its result */
 
 static const enum reg args_64[6] = { DI, SI, DX, R10, R8, R9 };
 static const enum reg args_32[6] = { BX, CX, DX, SI, DI, BP };
 
 #define FRESH_PAGES	2
 
-static uint8_t *fresh;		/* pages below 4 GiB that are not there yet */
+static uint8_t *fresh;		/* unmapped pages below 4 GiB */
 
 static const char *made(const struct entry *e)
 {
@@ -1113,7 +1125,7 @@ static const char *call_once(const struct entry *e, const struct op *op, unsigne
 	return bad ? bad : made(e);
 }
 
-/* Exceptions; what they return is memory. */
+/* Make an exception. Page faults are checked by the memory that they write. */
 static const char *fault_once(const struct entry *e, unsigned long with)
 {
 	bool down = with & DF_BIT;
@@ -1163,7 +1175,7 @@ static const char *flag_names(unsigned int combination)
 	return n ? text : "none";
 }
 
-/* False if this combination is not made. */
+/* Returns false if the entry is not made with this combination. */
 static bool flag_bits(unsigned int combination, const struct entry *e, unsigned long *bits)
 {
 	*bits = 0;
@@ -1173,7 +1185,7 @@ static bool flag_bits(unsigned int combination, const struct entry *e, unsigned 
 	return !(*bits & e->without);
 }
 
-/* All operations that this entry can do, once. */
+/* Make all operations of this entry once. */
 static const char *one_round(const struct entry *e, unsigned long bits, const char **what,
 			     unsigned long *calls)
 {
@@ -1207,7 +1219,7 @@ static bool is_fast(const struct entry *e)
 	return e->enter == enter_syscall32 || e->enter == enter_sysenter32;
 }
 
-/* Whether this entry can be made; otherwise the check is done with. */
+/* Returns false if the entry cannot be made and the check has been reported. */
 static bool prepare_entry(const struct entry *e, const char *name)
 {
 	const char *bad;
@@ -1230,6 +1242,12 @@ static bool prepare_entry(const struct entry *e, const char *name)
 
 #define COMBINATION_NS	(5 * NSEC_PER_MSEC)
 
+/*
+ * Makes an entry with each combination of flags, as an ordinary user and with a
+ * timer that fires. Xen 4.17 leaves DF set at SYSCALL. The kernel's string
+ * instructions then ran backwards and changed memory below the buffers (patch
+ * 0013).
+ */
 static int check_flags(const struct entry *e, const char *name, unsigned int from,
 		       unsigned int to)
 {
@@ -1269,7 +1287,7 @@ static int check_flags(const struct entry *e, const char *name, unsigned int fro
 	return check_end();
 }
 
-/* ---- flags that the kernel runs with */
+/* ---- the flags that the kernel runs with */
 
 #define RING_PAGES	64
 #define PERIOD_NS	400000
@@ -1280,7 +1298,7 @@ static int check_flags(const struct entry *e, const char *name, unsigned int fro
 static struct { uint64_t from, to; } backwards[8];
 static int n_backwards;
 
-/* memmove() sets DF for a moment, and is meant to. */
+/* Find the bounds of memmove(), which sets DF for a moment by design. */
 static void find_memmove(void)
 {
 	FILE *f = fopen("/proc/kallsyms", "re");
@@ -1337,9 +1355,9 @@ static bool is_xen_pv(void)
 }
 
 /*
- * AC is another matter on a CPU of one's own: there STAC sets it, and without SMAP
- * exceptions leave it, which means nothing in ring 0. The kernel of a Xen PV guest
- * is not in ring 0.
+ * On bare metal AC may be set in the kernel: STAC sets it, and without SMAP
+ * exceptions leave it as it was. It has no effect in ring 0. The kernel of a
+ * Xen PV guest runs in ring 3, where AC would make unaligned accesses fault.
  */
 static unsigned long forbidden_flags(void)
 {
@@ -1348,13 +1366,14 @@ static unsigned long forbidden_flags(void)
 
 struct samples {
 	unsigned long count, kernel, lost;
-	unsigned long id_kernel, with_id;	/* while programs have ID set */
+	unsigned long id_kernel, with_id;	/* samples while programs have ID set */
 	uint64_t bad_ip, bad_flags;
 };
 
 /*
- * Of a CPU and not of a process: the first event of a process makes the kernel
- * change its text, which QEMU 7.2 does not always survive (the job poke).
+ * The event belongs to a CPU and not to a process. The kernel changes its text
+ * for the first event of a process. QEMU 7.2 does not always survive that (see
+ * the job poke).
  */
 static int open_sampler(int cpu)
 {
@@ -1373,7 +1392,7 @@ static int open_sampler(int cpu)
 	return syscall(SYS_perf_event_open, &attr, -1, cpu, -1, 0);
 }
 
-/* Take what is in the ring; a record may go round its end. */
+/* Read the records in the ring. A record may wrap around the ring's end. */
 static void read_ring(struct perf_event_mmap_page *page, unsigned long forbidden,
 		      unsigned long bits, struct samples *seen)
 {
@@ -1411,6 +1430,11 @@ static void read_ring(struct perf_event_mmap_page *page, unsigned long forbidden
 	__atomic_store_n(&page->data_tail, tail, __ATOMIC_RELEASE);
 }
 
+/*
+ * Makes an entry while perf samples the flags of the interrupted kernel. A flag
+ * that the program set must not be set there. This finds a forgotten CLD or
+ * POPF even if no result is wrong.
+ */
 static int check_kernel_flags(const struct entry *e, const char *name, unsigned int from,
 			      unsigned int to)
 {
@@ -1424,7 +1448,7 @@ static int check_kernel_flags(const struct entry *e, const char *name, unsigned 
 	find_memmove();
 	if (!prepare_entry(e, name))
 		return 0;
-	/* by the system call: the vDSO is not where it was */
+	/* by the system call, because the vDSO was replaced */
 	if (syscall(SYS_getcpu, &cpu, NULL, NULL) || !pin(cpu))
 		bail("no CPU: %s", strerror(errno));
 	fd = open_sampler(cpu);
@@ -1438,7 +1462,10 @@ static int check_kernel_flags(const struct entry *e, const char *name, unsigned 
 	begin = raw_now();
 	do {
 		for (unsigned int c = from; c < to; c++) {
-			/* each flag, and all; with TF its traps would be sampled */
+			/*
+			 * single flags and all flags; TF is left out, because
+			 * its traps would be sampled
+			 */
 			if (!flag_bits(c, e, &bits) || bits & TF_BIT ||
 			    (__builtin_popcount(c & (DF_COMBINATION - 1)) > 1 &&
 			     c % DF_COMBINATION != ALL_BUT_TF))
@@ -1457,7 +1484,9 @@ static int check_kernel_flags(const struct entry *e, const char *name, unsigned 
 	else if (!seen.kernel)
 		not_ok(name, "no sample of the kernel, %lu in all", seen.count);
 	else if (strstr(e->name, "syscall") && seen.with_id > seen.id_kernel / 2)
-		/* an interrupt of the program leaves ID as it is; SYSCALL does not */
+		/*
+		 * an interrupt of the program leaves ID set, SYSCALL clears it
+		 */
 		not_ok(name, "ID is set in %lu of %lu samples", seen.with_id, seen.id_kernel);
 	else if (bad)
 		not_ok(name, "%s: %s", what, bad);
@@ -1467,7 +1496,7 @@ static int check_kernel_flags(const struct entry *e, const char *name, unsigned 
 	return check_end();
 }
 
-/* ---- the loop that stopped a machine */
+/* ---- a loop of system calls with DF set */
 
 #define DF_LOOP_NS	(2000 * NSEC_PER_MSEC)
 
@@ -1489,7 +1518,7 @@ static int df_loop(int cpu)
 	return 0;
 }
 
-/* Something that allocates, copies and frees in the kernel. */
+/* Allocates, copies and frees memory in the kernel. */
 static int df_load(int cpu)
 {
 	int64_t end = now_ns() + DF_LOOP_NS;
@@ -1512,6 +1541,10 @@ static int df_load(int cpu)
 	return 0;
 }
 
+/*
+ * Runs STD, SYSCALL and CLD in a loop on each CPU, beside a load. Without patch
+ * 0013 the kernel's memory was corrupted and the machine died.
+ */
 static void check_df_loop(void)
 {
 	int cpus[CPU_SETSIZE], n = usable_cpus(cpus, CPU_SETSIZE), bad = 0, status;
@@ -1533,11 +1566,11 @@ static void check_df_loop(void)
 		ok("df-loop", "%d CPUs", n);
 }
 
-/* ---- all of it */
+/* ---- main */
 
 static char skipped[4096];
 
-/* The list of what must not be tried comes on the kernel's command line. */
+/* The kernel's command line lists the checks that must not run. */
 static void find_skipped(void)
 {
 	char line[4096], *at;
@@ -1562,7 +1595,7 @@ static bool is_skipped(const char *name)
 	return true;
 }
 
-/* Each check in a process of its own, so that one that dies fails alone. */
+/* Run each check in a process of its own. A check that dies fails alone. */
 static void each_entry(const char *prefix, unsigned int from, unsigned int to,
 		       int (*check)(const struct entry *, const char *, unsigned int,
 				    unsigned int))

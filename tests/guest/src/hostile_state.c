@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * State that a program gives the kernel to load: selectors, descriptors, frames of
- * signals, registers of another process, bases of segments, debug registers.
+ * Has the kernel load state that a program provides: selectors, descriptors,
+ * signal frames, registers of another process, segment bases, debug registers.
  *
- * Whatever it is, it may be refused, and it may end the program by a signal. It may
- * not do more. So a check is a list of cases; a process does one after the other,
- * and when it dies of a signal that is a program's own, the next process goes on
- * behind that case. What must work, or must be refused, is looked at, too.
+ * The kernel may refuse any of it, and may kill the program by a signal. It
+ * must not do more. A check is therefore a list of cases. A process runs one
+ * case after the other. If a signal that a program may get kills it, the next
+ * process continues with the case after that. Cases that must work, and cases
+ * that must be refused, are checked too.
  */
 #include "check.h"
 
@@ -49,7 +50,7 @@ static const char *why(const char *fmt, ...)
 
 /* ---- addresses */
 
-static int address_bits;	/* 48, or 57 with page tables of five levels */
+static int address_bits;	/* 48, or 57 with five-level page tables */
 
 static void find_address_bits(void)
 {
@@ -65,7 +66,7 @@ static void find_address_bits(void)
 	fclose(f);
 }
 
-/* Where no program's address is any more. */
+/* The first address above the user half. */
 static uint64_t user_end(void)
 {
 	return (1UL << (address_bits - 1)) - 4096;
@@ -81,8 +82,8 @@ static bool canonical(uint64_t address)
 /* ---- lists of cases */
 
 struct progress {
-	volatile unsigned int done;	/* cases begun */
-	volatile unsigned int counted;	/* for the line: loads that worked, and the like */
+	volatile unsigned int done;	/* number of cases that were begun */
+	volatile unsigned int counted;	/* cases that worked, for the line of output */
 	volatile unsigned int failures;
 	char first[160];
 };
@@ -108,7 +109,9 @@ static bool drop_rights(void)
 	       !prctl(PR_SET_DUMPABLE, 1);
 }
 
-/* @one does a case, and says what was wrong, or NULL. */
+/*
+ * Run all cases of a check. @one runs a case and returns NULL or the failure.
+ */
 static void run_cases(const char *name, unsigned int cases, void (*prepare)(void),
 		      const char *(*one)(unsigned int number))
 {
@@ -145,7 +148,7 @@ static void run_cases(const char *name, unsigned int cases, void (*prepare)(void
 		}
 		deaths++;
 	}
-	/* The kernel is still there when the last one is dead. */
+	/* The last process is dead. Check that the kernel still works. */
 	if (syscall(SYS_getpid) != getpid())
 		not_ok(name, "getpid() returns something else");
 	else if (progress->failures)
@@ -155,7 +158,7 @@ static void run_cases(const char *name, unsigned int cases, void (*prepare)(void
 		ok(name, "%u cases, %u worked, %u deaths", cases, progress->counted, deaths);
 }
 
-/* ---- signals: an alternate stack, so that they come with any RSP */
+/* ---- signals: handled on an alternate stack, so that RSP may have any value */
 
 static sigjmp_buf back;
 static volatile sig_atomic_t seen_signal;
@@ -163,7 +166,10 @@ static volatile uint64_t seen_ip, seen_sp;
 static volatile uint16_t seen_cs;
 static uint64_t fs_base;
 
-/* Selectors stay as they were when a handler begins, and with FS goes the C library. */
+/*
+ * The kernel does not change selectors when a handler starts. Without its FS
+ * base the C library does not work.
+ */
 static inline void restore_fs(void)
 {
 	long ret = SYS_arch_prctl;
@@ -178,7 +184,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 
 	(void)info;
 	restore_fs();
-	/* AC, for one, and whatever else a frame brought */
+	/* reset AC and all other flags that a frame may have set */
 	asm volatile("lea -128(%%rsp), %%rsp; push $0x202; popfq; lea 128(%%rsp), %%rsp"
 		     : : : "memory", "cc");
 	seen_signal = sig;
@@ -204,7 +210,7 @@ static void catch_signals(void)
 			bail("sigaction: %s", strerror(errno));
 }
 
-/* ---- every selector into every register */
+/* ---- all selectors in all segment registers */
 
 #define SELECTORS	65536U
 
@@ -218,8 +224,9 @@ static bool lar(uint16_t selector, uint32_t *access)
 }
 
 /*
- * The register that a selector goes into changes from one to the next, but the
- * same descriptor's four privilege levels go into all four. False is a fault.
+ * The register depends on the selector, so that one process covers all four
+ * registers. For each descriptor the selectors with the four privilege levels
+ * go into different registers. Returns false if the load faults.
  */
 static bool load_segment(uint16_t selector)
 {
@@ -243,6 +250,11 @@ static bool load_segment(uint16_t selector)
 	return true;
 }
 
+/*
+ * Loads each of the 65536 selectors into a segment register. A selector may
+ * load only if LAR knows it, and LAR must show nothing but segments of
+ * privilege level 3 and conforming code. A hypervisor's descriptors would show otherwise.
+ */
 static const char *selector_loads(unsigned int number)
 {
 	uint32_t access;
@@ -250,17 +262,24 @@ static const char *selector_loads(unsigned int number)
 
 	if (loads) {
 		progress->counted = progress->counted + 1;
-		/* the kernel saves and loads it for another process */
+		/*
+		 * have the kernel save and restore the selector in a context
+		 * switch
+		 */
 		sched_yield();
 		asm volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%gs" : : "r" (0));
 	}
 	if (loads && number > 3 && !there)
-		return why("%#x loads, and LAR does not know it", number);
+		return why("%#x loads, but LAR fails", number);
 	if (there && ((access >> 13) & 3) != 3 && (access & 0x1c00) != 0x1c00)
 		return why("LAR shows %#x of %#x", access, number);
 	return NULL;
 }
 
+/*
+ * Asks about each selector by LSL, VERR and VERW. None of them may succeed
+ * where LAR fails.
+ */
 static const char *selector_asks(unsigned int number)
 {
 	uint32_t limit = 0, access;
@@ -277,7 +296,10 @@ static const char *selector_asks(unsigned int number)
 
 /* ---- LDT */
 
-/* What the calls take: struct user_desc, whose bits are the last word. */
+/*
+ * The argument of the system calls: struct user_desc, with its bit fields in
+ * the last word.
+ */
 struct descriptor {
 	uint32_t entry, base, limit, bits;
 };
@@ -287,7 +309,10 @@ static long set_ldt(unsigned int entry, unsigned long base, unsigned int limit,
 {
 	struct descriptor desc = { entry, base, limit, bits };
 
-	/* its result is an int in a long, which syscall() does not take for an error */
+	/*
+	 * The kernel returns an int, and syscall() does not see a negative int
+	 * as an error.
+	 */
 	return (int)syscall(SYS_modify_ldt, func, &desc, sizeof(desc));
 }
 
@@ -300,7 +325,7 @@ static long set_ldt(unsigned int entry, unsigned long base, unsigned int limit,
 #define PAGES		BIT(4)
 #define ABSENT		BIT(5)
 
-/* What frames below refer to, by their place. */
+/* The LDT entries to which frames below refer by number. */
 static const unsigned int ldt_entries[] = {
 	BIT32 | CODE | PAGES, BIT32 | PAGES, CODE, 0, BIT32 | DOWN, BIT32 | CODE | ABSENT,
 	BIT32 | ABSENT, BIT32 | READ_ONLY | PAGES, BIT32 | CODE | READ_ONLY | PAGES,
@@ -310,7 +335,7 @@ static const unsigned int ldt_entries[] = {
 #define LDT_STACK32	0x0f
 #define LDT_STACK16	0x1f
 
-static bool sixteen_bit;	/* the kernel allows such segments */
+static bool sixteen_bit;	/* the kernel allows 16-bit segments */
 
 static void make_ldt(void)
 {
@@ -326,6 +351,11 @@ static const unsigned long bases[] = { 0, 0x1000, 0x7fffffff, 0xfffff000, 0xffff
 #define DESCRIPTOR_BITS	128
 #define DESCRIPTORS	(DESCRIPTOR_BITS * ARRAY_SIZE(bases) * 2)
 
+/*
+ * Writes LDT entries with each combination of bits. A present conforming
+ * code segment must be refused, all other 32-bit segments must be accepted. Each accepted
+ * entry is loaded and used across a context switch.
+ */
 static const char *descriptor(unsigned int number)
 {
 	unsigned int bits = number % DESCRIPTOR_BITS;
@@ -356,7 +386,7 @@ static const char *descriptor(unsigned int number)
 	return set_ldt(entry, 0, 0, 0x28, 1) ? "an entry cannot be cleared" : NULL;
 }
 
-/* The 32-bit call, which a 64-bit program can make as well. */
+/* The system call of 32-bit programs, which a 64-bit program can make too. */
 static int set_thread_area(struct descriptor *desc)
 {
 	long ret;
@@ -369,6 +399,10 @@ static int set_thread_area(struct descriptor *desc)
 #define FIRST_TLS	12
 #define TLS_CASES	(DESCRIPTOR_BITS * 8)
 
+/*
+ * Writes TLS entries of the GDT with each combination of bits. Entries outside
+ * the TLS range must be refused: they belong to the kernel or the hypervisor.
+ */
 static const char *thread_area(unsigned int number)
 {
 	static struct descriptor desc;
@@ -382,7 +416,7 @@ static const char *thread_area(unsigned int number)
 	ret = set_thread_area(&desc);
 	if (!in_range)
 		return ret ? NULL : why("entry %u is taken", entry);
-	/* nothing but 32-bit data that is there */
+	/* only present 32-bit data segments are allowed */
 	if (!ret && (!(bits & BIT32) || bits & CODE || bits & ABSENT))
 		return why("bits %#x are taken", bits);
 	if (ret && (bits & (BIT32 | CODE | ABSENT)) == BIT32)
@@ -397,13 +431,16 @@ static const char *thread_area(unsigned int number)
 	return got == word ? NULL : why("GS:0 is %#x, bits %#x", got, bits);
 }
 
-/* ---- frames of signals */
+/* ---- signal frames */
 
 static const uint16_t odd_selectors[] = {
 	0, 1, 2, 3, 0x04, 0x07, 0x08, 0x0b, 0x0c, 0x0f, 0x10, 0x13, 0x17, 0x18, 0x1b, 0x1f, 0x20,
 	0x23, 0x27, 0x28, 0x2b, 0x2f, 0x30, 0x33, 0x37, 0x38, 0x3b, 0x3f, 0x40, 0x43, 0x47, 0x48,
 	0x4b, 0x60, 0x63, 0x6b, 0x73, 0x78, 0x7b, 0x7f, 0x83, 0xfffc, 0xffff, 0xfff8, 0x8003,
-	/* Xen's own: 32-bit guests' kernel and user, TSS, LDT, flat ring 3, beyond */
+	/*
+	 * Xen's own: kernel and user segments of 32-bit guests, TSS, LDT, flat
+	 * ring 3, and beyond
+	 */
 	0xe000, 0xe008, 0xe010, 0xe019, 0xe01b, 0xe021, 0xe023, 0xe028, 0xe02b, 0xe030, 0xe033,
 	0xe038, 0xe03b, 0xe040, 0xe043, 0xe048, 0xe04b, 0xe050, 0xe053, 0xe060, 0xe063, 0xe02f,
 };
@@ -432,13 +469,18 @@ struct frame {
 
 static uint8_t frame_stack[8192] __attribute__((aligned(64)));
 
-/* INT3, and what stops a CPU that takes it for a part of something else */
+/*
+ * INT3, and instructions that fault if the CPU decodes them at another offset
+ */
 static __attribute__((naked, noinline)) void landing(void)
 {
 	asm volatile("int3; int3; int3; hlt; hlt; hlt; hlt");
 }
 
-/* Each is plain but for one thing, with 64-bit and with 32-bit code. */
+/*
+ * Each frame is valid except for one field, with 64-bit code or with 32-bit
+ * code.
+ */
 static struct frame make_frame(unsigned int number)
 {
 	struct frame f = {
@@ -486,7 +528,10 @@ static void on_user(int sig, siginfo_t *info, void *context)
 	uc->uc_mcontext.gregs[REG_RIP] = frame.ip;
 	uc->uc_mcontext.gregs[REG_RSP] = frame.sp;
 	uc->uc_mcontext.gregs[REG_EFL] = frame.flags;
-	/* UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS: take SS as it stands there */
+	/*
+	 * UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS: load SS exactly as the frame
+	 * has it
+	 */
 	uc->uc_flags |= 6;
 }
 
@@ -511,6 +556,11 @@ static bool landed(void)
 	return seen_signal == SIGTRAP && seen_ip == (uintptr_t)landing + 1;
 }
 
+/*
+ * Returns from a signal frame with one odd selector, address or flag. The
+ * kernel executes IRET with these values. It must handle the fault of the IRET,
+ * and must never run the frame in ring 0.
+ */
 static const char *signal_frame(unsigned int number)
 {
 	bool plain;
@@ -522,7 +572,7 @@ static const char *signal_frame(unsigned int number)
 		frame.sp == (uintptr_t)frame_stack + 4096;
 	take_frame();
 	progress->counted = progress->counted + landed();
-	/* back in the program, in 64-bit code: what it was does not last */
+	/* 64-bit code runs again: reset the data segments */
 	asm volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%gs" : : "r" (0));
 	if (!seen_signal)
 		return why("cs %#x ss %#x ip %#llx: no signal came", frame.cs, frame.ss,
@@ -537,8 +587,9 @@ static const char *signal_frame(unsigned int number)
 }
 
 /*
- * The frame of a 32-bit program, which a 64-bit one can return from as well. It has
- * the data segments, too. One of them that cannot be loaded becomes null.
+ * The signal frame of a 32-bit program, which a 64-bit program can return from
+ * too. It also has the data segments. The kernel replaces a data segment that
+ * cannot be loaded by a null selector.
  */
 enum frame32 {
 	F32_GS, F32_FS, F32_ES, F32_DS, F32_SP = 7, F32_IP = 14, F32_CS, F32_FLAGS, F32_SS = 18
@@ -549,7 +600,7 @@ static const enum frame32 places32[] = { F32_GS, F32_FS, F32_ES, F32_DS, F32_CS,
 #define N_PLACES	ARRAY_SIZE(places32)
 #define FRAMES32	(N_PLACES * N_SEL + N_FLAGS)
 
-/* Each is plain but for one word, which is told. */
+/* Each frame is valid except for one word, whose place is returned. */
 static enum frame32 make_frame32(unsigned int number, uint32_t *f)
 {
 	enum frame32 place = F32_FLAGS;
@@ -576,9 +627,16 @@ static void take_frame32(const uint32_t *f)
 			     : : "r" (f) : "memory");
 }
 
+/*
+ * Returns from a 32-bit frame with one odd word. The kernel loads the data
+ * segments itself, and must survive the fault of a bad selector.
+ */
 static const char *signal_frame32(unsigned int number)
 {
-	/* beside the context: 8 bytes before, FPU state and mask behind */
+	/*
+	 * around the context: 8 bytes in front of it, FPU state and signal mask
+	 * behind it
+	 */
 	static uint32_t memory[512] __attribute__((aligned(16)));
 	uint32_t *f = memory + 4;
 	enum frame32 place;
@@ -597,8 +655,9 @@ static const char *signal_frame32(unsigned int number)
 }
 
 /*
- * An IRET to a 16-bit stack loads half of ESP only. The other half would be the
- * kernel's: either such segments are refused, or the program gets its own.
+ * An IRET to a 16-bit stack loads only the lower half of ESP. The upper half
+ * would leak the kernel's ESP. Either the kernel refuses such segments, or the
+ * program must get its own upper half.
  */
 #define ESP_CASES	32
 
@@ -651,6 +710,12 @@ static pid_t start_tracee(void)
 	return child;
 }
 
+/*
+ * Writes odd selectors, addresses, bases and flags into the registers of a
+ * traced process, and lets it run. The kernel must refuse them or load them
+ * without harm: a base in the kernel's half, IOPL or a CS of ring 0 must not be
+ * accepted.
+ */
 static const char *poke(unsigned int number)
 {
 	size_t at;
@@ -693,7 +758,7 @@ static const char *poke(unsigned int number)
 			  (unsigned long long)value);
 	else if (at == poked[0] && !ret && (got & 3) != 3)
 		bad = why("CS %#llx is taken", (unsigned long long)value);
-	/* it goes on with that, for three instructions, and then runs for a while */
+	/* single-step three instructions with these registers, then run on */
 	for (int i = 0; !bad && i < 4; i++) {
 		if (ptrace(i < 3 ? PTRACE_SINGLESTEP : PTRACE_CONT, child, 0, 0) ||
 		    waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
@@ -712,13 +777,20 @@ static const char *poke(unsigned int number)
 
 #define BASE_CASES	(2 * N_ADDR)
 
+/*
+ * Sets odd bases by arch_prctl(). Addresses of the user half must be accepted
+ * and read back, all others must be refused.
+ */
 static const char *segment_base(unsigned int number)
 {
 	bool fs = number / N_ADDR;
 	uint64_t value = odd_addresses[number % N_ADDR], got = 0;
 	long set = SYS_arch_prctl, get = SYS_arch_prctl;
 
-	/* by hand: nothing may use the C library while FS is another */
+	/*
+	 * inline system calls, because the C library does not work without its
+	 * FS base
+	 */
 	asm volatile("syscall" : "+a" (set)
 		     : "D" (fs ? ARCH_SET_FS : ARCH_SET_GS), "S" (value)
 		     : "rcx", "r11", "memory");
@@ -744,7 +816,10 @@ static bool has_fsgsbase(void)
 	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & CPUID_FSGSBASE;
 }
 
-/* WRGSBASE takes the kernel's addresses, too, and they stay the program's. */
+/*
+ * WRGSBASE accepts addresses of the kernel's half too. The base must stay that
+ * of the program over system calls and context switches.
+ */
 static const char *write_base(unsigned int number)
 {
 	uint64_t value = odd_addresses[number];
@@ -770,6 +845,10 @@ static const char *write_base(unsigned int number)
 	return NULL;
 }
 
+/*
+ * WRGSBASE with a non-canonical address must fault in the program, not later
+ * when the kernel restores the base.
+ */
 static const char *write_bad_base(unsigned int number)
 {
 	uint64_t value = odd_addresses[number];
@@ -800,8 +879,13 @@ static void check_write_base(void)
 	}
 }
 
-/* ---- the number of the CPU */
+/* ---- the CPU number */
 
+/*
+ * Asks for the CPU number on each CPU in each way that there is. In a Xen PV
+ * guest LSL failed on all CPUs but the first, so getcpu() of the vDSO returned
+ * 123 there (patch 0014).
+ */
 static void check_getcpu(void)
 {
 	int cpus[CPU_SETSIZE], n = usable_cpus(cpus, CPU_SETSIZE);
@@ -834,7 +918,7 @@ static void check_getcpu(void)
 
 static volatile uint64_t watched __attribute__((aligned(8)));
 
-/* Exactly what is executed, for the lengths below. */
+/* The lengths of these instructions are in steps[] below. */
 static __attribute__((naked, noinline)) void stepped(void)
 {
 	asm volatile("push %rbx\n"
@@ -842,7 +926,7 @@ static __attribute__((naked, noinline)) void stepped(void)
 		     "mov $110, %eax\n"		/* getppid */
 		     "syscall\n"
 		     "nop\n"
-		     "mov $64, %eax\n"		/* getppid, of 32-bit programs */
+		     "mov $64, %eax\n"		/* getppid of 32-bit programs */
 		     "int $0x80\n"
 		     "nop\n"
 		     "pushfq\n"
@@ -855,7 +939,7 @@ static __attribute__((naked, noinline)) void stepped(void)
 
 static const struct step {
 	unsigned int length;
-	bool result;		/* RAX has the parent's number then */
+	bool result;		/* RAX is the parent's process number then */
 } steps[] = {
 	{ 5, false }, { 2, true }, { 1, true }, { 5, false }, { 2, true }, { 1, true },
 	{ 1, true }, { 1, true }, { 1, true },
@@ -884,6 +968,10 @@ static void end_traced(pid_t child)
 	waitpid(child, NULL, 0);
 }
 
+/*
+ * Single-steps through system calls and flag instructions. Each step must stop
+ * at the next instruction.
+ */
 static const char *step_through(pid_t child)
 {
 	struct user_regs_struct regs;
@@ -913,7 +1001,7 @@ static void check_steps(void)
 	pid_t child = start_traced(stepped);
 	const char *bad = NULL;
 
-	/* over and over, so that interrupts come in between */
+	/* many times, so that interrupts arrive in between */
 	for (int i = 0; !bad && i < 50; i++) {
 		struct user_regs_struct first, regs;
 
@@ -936,7 +1024,7 @@ static void check_steps(void)
 		ok("debug-step", NULL);
 }
 
-/* A store, a load and a call; the kernel's own store is the last. */
+/* A store, a call, and a store by the kernel. */
 static void watch_body(void)
 {
 	asm volatile("int3");
@@ -958,7 +1046,10 @@ static unsigned long get_debug(pid_t child, int reg)
 	return ptrace(PTRACE_PEEKUSER, child, offsetof(struct user, u_debugreg[reg]), 0);
 }
 
-/* DR7 for one of the four registers: stores to 8 bytes, or execution. */
+/*
+ * The bits of DR7 for one of the four registers: stores to 8 bytes, or
+ * execution.
+ */
 static unsigned long on_store(int reg)
 {
 	return BIT(2 * reg) | 9UL << (16 + 4 * reg);
@@ -975,7 +1066,7 @@ static const char *stops_with(pid_t child, int dr6)
 	int status = 0;
 
 	if (ptrace(PTRACE_CONT, child, 0, 0) || waitpid(child, &status, 0) != child)
-		return "it does not go on";
+		return "the process does not continue";
 	if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
 		return why("status %#x", status);
 	seen = get_debug(child, 6);
@@ -999,7 +1090,7 @@ static void check_watch(void)
 		bad = stops_with(child, 1);	/* the store */
 	if (!bad)
 		bad = stops_with(child, 2);	/* the call */
-	/* the INT3 there, from which it returns by a frame that is made now */
+	/* the INT3 at landing(); a frame made below returns from there */
 	if (!bad)
 		bad = stops_with(child, 0);
 	if (!bad) {
@@ -1010,12 +1101,15 @@ static void check_watch(void)
 		regs.rsp += 8;
 		ptrace(PTRACE_SETREGS, child, 0, &regs);
 	}
-	/* The kernel's store makes no signal, or one; and the data is right. */
+	/*
+	 * A store by the kernel raises one signal or none. The data must be
+	 * right.
+	 */
 	while (!bad) {
 		if (ptrace(PTRACE_CONT, child, 0, 0) || waitpid(child, &status, 0) != child)
-			bad = "it does not go on";
+			bad = "the process does not continue";
 		else if (WIFEXITED(status) && WEXITSTATUS(status) != 7)
-			bad = why("it ended with %d", WEXITSTATUS(status));
+			bad = why("the process exited with %d", WEXITSTATUS(status));
 		else if (WIFEXITED(status))
 			break;
 		else if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
@@ -1035,6 +1129,10 @@ static const unsigned long kernel_addresses[] = {
 	0xfffffffffffffff8, 0x8000000000000000, 0x0100000000000000,
 };
 
+/*
+ * Sets watchpoints at addresses of the kernel. A debug exception in the
+ * kernel's entry code could crash the machine, so they must be refused.
+ */
 static const char *refused_watch(pid_t child)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kernel_addresses); i++) {
@@ -1050,7 +1148,7 @@ static const char *refused_watch(pid_t child)
 			set_debug(child, 7, 0);
 		}
 	}
-	/* every bit of DR7, and DR4 and DR5, which are nobody's */
+	/* every bit of DR7; DR4 and DR5, which do not exist */
 	set_debug(child, 2, 0);
 	for (int bit = 0; bit < 64; bit++)
 		set_debug(child, 7, 1UL << bit);
@@ -1061,7 +1159,7 @@ static const char *refused_watch(pid_t child)
 	return NULL;
 }
 
-/* Not as root, who may watch the kernel. */
+/* As an ordinary user, because root may watch the kernel. */
 static void check_refused_watch(void)
 {
 	int status;
@@ -1086,7 +1184,7 @@ static void check_refused_watch(void)
 	}
 	if (tracer < 0 || waitpid(tracer, &status, 0) != tracer || status) {
 		if (tracer < 0 || WIFSIGNALED(status))
-			not_ok("debug-refused", "it died");
+			not_ok("debug-refused", "the tracer died");
 		check_failures++;
 	}
 }
