@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Work in a domain that is saved, restored, moved, squeezed and cut down to one
- * CPU meanwhile, and must not notice.
+ * Work in a domain that is saved, restored, migrated, ballooned and reduced to
+ * one CPU meanwhile. The work must not notice.
  *
- * Each thread does one kind of work, counts its rounds, and checks everything
- * it gets against what it must be: memory, copies of memory after fork, the
- * clock, a file on the disk, a connection to dom0, a process that belongs to one
- * CPU. dom0 asks for the counters over a connection of its own ("status"), and
- * says over another what it wants to be done otherwise ("orders"). SIGTERM ends
- * it.
+ * Each thread does one kind of work, counts its rounds and checks its results:
+ * memory, copies of memory after fork(), the clock, a file on the disk, a
+ * connection to dom0, a process that is pinned to one CPU. dom0 connects to one
+ * port to read the counters ("status"), and to another to give orders
+ * ("orders"). SIGTERM ends the program.
  */
 #include "memory.h"
 
@@ -26,10 +25,10 @@
 #define STATUS_PORT	7000
 #define ORDER_PORT	7001
 #define ECHO_PORT	7
-#define RECORDS		1024	/* in the file, which is written in a circle */
+#define RECORDS		1024	/* in the file, which is a ring */
 #define MAX_CPUS	64
-#define HOME_CPU	1	/* of the process that belongs to one */
-#define HOME_CALLS	256	/* its system calls without a look around */
+#define HOME_CPU	1	/* CPU of the pinned process */
+#define HOME_CALLS	256	/* its system calls between two checks of its CPU */
 #define MIB_PAGES	((1UL << 20) / PAGE)
 
 enum { MEMORY, MEMORY_TOO, COPIES, CLOCK, DISK, NET, HOME, HOARD, KINDS };
@@ -42,23 +41,23 @@ static struct work {
 	pthread_t thread;
 	atomic_ulong rounds;
 	atomic_ulong wrong;
-	char why[200];		/* the first thing that was wrong */
+	char why[200];		/* the first failure */
 } work[KINDS];
 
-/* Shared with the process that belongs to one CPU. */
+/* Shared with the pinned process. */
 struct home {
-	atomic_ulong calls;	/* of its, and of those before it */
-	atomic_bool returned;	/* its CPU went, came, and it is there again */
+	atomic_ulong calls;	/* of this process and of those before it */
+	atomic_bool returned;	/* its CPU was unplugged and plugged in, and it runs there again */
 };
 
 static struct home *home;
 static atomic_int home_pid;
-static atomic_ulong returns;	/* how many returned, and were killed */
+static atomic_ulong returns;	/* pinned processes that returned to their CPU and were killed */
 
-static atomic_ulong to_hold;	/* MiB: an order */
+static atomic_ulong to_hold;	/* MiB; set by an order */
 static atomic_ulong held;
 
-static atomic_bool apart;	/* all but one process are on CPU 0: an order */
+static atomic_bool apart;	/* all programs but the pinned process are on CPU 0; set by an order */
 static atomic_bool stop;
 static const char *directory;
 static const char *server;
@@ -90,14 +89,14 @@ static bool holds(const uint64_t *page, uint64_t seed)
 }
 
 /*
- * Every word of some megabytes, again and again: each page is checked, and
- * filled with the next pattern.
+ * Check each page of some megabytes, and fill it with the next pattern, again
+ * and again.
  */
 static void memory(int kind)
 {
 	const size_t pages = 2048;
 	uint64_t *base = map_anon(pages);
-	/* no two pages hold the same, in no turn */
+	/* no two pages and no two turns have the same pattern */
 	uint64_t turn = (1 + kind) << 16;
 
 	for (size_t i = 0; i < pages; i++)
@@ -114,11 +113,13 @@ static void memory(int kind)
 		}
 		turn += pages;
 	}
-	/* stopped in the middle of a turn: nothing further can be said */
+	/*
+	 * this stopped in the middle of a turn, so the rest cannot be checked
+	 */
 	munmap(base, pages * PAGE);
 }
 
-/* A child has a copy of its own, whatever either side writes. */
+/* A child has a copy of its own, whatever parent and child write. */
 static void copies(int kind)
 {
 	const size_t pages = 48;
@@ -166,7 +167,7 @@ static void copies(int kind)
 	}
 }
 
-/* Clocks go on, on whichever CPU, and timers fire and not early. */
+/* Clocks advance on each CPU, and timers fire, but not early. */
 static void clocks(int kind)
 {
 	const int64_t nap = 5 * NSEC_PER_MSEC;
@@ -176,7 +177,7 @@ static void clocks(int kind)
 	for (unsigned int turn = 0; !atomic_load(&stop); turn++) {
 		int64_t now;
 
-		/* a CPU that is not there just now is no fault */
+		/* a CPU that is offline at the moment is not a failure */
 		pin(atomic_load(&apart) ? 0 : turn % 2);
 		now = now_ns();
 		if (now < last)
@@ -189,7 +190,10 @@ static void clocks(int kind)
 		if (now - last < nap)
 			wrong(kind, "slept %lld ns instead of %lld",
 			      (long long)(now - last), (long long)nap);
-		/* freezing and moving takes a while, a lost timer for ever */
+		/*
+		 * a save or a migration takes some time, a lost timer takes
+		 * forever
+		 */
 		if (now - last > 60 * NSEC_PER_SEC)
 			wrong(kind, "slept %lld s",
 			      (long long)((now - last) / NSEC_PER_SEC));
@@ -198,7 +202,10 @@ static void clocks(int kind)
 	}
 }
 
-/* Records of a page each in a file, and back from the disk past all caches. */
+/*
+ * Write records of a page to a file, and read them back from the disk without
+ * caches.
+ */
 static void disk(int kind)
 {
 	char path[256];
@@ -230,7 +237,7 @@ static void disk(int kind)
 		}
 		atomic_fetch_add(&work[kind].rounds, 1);
 	}
-	/* all that a circle holds, in the end */
+	/* check all records that the ring contains in the end */
 	for (uint64_t i = turn > RECORDS ? turn - RECORDS : 0; i < turn; i++) {
 		if (pread(direct, page, PAGE, i % RECORDS * PAGE) != (ssize_t)PAGE ||
 		    !holds(page, i))
@@ -249,7 +256,7 @@ static bool transfer(int fd, void *buf, size_t size, bool out)
 				       MSG_NOSIGNAL) :
 				  recv(fd, (char *)buf + done, size - done, 0);
 
-		/* being frozen interrupts a call that has a time limit */
+		/* freezing the task interrupts a call that has a time limit */
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
@@ -262,7 +269,9 @@ static bool transfer(int fd, void *buf, size_t size, bool out)
 	return true;
 }
 
-/* One connection for the whole time: what is sent comes back, in order. */
+/*
+ * One connection for the whole time: the data that is sent comes back in order.
+ */
 static void net(int kind)
 {
 	struct timeval limit = { .tv_sec = 60 };
@@ -293,9 +302,9 @@ static void net(int kind)
 }
 
 /*
- * The process that belongs to a CPU. The naps leave that CPU to others; there are
- * none after a return, because who comes after it might be the one to find the
- * state of that CPU wrong.
+ * The pinned process. It sleeps now and then, so that others can use its CPU.
+ * After a return to its CPU it does not sleep: another task would then be the
+ * first to meet wrong state of that CPU.
  */
 __attribute__((noreturn))
 static void at_home(pid_t parent)
@@ -305,13 +314,17 @@ static void at_home(pid_t parent)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
-		/* by the kernel: what the vDSO knows may be another CPU's */
+		/*
+		 * by the system call: the vDSO may have the number of another
+		 * CPU
+		 */
 		if (syscall(SYS_getcpu, &cpu, NULL, NULL))
 			_exit(1);
 		/*
 		 * The scheduler may move this process to its CPU before the
-		 * process asks to be kept there. So what counts is that it was
-		 * seen on another CPU since it was kept, not where it is now.
+		 * process pins itself again. So the present CPU proves nothing.
+		 * The process must have been seen on another CPU since it was
+		 * pinned last.
 		 */
 		if (cpu != HOME_CPU)
 			kept = false;
@@ -331,8 +344,9 @@ static void at_home(pid_t parent)
 }
 
 /*
- * One process works on one CPU. It goes back there when that CPU had been
- * unplugged, works on for a while, is killed, and the next one begins.
+ * One process works on one CPU. After that CPU was unplugged and plugged in,
+ * the process returns to it, works for a while and is killed. Then the next
+ * process begins.
  */
 static void belong(int kind)
 {
@@ -377,7 +391,7 @@ static void belong(int kind)
 	}
 }
 
-/* As much memory as was ordered: taken, filled, checked, and given back. */
+/* Allocate as much memory as ordered, fill and check it, and free it. */
 static void hoard(int kind)
 {
 	for (uint64_t turn = 1; !atomic_load(&stop); turn++) {
@@ -419,7 +433,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* How often the timer of each CPU that is online has fired: "0:123,1:456". */
+/* Print the timer interrupts of each online CPU: "0:123,1:456". */
 static void ticks(char *out, size_t size)
 {
 	unsigned long count[MAX_CPUS] = { 0 };
@@ -467,7 +481,7 @@ static long total_kb(void)
 	return kb;
 }
 
-/* One line for whoever connects. */
+/* Send the counters to a client in one line. */
 static void answer(int fd)
 {
 	char line[2048], per_cpu[1024], online[256] = "";
@@ -489,14 +503,17 @@ static void answer(int fd)
 		note("a status was not sent: %s", strerror(errno));
 }
 
-/* The threads of a program may run on these CPUs; false if it is none. */
+/*
+ * Set the CPUs on which the threads of a program may run; false if pid is not a
+ * program.
+ */
 static bool allow(const char *pid, const cpu_set_t *set)
 {
 	char path[64], to[256];
 	struct dirent *entry;
 	DIR *tasks;
 
-	/* a kernel thread has no program */
+	/* a kernel thread has no executable */
 	snprintf(path, sizeof(path), "/proc/%.20s/exe", pid);
 	if (readlink(path, to, sizeof(to)) < 0)
 		return false;
@@ -511,9 +528,9 @@ static bool allow(const char *pid, const cpu_set_t *set)
 }
 
 /*
- * All programs are on CPU 0 alone, or may be on any CPU. Programs that are made
- * later are where those are that made them; one that is being made might be
- * missed, and is found the second time.
+ * Move all programs to CPU 0, or allow them all CPUs. A program that starts
+ * later inherits the CPUs of its parent. A program that starts at this moment
+ * may be missed, and is found the second time.
  */
 static bool spread(bool alone)
 {
@@ -547,7 +564,7 @@ static bool hold(unsigned long size)
 	return atomic_load(&held) == size;
 }
 
-/* A line with an order is answered when it has been carried out. */
+/* Read one line with an order, carry the order out, and answer. */
 static void obey(int fd)
 {
 	char line[64] = "";

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Preloaded into some of the kernel's selftests where the kernel has no huge
- * pages at all. They ask how large a huge page is before they ask for one,
- * divide by it, and end when a file of huge pages cannot be made; what they have
- * to say of ordinary pages comes after that. So the sizes are told, as where
- * there are huge pages and none is free, and a file of huge pages cannot be
- * mapped.
+ * A library that is preloaded into some of the kernel's selftests if the kernel
+ * does not support huge pages.
+ *
+ * These programs ask for the size of a huge page before they use one, and
+ * divide by it. They exit if they cannot make a file of huge pages, and would
+ * then not test ordinary pages. This library reports the size, as on a kernel
+ * with huge pages of which none is free. A file of huge pages can be made, but
+ * not mapped.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -31,7 +33,7 @@ static int real_memfd(const char *name, unsigned int flags)
 	return real(name, flags);
 }
 
-/* Only for writing: mmap() refuses such a file, and all else can be done to it. */
+/* Open the file write-only: mmap() refuses it, and all other calls work. */
 int memfd_create(const char *name, unsigned int flags)
 {
 	char path[32];

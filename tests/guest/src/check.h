@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What every guest job shares: result lines, pinning, time and a watchdog.
+ * Helpers of all guest jobs: result lines, pinning, time and a watchdog.
  *
- * A job prints one line per check, "ok", "not ok" or "skip", on the console
- * that the kernel also prints on. Each line is therefore written by one
- * write(), so that two processes cannot tear each other's lines.
+ * A job prints one line for each check: "ok", "not ok" or "skip". The kernel
+ * prints on the same console. Each line is written by one write(), so that
+ * lines of two processes do not mix.
  */
 #ifndef PVOPS_CHECK_H
 #define PVOPS_CHECK_H
@@ -47,7 +47,7 @@ static inline void check_line(const char *verdict, const char *name,
 		check_failures++;
 }
 
-/* The text of fmt and what follows it; a macro, because of va_start. */
+/* Format fmt into detail[]. This is a macro because of va_start(). */
 #define CHECK_DETAIL						\
 	char detail[400] = "";						\
 	va_list ap;							\
@@ -90,7 +90,7 @@ static inline void note(const char *fmt, ...)
 	check_line("#", detail, "");
 }
 
-/* The machine itself did not do as asked: nothing further can be judged. */
+/* The machine refused something that the job needs. Report that and exit. */
 __attribute__((format(printf, 1, 2), noreturn))
 static inline void bail(const char *fmt, ...)
 {
@@ -110,7 +110,10 @@ static void check_alarm(int sig)
 	_exit(1);
 }
 
-/* A hang must become a failed check, not a run that ends at QEMU's limit. */
+/*
+ * Make a hang a failed check. Otherwise the run would end at the time limit of
+ * QEMU.
+ */
 static inline void check_begin(const char *job, unsigned int seconds)
 {
 	check_job = job;
@@ -136,7 +139,7 @@ static inline int64_t now_ns(void)
 	return ts_ns(&ts);
 }
 
-/* Move the calling thread to one CPU; false if that CPU cannot be had. */
+/* Move the calling thread to one CPU; false if that is impossible. */
 static inline bool pin(int cpu)
 {
 	cpu_set_t set;
@@ -146,7 +149,7 @@ static inline bool pin(int cpu)
 	return sched_setaffinity(0, sizeof(set), &set) == 0;
 }
 
-/* The CPUs this process may use, in order; returns how many. */
+/* List the CPUs that this process may use, in order; returns their number. */
 static inline int usable_cpus(int *cpus, int max)
 {
 	cpu_set_t set;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Clocks: no step back, whichever CPU reads and whichever way it reads, and
- * all of them run at the same rate. A paravirtual clock that is scaled or
- * offset per CPU goes wrong exactly here.
+ * Clocks must not step back between CPUs, or between the vDSO and the system
+ * call. All clocks must run at the same rate. These checks find a paravirtual
+ * clock with a wrong scale or offset on one CPU.
  */
 #include "check.h"
 
@@ -43,7 +43,9 @@ static int64_t read_syscall(clockid_t id)
 	return ts_ns(&ts);
 }
 
-/* One shared timestamp, passed around (ring) or fought for (race). */
+/*
+ * One shared timestamp. In a ring the CPUs read in turn, in a race all at once.
+ */
 static struct {
 	clockid_t id;
 	bool ring;
@@ -136,7 +138,7 @@ static void across_cpus(int which, bool ring)
 		   nr_cpus);
 }
 
-/* The vDSO and the system call must be the same clock, on every CPU. */
+/* On every CPU the vDSO and the system call must return the same clock. */
 static void vdso_against_syscall(void)
 {
 	for (int i = 0; i < nr_cpus; i++) {
@@ -163,7 +165,7 @@ static void vdso_against_syscall(void)
 	}
 }
 
-/* Two clocks read at the same instant, or as nearly as can be had. */
+/* Two clocks that were read at nearly the same time. */
 struct pair {
 	int64_t a, b, width;
 };
@@ -201,7 +203,10 @@ static void rates(void)
 		int64_t mono = end[i].a - start[i].a;
 		int64_t other = end[i].b - start[i].b;
 		int64_t width = start[i].width + end[i].width;
-		/* No NTP here: only what the reading itself may be off by. */
+		/*
+		 * NTP does not run: the bound is only the uncertainty of the
+		 * readings.
+		 */
 		int64_t bound = mono / 20000 + width;
 		char name[64];
 
@@ -217,7 +222,7 @@ static void rates(void)
 	}
 }
 
-/* A clock that answers but stands still would pass everything above. */
+/* A clock that stands still would pass all other checks. */
 static void it_runs(void)
 {
 	int64_t a = read_vdso(CLOCK_MONOTONIC), b = a;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A container made by hand: all namespaces, a root of its own, and a cgroup
- * whose limits bite. It is what most users of a virtual machine run, and it
- * creates and destroys address spaces, mounts and page tables by the dozen.
+ * Makes a container by hand: all namespaces, its own root, and a cgroup that
+ * hits its limits. Most users of a virtual machine run containers. A container
+ * creates and destroys many address spaces, mounts and page tables.
  */
 #include "check.h"
 
@@ -72,9 +72,9 @@ static const char *busybox(void)
 }
 
 /*
- * The initramfs itself cannot be the old root of a pivot_root. So one tmpfs
- * takes the place of / first, as any initramfs does when it hands over, and
- * the container pivots from there into a second one.
+ * The initramfs cannot be the old root of pivot_root(). So a tmpfs takes the
+ * place of / first, as it does when an initramfs hands over to the root file
+ * system. The container pivots from that tmpfs into a second one.
  */
 static void new_root(void)
 {
@@ -173,7 +173,7 @@ static void look_around(void)
 		not_ok("container-busybox", "its shell did not work");
 }
 
-/* Fork until refused; all children wait for the pipe's end. */
+/* Fork until the kernel refuses. All children wait for the end of the pipe. */
 static void fill_pids(void)
 {
 	int made = 0, error = 0, hold[2];
@@ -200,7 +200,7 @@ static void fill_pids(void)
 	close(hold[1]);
 	while (waitpid(-1, NULL, 0) > 0)
 		;
-	/* This process is one of the PIDS_MAX. */
+	/* This process counts towards PIDS_MAX too. */
 	if (error == EAGAIN && made == PIDS_MAX - 1)
 		ok("container-pids-max", "fork refused after %d", made);
 	else
@@ -226,7 +226,7 @@ static void fill_memory(void)
 
 		if (p == MAP_FAILED)
 			_exit(3);
-		/* Die first, whatever else the limit could be taken out on. */
+		/* Have the OOM killer choose this process first. */
 		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 		write_file("/proc/self/oom_score_adj", "1000");
 		for (long i = 0; i < HOG_BYTES; i += 4096)
@@ -250,7 +250,10 @@ static int inside(void *arg)
 	if (read(go[0], &c, 1) != 1)
 		return 1;
 	alarm(90);
-	/* Until now this was the outer root, who has no name in here. */
+	/*
+	 * Until now this was the outer root, whose user ID is not mapped
+	 * inside.
+	 */
 	must(!setresgid(0, 0, 0) && !setresuid(0, 0, 0), "become uid 0 inside");
 	must(write(ready[1], "r", 1) == 1, "say so");
 	new_root();
@@ -260,7 +263,9 @@ static int inside(void *arg)
 	return check_failures ? 1 : 0;
 }
 
-/* The value after "key " in a flat keyed file of the cgroup; -1 if absent. */
+/*
+ * Find the value after "key " in a flat keyed file of the cgroup; -1 if absent.
+ */
 static long cgroup_value(const char *file, const char *key)
 {
 	char path[192], line[128];
@@ -329,7 +334,7 @@ static void id_map(pid_t pid, const char *file)
 	must(write_file(path, text), file);
 }
 
-/* Larger than the container's limit, and none of its business. */
+/* A process larger than the container's limit, and outside the container. */
 static pid_t bystander(void)
 {
 	int up[2];
@@ -395,7 +400,7 @@ int main(void)
 	close(ready[1]);
 	must(read(ready[0], &c, 1) == 1, "hear from the container");
 
-	/* Seen from here it is an ordinary user. */
+	/* From outside, the container's root is an ordinary user. */
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	snprintf(value, sizeof(value), "Uid:\t%d\t", OUTER_UID);
 	if (read_file(path, text, sizeof(text)) && strstr(text, value))

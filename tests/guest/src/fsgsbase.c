@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * RDFSBASE, RDGSBASE, WRFSBASE and WRGSBASE, as a program finds them in CPUID.
+ * RDFSBASE, RDGSBASE, WRFSBASE and WRGSBASE, if CPUID shows them to a program.
  *
- * Whoever carries them out, the CPU or a kernel that hides the feature, the
- * program must not see a difference: operands, faults, single steps, and a base
- * that stays over signals, task switches, fork and what a debugger does.
+ * The CPU may execute these instructions, or a kernel that runs without the
+ * feature may emulate them. The program must not see a difference in operands,
+ * faults and single steps. A base must survive signals, task switches, fork and
+ * changes by a debugger.
  *
- * FS holds the C library's thread. So where FS changes there is nothing of the C
- * library: system calls are made here, and functions do not return before FS is
- * as it was.
+ * The C library finds its thread data by FS. Code that changes FS therefore
+ * does not use the C library. It makes system calls inline, and restores FS
+ * before it returns.
  */
 #include "check.h"
 
@@ -75,7 +76,7 @@ static inline __attribute__((always_inline)) void wrgs(uint64_t base)
 	asm volatile("wrgsbase %0" : : "r"(base) : "memory");
 }
 
-/* A system call without the C library, which looks for its thread at FS. */
+/* A system call without the C library, which needs FS. */
 static inline __attribute__((always_inline)) long raw(long nr, long a, long b,
 						      long c)
 {
@@ -100,14 +101,16 @@ static void handle(int sig, void (*handler)(int, siginfo_t *, void *))
 
 /* ---- one instruction at a time, with all registers */
 
-/* Below 2 GiB, so that it can be reached when no register can be used. */
+/*
+ * Below 2 GiB, so that absolute addresses reach it while no register is free.
+ */
 struct area {
 	uint64_t host[16];
 	uint64_t in[16];
 	uint64_t out[16];
-	uint64_t fs;		/* the C library's */
-	uint64_t set;		/* the base that is there before */
-	uint64_t got;		/* the base that arch_prctl() finds after it */
+	uint64_t fs;		/* the base of the C library */
+	uint64_t set;		/* the base before the instruction */
+	uint64_t got;		/* the base that arch_prctl() returns after the instruction */
 	uint32_t far_ip;
 	uint16_t far_cs;
 	uint8_t code[1024] __attribute__((aligned(64)));
@@ -116,7 +119,7 @@ struct area {
 static struct area *area;
 static uint8_t *next;
 
-/* What the last signal was about; where to go on. */
+/* What the last signal reported, and where the handler continues. */
 static volatile int seen_sig;
 static volatile int seen_code;
 static volatile long seen_trap;
@@ -151,7 +154,10 @@ static void emit32(uint32_t val)
 	emit(&val, sizeof(val));
 }
 
-/* mov between a register and memory; op is 0x89 to store and 0x8b to load */
+/*
+ * Emit a mov between a register and memory; op is 0x89 to store and 0x8b to
+ * load.
+ */
 static void emit_mov(uint8_t op, int reg, const void *mem)
 {
 	uint8_t bytes[] = { 0x48 | (reg >> 3 << 2), op, (reg & 7) << 3 | 4, 0x25 };
@@ -160,7 +166,7 @@ static void emit_mov(uint8_t op, int reg, const void *mem)
 	emit32((uintptr_t)mem);
 }
 
-/* arch_prctl(code, mem) or, by value, arch_prctl(code, *mem) */
+/* Emit arch_prctl(code, mem), or arch_prctl(code, *mem) if by_value. */
 static void emit_prctl(uint32_t code, const void *mem, bool by_value)
 {
 	emit("\xb8", 1);	/* mov $158, %eax */
@@ -190,8 +196,8 @@ static size_t encode(uint8_t *bytes, enum which which, int reg, bool wide)
 }
 
 /*
- * Run these bytes with area->in in the registers and area->set as the base of FS
- * or GS. The base afterwards is in area->got, the signal in seen_sig.
+ * Run an instruction with area->in in the registers and area->set as the base
+ * of FS or GS. Afterwards area->got has the base, and seen_sig the signal.
  */
 static void run(bool gs, const uint8_t *bytes, size_t n)
 {
@@ -310,7 +316,7 @@ static void test_non_canonical(bool gs)
 				return;
 			}
 		}
-		/* 32 bits of it are a good address. */
+		/* The lower 32 bits are a canonical address. */
 		if (!try_operand(gs ? WRGS : WRFS, 0, false, val))
 			return;
 	}
@@ -322,7 +328,7 @@ static const struct {
 	unsigned char n;
 	unsigned char sig;
 } encodings[] = {
-	/* all are rdgsbase, or nearly so */
+	/* all of these are rdgsbase, or differ from it by a prefix */
 	{ "\x66\xf3\x48\x0f\xae\xc8", 6, 0 },
 	{ "\xf3\x66\x48\x0f\xae\xc8", 6, 0 },
 	{ "\xf3\x67\x48\x0f\xae\xc8", 6, 0 },
@@ -331,7 +337,10 @@ static const struct {
 	{ "\xf3\xf3\xf3\x48\x0f\xae\xc8", 7, 0 },
 	{ "\xf2\xf3\x48\x0f\xae\xc8", 6, 0 },
 	{ "\xf3\x4e\x0f\xae\xc8", 5, 0 },
-	/* The kernel's decoder knows four different prefixes at most. */
+	/*
+	 * The kernel's instruction decoder knows at most four different
+	 * prefixes.
+	 */
 	{ "\xf3\x3e\x64\x65\x48\x0f\xae\xc8", 8, 0 },
 	{ "\xf3\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x48\x0f\xae\xc8", 15, 0 },
 	{ "\xf0\xf3\x48\x0f\xae\xc8", 6, SIGILL },
@@ -368,7 +377,10 @@ static void test_encodings(void)
 	ok("encodings", NULL);
 }
 
-/* Nothing is behind the instruction but a hole: no more than it may be read. */
+/*
+ * The instruction is at the end of a page, and the next page is not mapped. An
+ * emulator must not read beyond the instruction.
+ */
 static void test_page_end(void)
 {
 	uint8_t *pages, *at, insn[] = { 0xe9, 0, 0, 0, 0 }, code[16];
@@ -382,7 +394,7 @@ static void test_page_end(void)
 	at = pages + PAGE - n;
 	memcpy(at, code, n);
 
-	/* The jump's place depends on run(): let it say, then aim. */
+	/* The jump's distance depends on run(), so find it by a first run. */
 	fill_registers();
 	area->set = 0x4321;
 	run(true, (const uint8_t *)"\x90\x90\x90\x90\x90", sizeof(insn));
@@ -399,7 +411,7 @@ static void test_page_end(void)
 	munmap(pages, PAGE);
 }
 
-/* There is no such instruction outside of 64-bit code. */
+/* These instructions exist only in 64-bit code. */
 static void test_32bit(void)
 {
 	uint8_t jump[] = { 0xff, 0x2c, 0x25, 0, 0, 0, 0 };
@@ -412,7 +424,7 @@ static void test_32bit(void)
 	for (which = RDFS; which <= WRGS; which++) {
 		size_t n = encode(code, which, 0, false);
 
-		code[n] = 0xf4;		/* hlt: another signal */
+		code[n] = 0xf4;		/* hlt: raises another signal if reached */
 		area->far_ip = (uintptr_t)code;
 		area->far_cs = USER32_CS;
 		fill_registers();
@@ -429,9 +441,9 @@ static void test_32bit(void)
 	recover_cs = 0;
 }
 
-/* ---- what a program does between two of them */
+/* ---- what a program does between two instructions */
 
-/* Be switched out and in, on this CPU and another. */
+/* Switch to another task and back, and move to another CPU. */
 static inline __attribute__((always_inline)) void go_around(const int *cpus, int n,
 							    int turn)
 {
@@ -502,7 +514,7 @@ static void test_trap_flag(void)
 
 	handle(SIGTRAP, on_trap);
 	nr_steps = 0;
-	/* Not below RSP, where the compiler may have something. */
+	/* Leave the red zone below RSP alone: the compiler may use it. */
 	asm volatile("sub $256, %%rsp\n\t"
 		     "pushfq\n\t"
 		     "orl %3, (%%rsp)\n\t"
@@ -532,7 +544,7 @@ static void test_trap_flag(void)
 	signal(SIGTRAP, SIG_DFL);
 }
 
-/* The values as they were, and as they are found by whoever has them now. */
+/* The bases that the child found. */
 struct found {
 	uint64_t fs;
 	uint64_t gs;
@@ -574,12 +586,15 @@ static void test_fork(void)
 	munmap(child, PAGE);
 }
 
-/* Program number two: the bases after execve(), as an exit status. */
+/*
+ * The program that test_exec() starts: checks its bases and returns an exit
+ * status.
+ */
 static int after_exec(void)
 {
 	uint64_t gs = rdgs();
 
-	/* The C library has set FS by now, to its thread. */
+	/* The C library has set FS to its thread data by now. */
 	return gs ? 1 : rdfs() == (uintptr_t)pthread_self() ? 0 : 2;
 }
 
@@ -620,7 +635,7 @@ static void *work(void *arg)
 	old = rdfs();
 	for (i = 0; i < me->rounds; i++) {
 		fs = me->id << 32 | (uint32_t)i << 12;
-		/* The kernel's half, too. */
+		/* Also addresses of the kernel's half. */
 		gs = ~fs;
 		wrfs(fs);
 		wrgs(gs);
@@ -667,7 +682,10 @@ static void test_threads(void)
 
 /* ---- selectors */
 
-/* What was found, in order: see test_selector(). */
+/*
+ * The bases found in the steps of select_gs() and select_fs(), and the selector
+ * at the end.
+ */
 struct selected {
 	uint64_t loaded;
 	uint64_t kept;
@@ -715,7 +733,7 @@ static void select_fs(uint16_t sel, struct selected *s)
 
 static volatile bool stop;
 
-/* Somebody to switch to. */
+/* A thread to switch to. */
 static void *spin(void *arg)
 {
 	pin(*(int *)arg);
@@ -778,7 +796,10 @@ static void test_selectors(void)
 
 /* ---- a debugger */
 
-/* int3, and then what the debugger steps over. It ends by its own hand. */
+/*
+ * INT3, and then the instructions that the debugger steps over. The debuggee
+ * exits by itself.
+ */
 static void __attribute__((noinline, noreturn)) debuggee(void)
 {
 	asm volatile("mov $0x11111000, %%rax\n\t"
@@ -808,7 +829,10 @@ static bool stopped(int pid, int sig)
 
 #define USER(field)	offsetof(struct user, field)
 
-/* One step: of so many bytes, and all that a debugger is told of it. */
+/*
+ * Make one step, and check its length and everything that a debugger sees of
+ * it.
+ */
 static bool step(int pid, const char *what, int bytes)
 {
 	unsigned long long ip = ptrace(PTRACE_PEEKUSER, pid, USER(regs.rip), 0);
@@ -905,7 +929,7 @@ static void test_ptrace(void)
 		ok("ptrace", NULL);
 }
 
-/* ---- how long it takes: for whoever wants to know */
+/* ---- the cost, printed for information */
 
 static void tell_price(void)
 {
@@ -953,7 +977,10 @@ int main(int argc, char **argv)
 	handle(SIGILL, on_fault);
 	handle(SIGSEGV, on_fault);
 
-	/* If this one ends in a signal, all others would take the program along. */
+	/*
+	 * If this instruction raises a signal, the other tests would kill the
+	 * program.
+	 */
 	if (!try_operand(RDGS, 0, true, 0x1234))
 		return check_end();
 	test_operands(RDFS);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every CPU but 0 goes away and comes back, several times, while the machine
- * is busy. After each step the counts must be right, and a CPU that came back
- * must run threads, take page faults and get its timer interrupts.
+ * Every CPU but CPU 0 goes offline and online several times under load. After
+ * each step the counts of CPUs must be right. A CPU that is online again must
+ * run threads, take page faults and get its timer interrupts.
  */
 #include "check.h"
 
@@ -21,7 +21,10 @@ static int nr_cpus;
 static atomic_bool stop;
 static atomic_long progress[MAX_LOAD];
 
-/* Load that makes page tables and crosses CPUs, and checks what it wrote. */
+/*
+ * Load that makes page tables, moves between CPUs, and checks the data it
+ * wrote.
+ */
 static void *load(void *arg)
 {
 	int me = (int)(intptr_t)arg;
@@ -50,7 +53,7 @@ static void *load(void *arg)
 	return NULL;
 }
 
-/* "0-2,5" as a count. */
+/* Count the CPUs of a list such as "0-2,5". */
 static int count_list(const char *s)
 {
 	int count = 0;
@@ -98,7 +101,10 @@ static bool set_online(int cpu, bool on)
 
 	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online",
 		 cpu);
-	/* The kernel may answer EBUSY while something else holds the lock. */
+	/*
+	 * The kernel may return EBUSY while another task holds the hotplug
+	 * lock.
+	 */
 	for (tries = 0; tries < 20; tries++) {
 		fd = open(path, O_WRONLY | O_CLOEXEC);
 		if (fd < 0)
@@ -124,7 +130,7 @@ static bool counts_are(int expected, const char *name, const char *when)
 	return false;
 }
 
-/* Runs in a thread of its own, so that its affinity dies with it. */
+/* This runs in a thread of its own, whose affinity ends with the thread. */
 struct proof {
 	int cpu;
 	const char *wrong;
@@ -152,7 +158,7 @@ static void *prove(void *arg)
 	}
 	for (int i = 0; i < 64; i++)
 		p[i * 4096] = i + 1;
-	/* Comes back only if this CPU's own timer works. */
+	/* This returns only if the timer of this CPU works. */
 	if (nanosleep(&nap, NULL))
 		proof->wrong = "nanosleep failed on it";
 	for (int i = 0; i < 64; i++)
@@ -268,7 +274,7 @@ int main(void)
 		down_and_up(cpus[i]);
 	all_down_and_up();
 
-	/* The load must have survived all of it: each thread still moves. */
+	/* Each thread of the load must still make progress. */
 	for (int i = 0; i < nr_load; i++)
 		before[i] = atomic_load(&progress[i]);
 	for (int i = 0; i < nr_load; i++) {

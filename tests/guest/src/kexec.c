@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A second kernel: one that the first starts instead of going down ("reboot"), and
- * one that waits in memory of its own until the first crashes ("crash"). Both are
- * the image under test, /boot/kernel with /boot/initrd. Words on its command line
- * tell the second what the first one was; it does this job once more, and then
- * looks whether all is as it must be.
+ * Starts a second kernel: instead of a reboot ("reboot"), or from reserved
+ * memory after a crash of the first kernel ("crash"). Both kernels are the
+ * image under test, /boot/kernel with /boot/initrd. Words on the command line
+ * tell the second kernel the backend of the first one. The second kernel runs
+ * this job again, which then checks the second kernel.
  */
 #include "memory.h"
 
@@ -18,10 +18,16 @@
 #define BEFORE		"pvops.before="
 #define SEED		"pvops.seed="
 #define VMCORE		"/proc/vmcore"
-/* Pages with a pattern, of which the crashed kernel's memory must have each one. */
+/*
+ * Number of pages with a pattern. The crashed kernel's memory must contain
+ * each.
+ */
 #define MARKED		64
 
-/* What stands behind NAME on this kernel's command line, until the next call; or NULL. */
+/*
+ * Find the value of NAME on the kernel's command line, or NULL. The next call
+ * overwrites it.
+ */
 static const char *word(const char *name)
 {
 	static char line[4096], text[64];
@@ -58,7 +64,10 @@ static int open_or_bail(const char *path)
 	return fd;
 }
 
-/* Memory of the kernel and the firmware is not to be reserved a second time. */
+/*
+ * The second kernel's command line. It must not have crashkernel=, because it
+ * needs no reservation of its own.
+ */
 static void command_line(char *to, size_t size, uint64_t seed)
 {
 	char line[4096], *at, *end;
@@ -113,7 +122,7 @@ static void crash_kernel(void)
 	bail("the kernel did not crash");
 }
 
-/* Which of the marked pages is this? -1: none of them. */
+/* Find the number of a marked page, or -1 for another page. */
 static int which(const uint64_t *page, uint64_t seed)
 {
 	for (int nr = 0; nr < MARKED; nr++) {
@@ -138,7 +147,7 @@ static void read_at(int fd, void *to, size_t size, off_t at)
 		     (unsigned long long)at, n < 0 ? strerror(errno) : "its end");
 }
 
-/* The crashed kernel's registers, a note for each CPU, and what it says of itself. */
+/* Check the notes: registers of each CPU, and VMCOREINFO. */
 static void check_notes(int fd, const Elf64_Phdr *ph, long cpus)
 {
 	char *notes = malloc(ph->p_filesz + 1);

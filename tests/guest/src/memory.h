@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Pages, and what is written into them to find what was lost. */
+/* Pages with a pattern, for finding lost data. */
 #ifndef PVOPS_GUEST_MEMORY_H
 #define PVOPS_GUEST_MEMORY_H
 
@@ -28,7 +28,9 @@ static inline uint64_t pattern(uint64_t seed, size_t i)
 	return x ^ (x >> 29);
 }
 
-/* Two words a page: the first and the last, so that a torn copy shows. */
+/*
+ * Write two words in each page, the first and the last: a partial copy shows.
+ */
 static inline void fill_pages(char *base, size_t pages, uint64_t seed)
 {
 	for (size_t i = 0; i < pages; i++) {

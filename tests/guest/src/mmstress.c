@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page tables under stress, with every byte checked.
+ * Page tables under stress; the data in memory is checked.
  *
- * The paths that a paravirtual MMU may do differently are read-modify-write
- * ones: get-and-clear, write-protect, test-and-clear-young. If one of them
- * loses the dirty bit that the hardware set in between, or leaves a stale
- * translation behind, data is lost. So each part arranges for another CPU to
- * write at that very moment, and then looks for what is missing.
+ * A paravirtual MMU may implement read-modify-write operations differently:
+ * get-and-clear, write-protect, test-and-clear-young. If such an operation
+ * loses the Dirty bit that a CPU sets at the same time, or leaves a stale
+ * translation in a TLB, data is lost. Each part therefore lets another CPU
+ * write at that moment, and then looks for lost data.
  */
 #include "memory.h"
 
@@ -40,9 +40,9 @@ static size_t nonzero_pages(const char *base, size_t pages)
 }
 
 /*
- * Writers: threads on all CPUs, each counting up one word in every page of a
- * shared area and remembering in a register-like local array what it wrote.
- * A page whose word is not what its writer remembers has lost a write.
+ * Writers are threads on all CPUs. Each increments a word of its own in every
+ * page of a shared area, and keeps a copy of the words it wrote. A word that
+ * differs from its copy is a lost write.
  */
 struct writer {
 	pthread_t thread;
@@ -106,7 +106,10 @@ static void writers_start(char *base, size_t pages)
 	}
 }
 
-/* Returns how many writes are missing; *loops is how much was written. */
+/*
+ * Returns the number of lost writes; *loops is the number of rounds of all
+ * writers.
+ */
 static unsigned long writers_stop(unsigned long *loops)
 {
 	unsigned long lost = 0;
@@ -140,7 +143,10 @@ static void judge(const char *name, unsigned long lost, unsigned long rounds,
 		   loops, area.nr);
 }
 
-/* A child status that says how many pages were wrong, or what killed it. */
+/*
+ * Wait for a child. Returns the number of wrong pages, or 1000 plus the signal
+ * that killed it.
+ */
 static unsigned long reap(pid_t pid)
 {
 	int status;
@@ -157,7 +163,7 @@ static int capped(size_t n)
 	return n > 200 ? 200 : (int)n;
 }
 
-/* fork write-protects the parent's pages; then both sides write. */
+/* fork() write-protects the parent's pages. Then both processes write. */
 static void fork_cow(void)
 {
 	const size_t pages = 256;
@@ -197,8 +203,8 @@ static void fork_cow(void)
 }
 
 /*
- * The child's copy is a snapshot: each word it sees must stay as it is, and
- * no word may be older than what was there before the fork began.
+ * The child's copy is a snapshot. Its words must not change, and no word may be
+ * older than before the fork.
  */
 static size_t snapshot_wrong(size_t pages, const uint64_t *before)
 {
@@ -218,7 +224,7 @@ static size_t snapshot_wrong(size_t pages, const uint64_t *before)
 	return bad;
 }
 
-/* The same while threads of the parent go on writing. */
+/* The same while threads of the parent write. */
 static void fork_against_writers(void)
 {
 	const size_t pages = 64;
@@ -254,7 +260,7 @@ static void fork_against_writers(void)
 	judge("mm-fork-against-writers", lost, rounds, loops);
 }
 
-/* mprotect to read-only and back; a writer that is caught just tries again. */
+/* Change the rights to read-only and back. A writer that faults tries again. */
 static atomic_ulong caught;
 
 static void on_segv(int sig, siginfo_t *info, void *context)
@@ -288,7 +294,9 @@ static void mprotect_against_writers(void)
 
 		if (mprotect(p, pages * PAGE, PROT_READ))
 			bail("mprotect: %s", strerror(errno));
-		/* Read-only now, on every CPU: nothing may move. */
+		/*
+		 * The area is read-only on every CPU now: no word may change.
+		 */
 		first = *slot(area.nr - 1, pages / 2);
 		for (int i = 0; i < 200; i++)
 			__asm__ volatile("pause");
@@ -313,8 +321,9 @@ static void mprotect_against_writers(void)
 }
 
 /*
- * A stale translation shows as foreign data in a new mapping, or as own data
- * gone. All threads share the mm; each unmaps what it alone uses.
+ * A stale translation shows as foreign data in a new mapping, or as lost data
+ * of the thread's own. All threads share the address space. Each unmaps only
+ * memory of its own.
  */
 static atomic_ulong stale;
 static atomic_bool unmap_stop;
@@ -334,7 +343,10 @@ static void *map_unmap(void *arg)
 		fill_pages(p, pages, ++seed);
 		sched_yield();
 		bad += wrong_pages(p, pages, seed);
-		/* A hole first, so that tables are split and freed unevenly. */
+		/*
+		 * First make a hole, so that page tables are split and freed
+		 * unevenly.
+		 */
 		munmap(p + 8 * PAGE, 16 * PAGE);
 		bad += wrong_pages(p, 8, seed);
 		munmap(p, pages * PAGE);
@@ -365,7 +377,7 @@ static void unmap_shared(void)
 		   n);
 }
 
-/* mremap moves page-table entries; the old place must be empty after it. */
+/* mremap() moves page-table entries. The old place must be empty afterwards. */
 static void move_pages(void)
 {
 	const size_t pages = 700;	/* more than one page table */
@@ -387,7 +399,7 @@ static void move_pages(void)
 		wrong += wrong_pages(q, pages, 5);
 		if (!mincore(p, PAGE, &vec) || errno != ENOMEM)
 			wrong++;
-		/* What is left of the target around it. */
+		/* Unmap the rest of the target around the moved pages. */
 		if (rounds)
 			munmap(target, PAGE * rounds);
 		munmap(q + pages * PAGE, (512 - rounds) * PAGE);
@@ -418,7 +430,7 @@ static void advise(void)
 	else
 		ok("mm-dontneed", NULL);
 
-	/* There is no swap: whatever the advice, the data has to stay. */
+	/* There is no swap: the data must stay, whatever the advice. */
 	fill_pages(p, pages, 10);
 	if (madvise(p, pages * PAGE, MADV_COLD) ||
 	    madvise(p, pages * PAGE, MADV_PAGEOUT))
@@ -431,8 +443,9 @@ static void advise(void)
 }
 
 /*
- * After MADV_FREE only the dirty bit tells a page with new data from one that
- * may be dropped. Write to every second page, have them reclaimed, and look.
+ * After MADV_FREE only the Dirty bit distinguishes a page with new data from a
+ * page that may be dropped. Write to every second page, have the pages
+ * reclaimed, and check them.
  */
 static void dirty_after_free(void)
 {
@@ -475,8 +488,8 @@ static void dirty_after_free(void)
 
 /*
  * Dirty tracking of a shared file: writeback cleans and write-protects each
- * entry while threads write. A block device over a file in memory lets us
- * compare what was "on disk" at the end with what was written.
+ * entry while threads write. The file is a block device over a file in memory,
+ * so the contents "on disk" can be compared with the written data.
  */
 static int loop_device(int backing, char *name, size_t size)
 {
@@ -543,7 +556,7 @@ static void writeback_against_writers(void)
 	judge(name, lost, rounds, loops);
 }
 
-/* kB after a field of the smaps entry that holds addr; -1 if not found. */
+/* Find a field, in kB, of the smaps entry of addr; -1 if there is none. */
 static long smaps_kb(const void *addr, const char *field)
 {
 	FILE *f = fopen("/proc/self/smaps", "re");
@@ -565,7 +578,10 @@ static long smaps_kb(const void *addr, const char *field)
 	return kb;
 }
 
-/* The accessed bit: what was touched after it was cleared, and nothing else. */
+/*
+ * The Accessed bit must be set for pages touched after clearing it, and for no
+ * others.
+ */
 static void accessed_bit(void)
 {
 	const size_t pages = 128, touched = 48;
@@ -580,7 +596,10 @@ static void accessed_bit(void)
 		munmap(p, pages * PAGE);
 		return;
 	}
-	/* Clearing does not flush; this does, and leaves the bits alone. */
+	/*
+	 * Clearing the bits does not flush the TLB. mprotect() does, and keeps
+	 * the bits.
+	 */
 	mprotect(p, pages * PAGE, PROT_READ);
 	mprotect(p, pages * PAGE, PROT_READ | PROT_WRITE);
 	kb = smaps_kb(p, "Referenced:");
@@ -603,7 +622,7 @@ static void accessed_bit(void)
 	munmap(p, pages * PAGE);
 }
 
-/* Huge pages: the pmd twins of all of the above. */
+/* All of the above with huge pages, whose entries are PMDs. */
 static void huge(void)
 {
 	const size_t unit = 512, pages = 4 * unit;
@@ -612,7 +631,7 @@ static void huge(void)
 	long kb;
 	pid_t pid;
 
-	/* Off by itself below 512 MiB; here it has to be on. */
+	/* Below 512 MiB of memory the kernel disables them by default. */
 	write_file(THP, "madvise");
 	if (!read_file(THP, text, sizeof(text))) {
 		skip("mm-huge", "no transparent huge pages in this machine");
@@ -634,7 +653,7 @@ static void huge(void)
 		munmap(map, (pages + unit) * PAGE);
 		return;
 	}
-	pid = fork();			/* pmd write-protected */
+	pid = fork();			/* the PMD is write-protected */
 	if (pid < 0)
 		bail("fork: %s", strerror(errno));
 	if (!pid) {
@@ -643,7 +662,7 @@ static void huge(void)
 		fill_pages(p, pages, 51);
 		_exit(capped(bad + wrong_pages(p, pages, 51)));
 	}
-	fill_pages(p, unit, 52);		/* broken and copied */
+	fill_pages(p, unit, 52);		/* the PMD is split and pages are copied */
 	wrong += wrong_pages(p, unit, 52);
 	wrong += reap(pid);
 	fill_pages(p, pages, 53);
@@ -651,7 +670,9 @@ static void huge(void)
 	wrong += wrong_pages(p, pages, 53);
 	mprotect(p, pages * PAGE, PROT_READ | PROT_WRITE);
 	fill_pages(p, pages, 54);
-	/* Split: one small page read-only, another given back. */
+	/*
+	 * Split a huge page: make one small page read-only, and drop another.
+	 */
 	mprotect(p + 3 * PAGE, PAGE, PROT_READ);
 	wrong += wrong_pages(p, pages, 54);
 	mprotect(p + 3 * PAGE, PAGE, PROT_READ | PROT_WRITE);
@@ -679,7 +700,7 @@ static void huge(void)
 		ok("mm-huge", "%ld kB in huge pages", kb);
 }
 
-/* Huge pages while other CPUs write to them. */
+/* Fork while other CPUs write to huge pages. */
 static void huge_against_writers(void)
 {
 	const size_t unit = 512;
@@ -713,7 +734,7 @@ static void huge_against_writers(void)
 	judge("mm-huge-against-writers", lost + wrong, rounds, loops);
 }
 
-/* Address spaces made and torn down on every CPU at once. */
+/* Create and destroy address spaces on all CPUs at once. */
 static void fork_storm(void)
 {
 	int64_t limit = now_ns() + BUDGET_NS;
@@ -754,7 +775,10 @@ static void fork_storm(void)
 		ok("mm-fork-storm", "%d processes", n);
 }
 
-/* A new program in a new address space, from a process with threads' mm. */
+/*
+ * Execute a new program, with a new address space, on each CPU in turn. The
+ * parent has had threads.
+ */
 static void exec_storm(const char *program)
 {
 	unsigned long wrong = 0;

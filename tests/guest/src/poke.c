@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kernel's text is changed while another CPU runs it. Opening and closing a
- * software event switches the static key in front of the counting of page
- * faults; the other CPUs do nothing but fault. An emulator that keeps a
- * translation of what was there for a moment only (QEMU 7.2, a thread for each
- * CPU) has the kernel die of a breakpoint within seconds. No other machine may.
+ * The kernel changes its text while other CPUs run it.
+ *
+ * Opening and closing a software event switches the static key of the
+ * page-fault counter. The other CPUs take page faults all the time. The kernel
+ * puts a breakpoint over the text for a moment. An emulator that keeps a
+ * translation of the breakpoint makes the kernel die of it within seconds. QEMU
+ * 7.2 with a thread for each CPU does so. No other machine may.
  */
 #include "memory.h"
 

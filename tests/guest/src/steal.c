@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Steal time. One CPU computes alone and all do, in turns. Where the hypervisor has
- * fewer CPUs than it shows, each gets less done when all do, and by just as much must
- * the kernel say that time was stolen from it. What the hypervisor does for a tick
- * (in emulation that is much) is not stolen; both have it.
+ * Steal time. One CPU computes alone, and then all CPUs compute. If the
+ * hypervisor has fewer CPUs than it shows, each CPU then gets less work done.
+ * The kernel must report the missing time as stolen. The hypervisor's work for
+ * a tick, which is large in emulation, is not stolen time. It occurs in both
+ * cases.
  */
 #include "check.h"
 
@@ -11,20 +12,22 @@
 #include <stdatomic.h>
 
 #define MAX_CPUS	64
-/* In turns, since the machine around may become faster or slower meanwhile. */
+/*
+ * The two alternate, because the machine may become faster or slower meanwhile.
+ */
 #define ROUNDS		6
 #define SECONDS_ALONE	1
 #define SECONDS_ALL	2
 #define MAX_TIMES	1000000
-/* Parts of the time by which the two may differ: a tick counts as a whole. */
+/* The fraction by which both may differ: the kernel counts whole ticks. */
 #define TOLERANCE	0.2
 
 struct cpu {
 	int number;
 	double turns;
 	double seconds;
-	double stolen;		/* of these seconds */
-	int64_t *times;		/* of each turn, in ns; NULL if of no interest */
+	double stolen;		/* part of these seconds */
+	int64_t *times;		/* of each turn, in ns; NULL if not needed */
 	size_t nr_times;
 };
 
@@ -104,7 +107,10 @@ static int by_time(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Seconds for a turn in which nothing came in between, as in most. */
+/*
+ * Seconds for an undisturbed turn: the median, because most turns are
+ * undisturbed.
+ */
 static double one_turn(const struct cpu *cpu)
 {
 	qsort(cpu->times, cpu->nr_times, sizeof(cpu->times[0]), by_time);

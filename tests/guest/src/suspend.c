@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Suspend to RAM: the CPUs lose all their state and the machine its power, but
- * for the memory. The clock chip's alarm wakes it. Afterwards threads go on where
- * they were, memory holds what it held, every CPU is back with its timer, and
- * clocks have not gone back.
+ * Suspend to RAM. All CPUs lose their state, and only the memory keeps power.
+ * The alarm of the RTC wakes the machine. Afterwards the threads must continue,
+ * the memory must be unchanged, every CPU and its timer must work, and no clock
+ * may have stepped back.
  */
 #include "memory.h"
 
@@ -15,14 +15,17 @@
 #define PAGES		512
 #define ALARM		"/sys/class/rtc/rtc0/wakealarm"
 
-/* When the alarm is to go off: not before all CPUs are down, or it wakes nobody. */
+/*
+ * The delay of the alarm. If the alarm fires before all CPUs are offline, it
+ * does not wake the machine.
+ */
 static const char *wake_after;
 
 static int cpus[MAX_CPUS];
 static atomic_long turns[MAX_CPUS];
 static atomic_bool stop;
 
-/* Page tables, TLB and timer of one CPU, again and again. */
+/* Use the page tables, the TLB and the timer of one CPU all the time. */
 static void *load(void *arg)
 {
 	long me = (long)arg;
@@ -46,7 +49,10 @@ static void *load(void *arg)
 	return NULL;
 }
 
-/* Each thread, and so each CPU with its timer, moves on within ten seconds. */
+/*
+ * Count threads that make no progress in ten seconds. Each thread uses the
+ * timer of its CPU.
+ */
 static int standing_still(int nr)
 {
 	long before[MAX_CPUS];

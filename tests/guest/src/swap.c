@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Swap under stress, with every page checked. Entries of pages that are not there,
- * Accessed and Dirty by which the kernel chooses, pages shared after a fork that go
- * and come: several processes with two threads each on more memory than there is for
- * them. In the end the swap is taken away, which brings every page back.
+ * Swap under stress, with every page checked.
  *
- * What they may have is memory.high, not memory.max: at the latter the kernel kills
- * when a task has found nothing to take 16 times in a row. It does not wait for the
- * others that are just taking it, and under a hypervisor their CPUs may be away.
+ * Several processes with two threads each use more memory than their cgroup may
+ * have. This exercises swap entries, the Accessed and Dirty bits by which the
+ * kernel selects pages, and pages that are shared after fork() and swapped. In
+ * the end swapoff() brings every page back.
+ *
+ * The limit is memory.high and not memory.max. At memory.max the kernel kills a
+ * process if a task finds nothing to reclaim 16 times in a row. It does not
+ * wait for other tasks that are reclaiming at that moment, and under a
+ * hypervisor their CPUs may be preempted.
  */
 #include "memory.h"
 
@@ -18,13 +21,16 @@
 
 #define MAX_PROCESSES	8
 #define CHUNKS		16
-/* Of all processes; twice that while each has a child. */
+/*
+ * Pages of all processes together. With a child for each process, twice as many
+ * are in use.
+ */
 #define TOTAL_PAGES	(72UL << 20 >> 12)
 #define ROUNDS		3
 #define ROUND_SECONDS	3
-/* What must have gone out and come in for it to be a test. */
+/* Pages that must be swapped out and in for the test to count. */
 #define MIN_PAGES	2000
-/* A machine with other work has more time for that, so much. */
+/* Additional seconds for that, because the machine may have other work. */
 #define MORE_SECONDS	90
 
 struct half {
@@ -37,7 +43,7 @@ struct half {
 
 static int64_t end;
 static size_t chunk_pages;
-/* Of all processes. */
+/* Shared by all processes. */
 static volatile bool *enough;
 
 static char *chunk(const struct half *half, int i)
@@ -45,7 +51,7 @@ static char *chunk(const struct half *half, int i)
 	return half->base + i * chunk_pages * PAGE;
 }
 
-/* Write, come back later, and find what was written. */
+/* Write to a chunk, and check later that it still has the written data. */
 static void *use(void *arg)
 {
 	struct half *half = arg;
@@ -60,7 +66,9 @@ static void *use(void *arg)
 	return NULL;
 }
 
-/* A child sees what there was at the fork, whatever its parent writes meanwhile. */
+/*
+ * A child must see the pages as they were at the fork, while its parent writes.
+ */
 static pid_t snapshot(const struct half *halves)
 {
 	size_t wrong = 0;
@@ -77,7 +85,7 @@ static pid_t snapshot(const struct half *halves)
 	_exit(!!wrong);
 }
 
-/* The status says what was lost: 1 in the process itself, 2 in a snapshot. */
+/* The exit status: 1 if the process lost pages, 2 if a snapshot did. */
 static int process(int number, int working_fd, int wait_fd)
 {
 	struct half halves[2] = {};
@@ -105,7 +113,7 @@ static int process(int number, int working_fd, int wait_fd)
 			lost |= 2;
 	}
 	close(working_fd);
-	/* Until there is no swap any more. */
+	/* Wait until the swap device is removed. */
 	if (read(wait_fd, &byte, 1) < 0)
 		bail("pipe: %s", strerror(errno));
 	for (int h = 0; h < 2; h++)
@@ -167,8 +175,10 @@ int main(int argc, char **argv)
 	}
 	*enough = true;
 	/*
-	 * Not while they work: then all of it is to be brought in. They are through, or
-	 * dead, when nobody can write there any more.
+	 * Lift the limit and call swapoff() only after the processes have
+	 * stopped, because swapoff() must then bring in all pages. A process
+	 * has stopped or died when it no longer holds the pipe open for
+	 * writing.
 	 */
 	close(working[1]);
 	if (read(working[0], &byte, 1))

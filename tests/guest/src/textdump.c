@@ -2,12 +2,13 @@
 /*
  * textdump - write the running kernel's text to stdout
  *
- * The text in memory is not the text in vmlinux: alternatives, pv calls and
- * static branches have been patched. What the CPU really runs is only to be
- * had from /proc/kcore, and where it is only from /proc/kallsyms.
+ * The text in memory differs from the text in vmlinux, because the kernel has
+ * patched alternatives, pv calls and static branches. Only /proc/kcore has the
+ * text that the CPU runs. Only /proc/kallsyms has its address.
  *
- * Arguments: OFFSET+LENGTH, hexadecimal, counted from _stext; none: all of it.
- * Output: for each one line "pvops-text OFFSET LENGTH\n" and LENGTH raw bytes.
+ * Arguments: OFFSET+LENGTH in hexadecimal, relative to _stext. The default is
+ * all of the text.
+ * Output for each: the line "pvops-text OFFSET LENGTH\n" and LENGTH raw bytes.
  */
 #include <elf.h>
 #include <errno.h>
@@ -44,7 +45,10 @@ static int find_text(unsigned long *start, unsigned long *end)
 	return 0;
 }
 
-/* Where in the core file an address is; 0 if no segment has all of it. */
+/*
+ * Find the file offset of a range of addresses; 0 if no segment contains all of
+ * it.
+ */
 static off_t find_offset(int core, unsigned long start, unsigned long end)
 {
 	Elf64_Ehdr head;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Timers: each way of asking for one, on each CPU. None may fire early. How
- * late is a matter of the host's load, so single shots have a wide bound, and
- * only the best of several must be reasonable.
+ * Each kind of timer on each CPU. No timer may fire early. The delay depends on
+ * the load of the host, so each shot has a wide bound. Only the best of several
+ * shots has a narrow one.
  */
 #include "check.h"
 
@@ -25,9 +25,9 @@ static void on_signal(int sig)
 }
 
 /*
- * Each shot waits ASKED_NS and returns when the wait was over; negative if the
- * timer could not be set at all. The clock is read by the caller before and
- * after, so that "early" is judged by the clock that users see.
+ * Each function waits for ASKED_NS and then returns 0. It returns a negative
+ * value if the timer cannot be set. The caller reads the clock before and
+ * after, so "early" is defined by the clock that programs see.
  */
 static int by_nanosleep(void)
 {
@@ -65,7 +65,9 @@ static int by_timerfd(void)
 	return ret;
 }
 
-/* Sleep until the handler ran, with the signal let in only while asleep. */
+/*
+ * Sleep until the handler has run. The signal is unblocked only while asleep.
+ */
 static void wait_for_signal(void)
 {
 	sigset_t block, old;
@@ -159,7 +161,9 @@ static void shots(int cpu, int way)
 		   (long long)worst / 1000);
 }
 
-/* A periodic timer may skip ahead but may never count more than time passed. */
+/*
+ * A periodic timer may skip periods, but may not count more than have passed.
+ */
 static void periodic(int cpu)
 {
 	struct itimerspec its = {
@@ -207,8 +211,8 @@ int main(void)
 	check_job = "timer";
 	n = usable_cpus(cpus, MAX_CPUS);
 	/*
-	 * SIGALRM is under test here, and the clock may be what is broken: the
-	 * watchdog is a process of its own.
+	 * The watchdog is a process of its own. This program tests SIGALRM, and
+	 * the clock may be broken.
 	 */
 	watchdog = fork();
 	if (watchdog < 0)

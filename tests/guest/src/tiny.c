@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The smallest program there is: exits with 0. Built without a C library, so
- * that what is counted in fork+exec is the kernel's work.
+ * The smallest possible program: it exits with 0. It has no C library, so that
+ * a measurement of fork and exec contains only the kernel's work.
  */
 void _start(void);
 
