@@ -22,7 +22,7 @@ static char *page;
 static void *spinner(void *arg)
 {
 	if (!pin((int)(intptr_t)arg))
-		bail("CPU %d cannot be had", (int)(intptr_t)arg);
+		bail("CPU %d is not available", (int)(intptr_t)arg);
 	__atomic_add_fetch(&running, 1, __ATOMIC_SEQ_CST);
 	spin_relaxed(&stop);
 	return NULL;
@@ -33,7 +33,7 @@ static void start_others(int count, void *(*function)(void *))
 	stop = 0;
 	running = 0;
 	if (!pin(0))
-		bail("CPU 0 cannot be had");
+		bail("CPU 0 is not available");
 	for (int i = 0; i < count; i++)
 		if (pthread_create(&others[i], NULL, function, (void *)(intptr_t)(i + 1)))
 			bail("a thread could not be made");

@@ -57,7 +57,8 @@ static atomic_ulong returns;	/* pinned processes that returned to their CPU and 
 static atomic_ulong to_hold;	/* MiB; set by an order */
 static atomic_ulong held;
 
-static atomic_bool apart;	/* all programs but the pinned process are on CPU 0; set by an order */
+/* Set by an order: all programs but the pinned process are on CPU 0. */
+static atomic_bool apart;
 static atomic_bool stop;
 static const char *directory;
 static const char *server;
@@ -232,7 +233,7 @@ static void disk(int kind)
 			    (ssize_t)PAGE)
 				wrong(kind, "read: %s", strerror(errno));
 			else if (!holds(page, look))
-				wrong(kind, "record %lu is another",
+				wrong(kind, "record %lu is wrong",
 				      (unsigned long)look);
 		}
 		atomic_fetch_add(&work[kind].rounds, 1);
@@ -241,7 +242,7 @@ static void disk(int kind)
 	for (uint64_t i = turn > RECORDS ? turn - RECORDS : 0; i < turn; i++) {
 		if (pread(direct, page, PAGE, i % RECORDS * PAGE) != (ssize_t)PAGE ||
 		    !holds(page, i))
-			wrong(kind, "record %lu is another in the end",
+			wrong(kind, "record %lu is wrong in the end",
 			      (unsigned long)i);
 	}
 	if (fsync(fd) || close(fd))
@@ -375,7 +376,7 @@ static void belong(int kind)
 			if (!there && atomic_load(&home->returned))
 				there = now;
 			if (waitpid(pid, &status, WNOHANG)) {
-				wrong(kind, "it ended, status %#x", status);
+				wrong(kind, "the pinned process ended with status %#x", status);
 				pid = 0;
 				break;
 			}
@@ -385,7 +386,7 @@ static void belong(int kind)
 		kill(pid, SIGKILL);
 		if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) ||
 		    WTERMSIG(status) != SIGKILL)
-			wrong(kind, "killed, and its status is %#x", status);
+			wrong(kind, "the pinned process was killed, but its status is %#x", status);
 		if (there)
 			atomic_fetch_add(&returns, 1);
 	}

@@ -170,7 +170,7 @@ static void look_around(void)
 	if (run_busybox(script) == 0)
 		ok("container-busybox", NULL);
 	else
-		not_ok("container-busybox", "its shell did not work");
+		not_ok("container-busybox", "the shell of busybox did not work");
 }
 
 /* Fork until the kernel refuses. All children wait for the end of the pipe. */
@@ -427,7 +427,7 @@ int main(void)
 	if (waitpid(other, &status, WNOHANG) == 0)
 		ok("cgroup-bystander", "a larger process outside lives");
 	else
-		not_ok("cgroup-bystander", "it ended with status %#x", status);
+		not_ok("cgroup-bystander", "the process ended with status %#x", status);
 	kill(other, SIGKILL);
 	waitpid(other, NULL, 0);
 

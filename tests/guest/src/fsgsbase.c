@@ -924,7 +924,7 @@ static void test_ptrace(void)
 	if (!good)
 		return;
 	if (status)
-		not_ok("ptrace", "it ended with %#x", status);
+		not_ok("ptrace", "the debuggee ended with %#x", status);
 	else
 		ok("ptrace", NULL);
 }

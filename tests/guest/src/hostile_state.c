@@ -897,7 +897,7 @@ static void check_getcpu(void)
 
 		snprintf(name, sizeof(name), "getcpu-%d", cpus[i]);
 		if (!pin(cpus[i])) {
-			not_ok(name, "the CPU cannot be had: %s", strerror(errno));
+			not_ok(name, "the CPU is not available: %s", strerror(errno));
 			continue;
 		}
 		syscall(SYS_getcpu, &cpu, &node, NULL);

@@ -286,7 +286,7 @@ int main(void)
 		stuck += atomic_load(&progress[i]) == before[i];
 	}
 	if (stuck)
-		not_ok("hotplug-load", "%d of %d threads stand still", stuck,
+		not_ok("hotplug-load", "%d of %d threads make no progress", stuck,
 		       nr_load);
 	else
 		ok("hotplug-load", "%d threads went on", nr_load);

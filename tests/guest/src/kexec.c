@@ -109,7 +109,7 @@ static void crash_kernel(void)
 	char text[32];
 
 	if (!read_file("/sys/kernel/kexec_crash_size", text, sizeof(text)) || !atoll(text))
-		bail("no memory for it: crashkernel= is missing");
+		bail("no memory for the crash kernel: crashkernel= is missing");
 	for (size_t i = 0; i < MARKED * PAGE / 8; i++)
 		pages[i] = pattern(seed, i);
 	if (mlock(pages, MARKED * PAGE))
@@ -189,7 +189,7 @@ static void check_core(uint64_t seed)
 
 	read_at(fd, &eh, sizeof(eh), 0);
 	if (memcmp(eh.e_ident, ELFMAG, SELFMAG) || eh.e_type != ET_CORE) {
-		not_ok("kdump-core", "it is no core");
+		not_ok("kdump-core", "not an ELF core file");
 		return;
 	}
 	for (int i = 0; i < eh.e_phnum; i++) {

@@ -20,7 +20,7 @@
 static void *fault(void *cpu)
 {
 	if (!pin((long)cpu))
-		bail("CPU %ld cannot be had", (long)cpu);
+		bail("CPU %ld is not available", (long)cpu);
 	for (;;) {
 		char *area = map_anon(PAGES);
 
@@ -53,7 +53,7 @@ int main(void)
 			bail("no thread for CPU %ld", cpu);
 	}
 	if (!pin(0))
-		bail("CPU 0 cannot be had");
+		bail("CPU 0 is not available");
 	for (end = now_ns() + SECONDS * NSEC_PER_SEC; now_ns() < end; changes++) {
 		int fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
 

@@ -62,7 +62,7 @@ static void *compute(void *arg)
 	double stolen;
 
 	if (!pin(cpu->number))
-		bail("CPU %d cannot be had", cpu->number);
+		bail("CPU %d is not available", cpu->number);
 	atomic_fetch_add(&ready, 1);
 	while (!atomic_load(&go))
 		;

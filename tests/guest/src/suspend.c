@@ -36,7 +36,7 @@ static void *load(void *arg)
 		uint64_t seed = turns[me] + 1;
 
 		if (!pin(cpus[me]))
-			bail("CPU %d cannot be had", cpus[me]);
+			bail("CPU %d is not available", cpus[me]);
 		for (size_t i = 0; i < 8 * PAGE / 8; i++)
 			page[i] = pattern(seed, i);
 		nanosleep(&nap, NULL);
@@ -112,7 +112,7 @@ static bool one_round(int round, int nr)
 		return false;
 	}
 	if (standing_still(nr)) {
-		not_ok("suspend-load", "round %d: %d of %d CPUs stand still", round,
+		not_ok("suspend-load", "round %d: %d of %d CPUs make no progress", round,
 		       standing_still(nr), nr);
 		return false;
 	}
@@ -164,7 +164,7 @@ int main(int argc, char **argv)
 		pthread_join(threads[i], NULL);
 	for (size_t i = 0; i < PAGES * PAGE / 8; i++)
 		if (memory[i] != pattern(nr, i)) {
-			not_ok("suspend-memory", "word %zu is another", i);
+			not_ok("suspend-memory", "word %zu has changed", i);
 			return check_end();
 		}
 	ok("suspend-memory", "%lu pages", PAGES + 0UL);
