@@ -9,8 +9,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#define FIRE_AFTER	100000		/* ns: longer than arming takes anywhere */
-#define SLEEP		500000		/* ns: long enough to go idle anywhere */
+#define FIRE_AFTER	100000		/* ns: setting the timer takes less in any world */
+#define SLEEP		500000		/* ns: a CPU goes idle within it in any world */
 
 static void nothing(void)
 {
