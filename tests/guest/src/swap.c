@@ -123,6 +123,7 @@ static int process(int number, int working_fd, int wait_fd)
 	return lost | !!(halves[0].wrong + halves[1].wrong);
 }
 
+/* Returns a counter of /proc/vmstat, or -1 if the kernel does not have it. */
 static long vmstat(const char *name)
 {
 	char line[128];
@@ -134,14 +135,35 @@ static long vmstat(const char *name)
 			value = atol(line + strlen(name));
 	if (f)
 		fclose(f);
-	if (value < 0)
-		bail("/proc/vmstat has no %s", name);
 	return value;
+}
+
+/*
+ * Pages that were swapped since the system started. If the kernel has zswap, that
+ * keeps the pages compressed in memory, and counts them by names of its own.
+ */
+static long swapped(const char *device, const char *zswap)
+{
+	long pages = vmstat(device), kept = vmstat(zswap);
+
+	if (pages < 0)
+		bail("/proc/vmstat has no %s", device);
+	return kept < 0 ? pages : pages + kept;
+}
+
+static long pages_out(void)
+{
+	return swapped("pswpout", "zswpout");
+}
+
+static long pages_in(void)
+{
+	return swapped("pswpin", "zswpin");
 }
 
 int main(int argc, char **argv)
 {
-	long out, in, out0 = vmstat("pswpout"), in0 = vmstat("pswpin");
+	long out, in, out0 = pages_out(), in0 = pages_in();
 	int nr = 2 * sysconf(_SC_NPROCESSORS_ONLN), working[2], gate[2], status, lost = 0;
 	pid_t pids[MAX_PROCESSES];
 	char byte;
@@ -167,8 +189,8 @@ int main(int argc, char **argv)
 	}
 	sleep(ROUNDS * ROUND_SECONDS);
 	for (int more = 0;; more++) {
-		out = vmstat("pswpout") - out0;
-		in = vmstat("pswpin") - in0;
+		out = pages_out() - out0;
+		in = pages_in() - in0;
 		if ((out >= MIN_PAGES && in >= MIN_PAGES) || more == MORE_SECONDS)
 			break;
 		sleep(1);
