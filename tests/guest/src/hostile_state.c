@@ -809,6 +809,52 @@ static const char *segment_base(unsigned int number)
 	return NULL;
 }
 
+#define GONE_CASES	64
+
+static inline long call2(long number, unsigned long first, const void *second)
+{
+	asm volatile("syscall" : "+a" (number) : "D" (first), "S" (second)
+		     : "rcx", "r11", "memory");
+	return number;
+}
+
+/*
+ * Loads FS or GS with the selector of a TLS entry, removes the entry, and sleeps. The
+ * kernel loads a null selector then, whose base is zero. It must stay zero when the
+ * program comes back. Without FSGSBASE the base that arch_prctl() had set before came
+ * back (patch 0025).
+ */
+static const char *gone_base(unsigned int number)
+{
+	static const struct timespec nap = { .tv_nsec = 1000000 };
+	static struct descriptor entry, none;
+	bool fs = number % 2;
+	unsigned int selector = FIRST_TLS << 3 | 3;
+	uint64_t got = ~0UL;
+	long set, use, drop, get;
+
+	entry = (struct descriptor) { FIRST_TLS, 0x54321000, 0xfffff, BIT32 };
+	none = (struct descriptor) { FIRST_TLS, 0, 0, 0x28 };
+	use = set_thread_area(&entry);
+	/* inline system calls, because the C library does not work without its FS base */
+	set = call2(SYS_arch_prctl, fs ? ARCH_SET_FS : ARCH_SET_GS, (void *)0x12345000);
+	if (fs)
+		asm volatile("mov %0, %%fs" : : "r" (selector));
+	else
+		asm volatile("mov %0, %%gs" : : "r" (selector));
+	drop = set_thread_area(&none);
+	call2(SYS_nanosleep, (unsigned long)&nap, NULL);
+	get = call2(SYS_arch_prctl, fs ? ARCH_GET_FS : ARCH_GET_GS, &got);
+	restore_fs();
+	if (use || set || drop || get)
+		return why("%ld, %ld, %ld, %ld", use, set, drop, get);
+	if (got)
+		return why("the base of %cS is %#llx", fs ? 'F' : 'G',
+			   (unsigned long long)got);
+	progress->counted = progress->counted + 1;
+	return NULL;
+}
+
 static bool has_fsgsbase(void)
 {
 	unsigned int a, b, c, d;
@@ -1204,6 +1250,7 @@ int main(void)
 	run_cases("selectors-ldt", DESCRIPTORS, catch_signals, descriptor);
 	run_cases("selectors-tls", TLS_CASES, catch_signals, thread_area);
 	run_cases("selectors-base", BASE_CASES, catch_signals, segment_base);
+	run_cases("selectors-gone", GONE_CASES, catch_signals, gone_base);
 	check_write_base();
 	run_cases("selectors-frame", FRAMES, prepare_frames, signal_frame);
 	run_cases("selectors-frame32", FRAMES32, prepare_frames, signal_frame32);
