@@ -16,7 +16,7 @@
 
 struct pvops_audit pvops_audit;
 
-static const char * const class_names[PVOPS_NR_CLASSES] = {
+static const char * const pvops_class_names[PVOPS_NR_CLASSES] = {
 	[PVOPS_CLASS_INLINE]	= "inline",
 	[PVOPS_CLASS_CALL]	= "call",
 	[PVOPS_CLASS_NOP]	= "nop",
@@ -32,11 +32,11 @@ static const char * const class_names[PVOPS_NR_CLASSES] = {
  */
 const char *pvops_class_name(enum pvops_class class)
 {
-	return class_names[class];
+	return pvops_class_names[class];
 }
 
 /* All forms that the kernel pads with; see x86_nops[]. */
-static bool is_nop(const struct insn *insn)
+static bool pvops_insn_is_nop(const struct insn *insn)
 {
 	const u8 *op = insn->opcode.bytes;
 
@@ -77,7 +77,7 @@ enum pvops_class pvops_classify(const u8 *site, unsigned int len)
 	while (p < site + len) {
 		if (insn_decode_kernel(&insn, p))
 			return PVOPS_CLASS_INLINE;
-		if (!is_nop(&insn))
+		if (!pvops_insn_is_nop(&insn))
 			break;
 		p += insn.length;
 	}

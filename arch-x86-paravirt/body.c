@@ -20,7 +20,7 @@
 /* RSP as ModRM, SIB and opcodes number it. */
 #define RSP	4
 
-static bool opcode_uses_stack(const struct insn *insn)
+static bool pvops_opcode_uses_stack(const struct insn *insn)
 {
 	u8 op = insn->opcode.bytes[0], second = insn->opcode.bytes[1];
 
@@ -51,11 +51,11 @@ static bool opcode_uses_stack(const struct insn *insn)
 }
 
 /* Errs on the safe side: it may take an extension of the opcode for RSP. */
-static bool uses_stack(struct insn *insn)
+static bool pvops_insn_uses_stack(struct insn *insn)
 {
 	u8 modrm = insn->modrm.bytes[0], rex = insn->rex_prefix.bytes[0];
 
-	if (insn_is_avx(insn) || opcode_uses_stack(insn))
+	if (insn_is_avx(insn) || pvops_opcode_uses_stack(insn))
 		return true;
 	if (!insn->modrm.nbytes)
 		return false;
@@ -86,7 +86,7 @@ bool pvops_body_fits(const u8 *code, unsigned int len, unsigned int room)
 		return false;
 	for (at = 0; at < len; at += insn.length)
 		if (insn_decode(&insn, code + at, len - at, INSN_MODE_64) ||
-		    uses_stack(&insn))
+		    pvops_insn_uses_stack(&insn))
 			return false;
 	return true;
 }

@@ -29,8 +29,8 @@ void pvops_set_reason(struct pvops_reason *reason, const char *fmt, ...)
 	va_end(args);
 }
 
-__printf(3, 4) static void say(struct pvops_socket *socket, bool warn,
-			       const char *fmt, ...)
+__printf(3, 4) static void pvops_log_decision(struct pvops_socket *socket,
+					      bool warn, const char *fmt, ...)
 {
 	/* One at a time: the boot CPU, or a KUnit case with its own socket. */
 	char line[PVOPS_REASON_LEN + 96];
@@ -39,7 +39,7 @@ __printf(3, 4) static void say(struct pvops_socket *socket, bool warn,
 	va_start(args, fmt);
 	vscnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
-	socket->say(socket, warn, line);
+	socket->log_decision(socket, warn, line);
 }
 
 /**
@@ -61,7 +61,8 @@ void pvops_note_request(struct pvops_request *request, const char *arg)
 	strscpy(request->name, arg);
 }
 
-static void list_names(const struct pvops_socket *socket, struct seq_buf *buf)
+static void pvops_list_backend_names(const struct pvops_socket *socket,
+				     struct seq_buf *buf)
 {
 	size_t i;
 
@@ -75,8 +76,9 @@ static void list_names(const struct pvops_socket *socket, struct seq_buf *buf)
  * for one that cannot still gets a kernel that boots.
  */
 static const struct pvops_backend *
-honour_request(struct pvops_socket *socket, const struct pvops_facts *facts,
-	       const char *request, struct pvops_reason *reason)
+pvops_find_requested_backend(struct pvops_socket *socket,
+			     const struct pvops_facts *facts,
+			     const char *request, struct pvops_reason *reason)
 {
 	const struct pvops_backend *backend;
 
@@ -88,26 +90,26 @@ honour_request(struct pvops_socket *socket, const struct pvops_facts *facts,
 	if (!backend) {
 		DECLARE_SEQ_BUF(names, 160);
 
-		list_names(socket, &names);
-		say(socket, true,
-		    "pv_backend=%s is not known to this kernel (known: %s); choosing automatically",
-		    request, seq_buf_str(&names));
+		pvops_list_backend_names(socket, &names);
+		pvops_log_decision(socket, true,
+				   "pv_backend=%s is not known to this kernel (known: %s); choosing automatically",
+				   request, seq_buf_str(&names));
 		return NULL;
 	}
 
 	socket->requested = backend->name;
 	if (backend->probe(backend, facts, reason) == PVOPS_ABSENT) {
-		say(socket, true,
-		    "pv_backend=%s cannot be used here (%s); choosing automatically",
-		    request, reason->text);
+		pvops_log_decision(socket, true,
+				   "pv_backend=%s cannot be used here (%s); choosing automatically",
+				   request, reason->text);
 		return NULL;
 	}
 	return backend;
 }
 
-static void note_rejected(struct pvops_socket *socket,
-			  const struct pvops_backend *backend, int err,
-			  const char *reason)
+static void pvops_record_rejection(struct pvops_socket *socket,
+				   const struct pvops_backend *backend, int err,
+				   const char *reason)
 {
 	size_t len = strlen(socket->rejected);
 
@@ -119,8 +121,8 @@ static void note_rejected(struct pvops_socket *socket,
  * Word by word, since the table is in use: an NMI between two words finds the
  * old op or the new one, never half a pointer.
  */
-static void commit(struct paravirt_patch_template *table,
-		   const struct paravirt_patch_template *staging)
+static void pvops_commit_table(struct paravirt_patch_template *table,
+			       const struct paravirt_patch_template *staging)
 {
 	const union pvops_table *src = (const union pvops_table *)staging;
 	union pvops_table *dst = (union pvops_table *)table;
@@ -131,16 +133,17 @@ static void commit(struct paravirt_patch_template *table,
 			WRITE_ONCE(dst->slot[i], src->slot[i]);
 }
 
-typedef int (*fill_in_t)(const struct pvops_backend *self,
-			 const struct pvops_facts *facts,
-			 struct paravirt_patch_template *ops,
-			 struct pvops_reason *reason);
+typedef int (*pvops_fill_table_fn)(const struct pvops_backend *self,
+				   const struct pvops_facts *facts,
+				   struct paravirt_patch_template *ops,
+				   struct pvops_reason *reason);
 
 /* Both phases for one callback; the table changes only if all of it is well. */
-static int fill_and_commit(struct pvops_socket *socket,
-			   const struct pvops_facts *facts,
-			   const struct pvops_backend *backend,
-			   fill_in_t fill_in, struct pvops_reason *reason)
+static int pvops_fill_and_commit_table(struct pvops_socket *socket,
+				       const struct pvops_facts *facts,
+				       const struct pvops_backend *backend,
+				       pvops_fill_table_fn fill_in,
+				       struct pvops_reason *reason)
 {
 	const char *hole;
 	int err;
@@ -157,13 +160,13 @@ static int fill_and_commit(struct pvops_socket *socket,
 		return -EINVAL;
 	}
 
-	commit(socket->table, socket->staging);
+	pvops_commit_table(socket->table, socket->staging);
 	return 0;
 }
 
-static bool try_backend(struct pvops_socket *socket,
-			const struct pvops_facts *facts,
-			const struct pvops_backend *backend)
+static bool pvops_try_backend(struct pvops_socket *socket,
+			      const struct pvops_facts *facts,
+			      const struct pvops_backend *backend)
 {
 	struct pvops_reason reason;
 	int err;
@@ -171,21 +174,24 @@ static bool try_backend(struct pvops_socket *socket,
 	if (!backend->setup)
 		return true;
 
-	err = fill_and_commit(socket, facts, backend, backend->setup, &reason);
+	err = pvops_fill_and_commit_table(socket, facts, backend, backend->setup,
+					  &reason);
 	if (!err)
 		return true;
 
-	note_rejected(socket, backend, err, reason.text);
-	say(socket, true, "backend %s failed in setup (%d: %s); trying the next",
-	    backend->name, err, reason.text);
+	pvops_record_rejection(socket, backend, err, reason.text);
+	pvops_log_decision(socket, true,
+			   "backend %s failed in setup (%d: %s); trying the next",
+			   backend->name, err, reason.text);
 	return false;
 }
 
 /* Who is next: at this level of confidence from this index on, then below. */
 static const struct pvops_backend *
-next_candidate(struct pvops_socket *socket, const struct pvops_facts *facts,
-	       enum pvops_confidence *level, size_t *index,
-	       struct pvops_reason *reason)
+pvops_find_next_candidate(struct pvops_socket *socket,
+			  const struct pvops_facts *facts,
+			  enum pvops_confidence *level, size_t *index,
+			  struct pvops_reason *reason)
 {
 	while (*level > PVOPS_ABSENT) {
 		for (; *index < socket->nr_backends; (*index)++) {
@@ -227,34 +233,37 @@ int pvops_choose(struct pvops_socket *socket, const struct pvops_facts *facts,
 	socket->requested = NULL;
 	socket->rejected[0] = '\0';
 
-	wanted = honour_request(socket, facts, request, &reason);
-	if (wanted && try_backend(socket, facts, wanted)) {
+	wanted = pvops_find_requested_backend(socket, facts, request, &reason);
+	if (wanted && pvops_try_backend(socket, facts, wanted)) {
 		socket->chosen = wanted;
 		pvops_set_reason(&socket->reason, "asked for by pv_backend=%s; %s",
 				 wanted->name, reason.text);
 		goto chosen;
 	}
 
-	while ((backend = next_candidate(socket, facts, &level, &index, &reason))) {
-		if (backend == wanted || !try_backend(socket, facts, backend))
+	while ((backend = pvops_find_next_candidate(socket, facts, &level,
+						    &index, &reason))) {
+		if (backend == wanted || !pvops_try_backend(socket, facts, backend))
 			continue;
 		socket->chosen = backend;
 		socket->reason = reason;
 		goto chosen;
 	}
 
-	say(socket, true, "no backend could be set up; the ops stay as they are");
+	pvops_log_decision(socket, true,
+			   "no backend could be set up; the ops stay as they are");
 	return -ENODEV;
 
 chosen:
-	say(socket, false, "backend %s: %s", socket->chosen->name,
-	    socket->reason.text);
+	pvops_log_decision(socket, false, "backend %s: %s",
+			   socket->chosen->name, socket->reason.text);
 	return 0;
 }
 
 /* Whose ops stand in the table when the one on top of them gave up. */
 static const struct pvops_backend *
-below(const struct pvops_socket *socket, const struct pvops_backend *backend)
+pvops_find_intree_backend(const struct pvops_socket *socket,
+			  const struct pvops_backend *backend)
 {
 	size_t i;
 
@@ -287,16 +296,17 @@ void pvops_complete(struct pvops_socket *socket,
 	if (!backend || !backend->complete)
 		return;
 
-	err = fill_and_commit(socket, facts, backend, backend->complete, &reason);
+	err = pvops_fill_and_commit_table(socket, facts, backend,
+					  backend->complete, &reason);
 	if (!err)
 		return;
 
-	next = below(socket, backend);
-	note_rejected(socket, backend, err, reason.text);
-	say(socket, true,
-	    "backend %s could not be completed (%d: %s); going on with %s",
-	    backend->name, err, reason.text,
-	    next ? next->name : "the ops as they are");
+	next = pvops_find_intree_backend(socket, backend);
+	pvops_record_rejection(socket, backend, err, reason.text);
+	pvops_log_decision(socket, true,
+			   "backend %s could not be completed (%d: %s); going on with %s",
+			   backend->name, err, reason.text,
+			   next ? next->name : "the ops as they are");
 	socket->chosen = next;
 	pvops_set_reason(&socket->reason, "%s could not be completed", backend->name);
 }

@@ -24,15 +24,15 @@ static_assert(PVOPS_NR_SLOTS <= PVOPS_MAX_SLOTS,
 DEFINE_PER_CPU(u64[PVOPS_MAX_SLOTS], pvops_counts);
 void *pvops_counted[PVOPS_MAX_SLOTS] __ro_after_init;
 
-static bool requested __initdata;
-static bool counting __ro_after_init;
+static bool pvops_counters_requested __initdata;
+static bool pvops_counters_active __ro_after_init;
 
-static int __init parse_pv_counters(char *arg)
+static int __init pvops_parse_counters_param(char *arg)
 {
-	requested = true;
+	pvops_counters_requested = true;
 	return 0;
 }
-early_param("pv_counters", parse_pv_counters);
+early_param("pv_counters", pvops_parse_counters_param);
 
 /**
  * pvops_counters_wrap() - put the counting entries before all ops of a table
@@ -64,10 +64,10 @@ void pvops_counters_wrap(union pvops_table *table, void **behind)
  */
 void __init pvops_counters_start(void)
 {
-	if (!requested)
+	if (!pvops_counters_requested)
 		return;
 	pvops_counters_wrap(pvops_live, pvops_counted);
-	counting = true;
+	pvops_counters_active = true;
 }
 
 /**
@@ -91,7 +91,7 @@ const void *pvops_unwrapped(unsigned int slot, const void *op)
  */
 bool pvops_counting(void)
 {
-	return counting;
+	return pvops_counters_active;
 }
 
 /**

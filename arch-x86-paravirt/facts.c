@@ -20,12 +20,12 @@
 #define SIGNATURE_STEP		0x100
 #define SIGNATURE_LAST		0x4000ff00
 
-static void __init read_cpuid(u32 leaf, u32 regs[4])
+static void __init pvops_read_cpuid_leaf(u32 leaf, u32 regs[4])
 {
 	cpuid(leaf, &regs[0], &regs[1], &regs[2], &regs[3]);
 }
 
-static bool signature_is_text(const char *text)
+static bool pvops_signature_is_text(const char *text)
 {
 	size_t len = strlen(text);
 	size_t i;
@@ -68,7 +68,7 @@ unsigned int pvops_scan_signatures(struct pvops_signature *found,
 		cpuid(leaf, regs);
 		memcpy(found[nr].text, &regs[1], PVOPS_SIGNATURE_LEN);
 		found[nr].text[PVOPS_SIGNATURE_LEN] = '\0';
-		if (!signature_is_text(found[nr].text))
+		if (!pvops_signature_is_text(found[nr].text))
 			break;
 		found[nr].leaf = leaf;
 		nr++;
@@ -95,7 +95,7 @@ void __init pvops_gather_facts(struct pvops_facts *facts)
 		facts->nr_signatures =
 			pvops_scan_signatures(facts->signatures,
 					      ARRAY_SIZE(facts->signatures),
-					      read_cpuid);
+					      pvops_read_cpuid_leaf);
 
 	/* In ring 3 there is no firmware that could have left one. */
 	if (facts->entry == PVOPS_ENTRY_NATIVE && !nopv)

@@ -13,8 +13,9 @@
 #include <pvops/socket.h>
 
 static enum pvops_confidence __init
-probe_intree(const struct pvops_backend *self, const struct pvops_facts *facts,
-	     struct pvops_reason *reason)
+pvops_intree_probe_facts(const struct pvops_backend *self,
+			 const struct pvops_facts *facts,
+			 struct pvops_reason *reason)
 {
 	struct seq_buf buf;
 
@@ -40,7 +41,7 @@ probe_intree(const struct pvops_backend *self, const struct pvops_facts *facts,
 		.name = opt,						\
 		.desc = text,						\
 		.type = hypervisor,					\
-		.probe = probe_intree,					\
+		.probe = pvops_intree_probe_facts,			\
 	}
 
 INTREE_BACKEND(xen, "xen", "Xen PV, the kernel's own ops", X86_HYPER_XEN_PV);

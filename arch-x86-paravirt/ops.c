@@ -17,14 +17,14 @@
 #include <pvops/backend.h>
 #include <pvops/ops.h>
 
-static const char * const op_names[] = {
+static const char * const pvops_op_names[] = {
 #define PVOPS_OP(group, op)	\
 	[PVOPS_SLOT(group.op)] = #group "." #op,
 #include <pvops/pv-ops.h>
 };
 
 /* Finds a new op at the end; the pvops_audit suite finds one in between. */
-static_assert(ARRAY_SIZE(op_names) == PVOPS_NR_SLOTS,
+static_assert(ARRAY_SIZE(pvops_op_names) == PVOPS_NR_SLOTS,
 	      "pvops/pv-ops.h does not name every slot of pv_ops");
 
 /*
@@ -63,7 +63,7 @@ void __init pvops_early_init(enum pvops_entry entry)
  */
 const char *pvops_op_name(unsigned int slot)
 {
-	return op_names[slot];
+	return pvops_op_names[slot];
 }
 
 /**
@@ -84,6 +84,6 @@ const char *pvops_slot_hole(const struct paravirt_patch_template *ops,
 
 	for (i = 0; i < PVOPS_NR_SLOTS; i++)
 		if (!new->slot[i] && old->slot[i])
-			return op_names[i];
+			return pvops_op_names[i];
 	return NULL;
 }

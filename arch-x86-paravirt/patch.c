@@ -28,18 +28,18 @@
 #include <pvops/socket.h>
 
 /* Sites of the kernel image, recorded while they can still be told apart. */
-static struct pvops_site *sites __initdata;
-static unsigned int nr_sites __initdata;
-static unsigned int max_sites __initdata;
+static struct pvops_site *pvops_sites __initdata;
+static unsigned int pvops_nr_sites __initdata;
+static unsigned int pvops_max_sites __initdata;
 
 /* Called in the init phase only; its caller stays for modules. */
-static void __ref record_site(const u8 *addr, u8 slot, u8 len)
+static void __ref pvops_record_site(const u8 *addr, u8 slot, u8 len)
 {
-	if (nr_sites == max_sites) {
+	if (pvops_nr_sites == pvops_max_sites) {
 		pvops_audit.lost++;
 		return;
 	}
-	sites[nr_sites++] = (struct pvops_site){
+	pvops_sites[pvops_nr_sites++] = (struct pvops_site){
 		.addr = addr, .slot = slot, .len = len,
 	};
 }
@@ -57,10 +57,11 @@ static void __ref record_site(const u8 *addr, u8 slot, u8 len)
 void __init pvops_before_patching(void)
 {
 	/* More than there are; counting them takes longer than it saves. */
-	max_sites = __alt_instructions_end - __alt_instructions;
-	sites = kvmalloc_array(max_sites, sizeof(*sites), GFP_KERNEL);
-	if (!sites)
-		max_sites = 0;
+	pvops_max_sites = __alt_instructions_end - __alt_instructions;
+	pvops_sites = kvmalloc_array(pvops_max_sites, sizeof(*pvops_sites),
+				     GFP_KERNEL);
+	if (!pvops_sites)
+		pvops_max_sites = 0;
 
 	pvops_complete_platform();
 	pvops_counters_start();
@@ -71,7 +72,7 @@ void __init pvops_before_patching(void)
  * The code that the backend in use has for an op, and its length or 0. A copy: the
  * code may be where KASAN has no shadow.
  */
-static unsigned int body_of(unsigned int slot, u8 copy[PVOPS_MAX_BODY])
+static unsigned int pvops_copy_body(unsigned int slot, u8 copy[PVOPS_MAX_BODY])
 {
 	const struct pvops_backend *chosen = pvops_socket.chosen;
 	unsigned int len;
@@ -112,12 +113,12 @@ int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code)
 		return PVOPS_SITE_CALL;
 
 	if (!alternatives_patched)
-		record_site(site, slot, alt->instrlen);
+		pvops_record_site(site, slot, alt->instrlen);
 
 	if (pvops_live->slot[slot] == pvops_slot_native(slot))
 		return 0;
 
-	len = body_of(slot, body);
+	len = pvops_copy_body(slot, body);
 	if (!len)
 		return PVOPS_SITE_CALL;
 	if (pvops_body_fits(body, len, alt->instrlen)) {
@@ -137,18 +138,19 @@ void __init pvops_after_patching(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < nr_sites; i++) {
-		unsigned int slot = sites[i].slot;
+	for (i = 0; i < pvops_nr_sites; i++) {
+		unsigned int slot = pvops_sites[i].slot;
 		u8 body[PVOPS_MAX_BODY];
-		unsigned int len = body_of(slot, body);
+		unsigned int len = pvops_copy_body(slot, body);
 
-		pvops_audit_site(&pvops_audit, &sites[i],
+		pvops_audit_site(&pvops_audit, &pvops_sites[i],
 				 pvops_live->slot[slot],
 				 pvops_slot_native(slot),
-				 len && pvops_body_fits(body, len, sites[i].len));
+				 len && pvops_body_fits(body, len,
+						pvops_sites[i].len));
 	}
-	kvfree(sites);
-	sites = NULL;
+	kvfree(pvops_sites);
+	pvops_sites = NULL;
 
 	pr_info("audit: %u inline, %u call, %u nop, %u indirect\n",
 		pvops_audit.total[PVOPS_CLASS_INLINE],

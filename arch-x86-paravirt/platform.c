@@ -17,7 +17,8 @@
 
 #include <pvops/socket.h>
 
-static void say_printk(struct pvops_socket *socket, bool warn, const char *line)
+static void pvops_printk_decision(struct pvops_socket *socket, bool warn,
+				  const char *line)
 {
 	if (warn)
 		pr_warn("%s\n", line);
@@ -25,26 +26,26 @@ static void say_printk(struct pvops_socket *socket, bool warn, const char *line)
 		pr_info("%s\n", line);
 }
 
-static struct paravirt_patch_template staging __initdata;
+static struct paravirt_patch_template pvops_staging __initdata;
 
 struct pvops_socket pvops_socket __ro_after_init = {
 	.table = &pv_ops,
-	.say = say_printk,
+	.log_decision = pvops_printk_decision,
 };
 
 struct pvops_facts pvops_facts __ro_after_init;
 
-static struct pvops_request request __initdata;
+static struct pvops_request pvops_cmdline_request __initdata;
 
 /* The only in-tree guest that detection may find, or NATIVE for any. */
-static enum x86_hypervisor_type only_type __initdata = X86_HYPER_NATIVE;
+static enum x86_hypervisor_type pvops_only_type __initdata = X86_HYPER_NATIVE;
 
-static int __init parse_pv_backend(char *arg)
+static int __init pvops_parse_backend_param(char *arg)
 {
-	pvops_note_request(&request, arg);
+	pvops_note_request(&pvops_cmdline_request, arg);
 	return 0;
 }
-early_param("pv_backend", parse_pv_backend);
+early_param("pv_backend", pvops_parse_backend_param);
 
 /**
  * pvops_admits() - may in-tree detection consider this hypervisor?
@@ -64,24 +65,24 @@ bool __init pvops_admits(const struct hypervisor_x86 *h)
 {
 	if (pvops_entry == PVOPS_ENTRY_XEN_PV)
 		return h->type == X86_HYPER_XEN_PV;
-	return only_type == X86_HYPER_NATIVE || h->type == only_type ||
-	       h->ignore_nopv;
+	return pvops_only_type == X86_HYPER_NATIVE ||
+	       h->type == pvops_only_type || h->ignore_nopv;
 }
 
 static const struct hypervisor_x86 * __init
-detect_intree(const struct hypervisor_x86 *(*detect)(void))
+pvops_detect_intree_guest(const struct hypervisor_x86 *(*detect)(void))
 {
 	const struct pvops_backend *wanted;
 	const struct hypervisor_x86 *h;
 
 	wanted = pvops_find_backend(pvops_registry, pvops_registry_size,
-				    request.name);
+				    pvops_cmdline_request.name);
 	if (!wanted || wanted->type == X86_HYPER_NATIVE)
 		return detect();
 
-	only_type = wanted->type;
+	pvops_only_type = wanted->type;
 	h = detect();
-	only_type = X86_HYPER_NATIVE;
+	pvops_only_type = X86_HYPER_NATIVE;
 	if (h)
 		return h;
 
@@ -100,21 +101,22 @@ detect_intree(const struct hypervisor_x86 *(*detect)(void))
 const struct hypervisor_x86 * __init
 pvops_select_platform(const struct hypervisor_x86 *(*detect)(void))
 {
-	const struct hypervisor_x86 *hyper = detect_intree(detect);
+	const struct hypervisor_x86 *hyper = pvops_detect_intree_guest(detect);
 	const struct pvops_backend *chosen;
 
 	pvops_gather_facts(&pvops_facts);
 	pvops_facts.hyper = hyper;
 	pvops_facts.hyper_name = hyper ? hyper->name : NULL;
 
-	if (request.overridden[0])
+	if (pvops_cmdline_request.overridden[0])
 		pr_warn("pv_backend=%s overrides the earlier pv_backend=%s\n",
-			request.name, request.overridden);
+			pvops_cmdline_request.name,
+			pvops_cmdline_request.overridden);
 
 	pvops_socket.backends = pvops_registry;
 	pvops_socket.nr_backends = pvops_registry_size;
-	pvops_socket.staging = &staging;
-	pvops_choose(&pvops_socket, &pvops_facts, request.name);
+	pvops_socket.staging = &pvops_staging;
+	pvops_choose(&pvops_socket, &pvops_facts, pvops_cmdline_request.name);
 
 	/* Gone after boot. */
 	pvops_facts.hyper = NULL;

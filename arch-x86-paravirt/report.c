@@ -16,7 +16,7 @@
 #include <pvops/counters.h>
 #include <pvops/socket.h>
 
-static int backend_show(struct seq_file *m, void *unused)
+static int pvops_backend_show(struct seq_file *m, void *unused)
 {
 	const struct pvops_backend *chosen = pvops_socket.chosen;
 	DECLARE_SEQ_BUF(seen, 128);
@@ -35,10 +35,10 @@ static int backend_show(struct seq_file *m, void *unused)
 	seq_printf(m, "hypervisor: %s\n", pvops_facts.hyper_name ?: "none");
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(backend);
+DEFINE_SHOW_ATTRIBUTE(pvops_backend);
 
 /* What an op costs its callers: the worst class among its sites. */
-static const char *op_class(unsigned int slot)
+static const char *pvops_find_worst_class(unsigned int slot)
 {
 	static const enum pvops_class worst_first[] = {
 		PVOPS_CLASS_INDIRECT, PVOPS_CLASS_CALL,
@@ -57,7 +57,7 @@ static const char *op_class(unsigned int slot)
 	return "no-site";
 }
 
-static int ops_show(struct seq_file *m, void *unused)
+static int pvops_ops_show(struct seq_file *m, void *unused)
 {
 	unsigned int i;
 
@@ -65,15 +65,16 @@ static int ops_show(struct seq_file *m, void *unused)
 	for (i = 0; i < PVOPS_NR_SLOTS; i++) {
 		const void *op = pvops_unwrapped(i, pvops_live->slot[i]);
 
-		seq_printf(m, "%s %s %s %ps\n", pvops_op_name(i), op_class(i),
+		seq_printf(m, "%s %s %s %ps\n", pvops_op_name(i),
+			   pvops_find_worst_class(i),
 			   op == pvops_slot_native(i) ? "native" : "replaced",
 			   op);
 	}
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(ops);
+DEFINE_SHOW_ATTRIBUTE(pvops_ops);
 
-static int audit_show(struct seq_file *m, void *unused)
+static int pvops_audit_show(struct seq_file *m, void *unused)
 {
 	unsigned int i, class;
 
@@ -103,10 +104,10 @@ static int audit_show(struct seq_file *m, void *unused)
 		seq_puts(m, "verdict: ok\n");
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(audit);
+DEFINE_SHOW_ATTRIBUTE(pvops_audit);
 
 #ifdef CONFIG_PVOPS_COUNTERS
-static int counters_show(struct seq_file *m, void *unused)
+static int pvops_counters_show(struct seq_file *m, void *unused)
 {
 	unsigned int i;
 
@@ -119,19 +120,19 @@ static int counters_show(struct seq_file *m, void *unused)
 		seq_printf(m, "%s %llu\n", pvops_op_name(i), pvops_count(i));
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(counters);
+DEFINE_SHOW_ATTRIBUTE(pvops_counters);
 #endif
 
-static int __init pvops_report_init(void)
+static int __init pvops_create_debugfs(void)
 {
 	struct dentry *dir = debugfs_create_dir("pvops", NULL);
 
-	debugfs_create_file("backend", 0444, dir, NULL, &backend_fops);
-	debugfs_create_file("ops", 0444, dir, NULL, &ops_fops);
-	debugfs_create_file("audit", 0444, dir, NULL, &audit_fops);
+	debugfs_create_file("backend", 0444, dir, NULL, &pvops_backend_fops);
+	debugfs_create_file("ops", 0444, dir, NULL, &pvops_ops_fops);
+	debugfs_create_file("audit", 0444, dir, NULL, &pvops_audit_fops);
 #ifdef CONFIG_PVOPS_COUNTERS
-	debugfs_create_file("counters", 0444, dir, NULL, &counters_fops);
+	debugfs_create_file("counters", 0444, dir, NULL, &pvops_counters_fops);
 #endif
 	return 0;
 }
-late_initcall(pvops_report_init);
+late_initcall(pvops_create_debugfs);

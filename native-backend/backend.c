@@ -12,8 +12,9 @@
 #include <pvops/socket.h>
 
 static enum pvops_confidence __init
-probe_native(const struct pvops_backend *self, const struct pvops_facts *facts,
-	     struct pvops_reason *reason)
+pvops_native_probe_facts(const struct pvops_backend *self,
+			 const struct pvops_facts *facts,
+			 struct pvops_reason *reason)
 {
 	struct seq_buf buf;
 
@@ -43,5 +44,5 @@ probe_native(const struct pvops_backend *self, const struct pvops_facts *facts,
 const struct pvops_backend pvops_backend_native __refconst = {
 	.name = "native",
 	.desc = "bare metal, or a hypervisor run as if it were",
-	.probe = probe_native,
+	.probe = pvops_native_probe_facts,
 };

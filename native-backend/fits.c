@@ -19,7 +19,7 @@
 #include <pvops/audit.h>
 
 /* The end of a function in each form that patching may have left it in. */
-static bool is_return(const struct insn *insn, const u8 *p)
+static bool pvops_native_insn_is_return(const struct insn *insn, const u8 *p)
 {
 	const void *target = p + insn->length + insn->immediate.value;
 
@@ -38,7 +38,7 @@ static bool is_return(const struct insn *insn, const u8 *p)
 }
 
 /* What would mean something else, or nothing, at another address. */
-static bool stays_in_place(const struct insn *insn, const u8 *p)
+static bool pvops_native_insn_is_position_dependent(const struct insn *insn, const u8 *p)
 {
 	u8 op = insn->opcode.bytes[0];
 
@@ -60,7 +60,7 @@ static bool stays_in_place(const struct insn *insn, const u8 *p)
 	return insn_rip_relative((struct insn *)insn);
 }
 
-static bool is_padding(const struct insn *insn, const u8 *p)
+static bool pvops_native_insn_is_padding(const struct insn *insn, const u8 *p)
 {
 	const u8 *op = insn->opcode.bytes;
 
@@ -91,10 +91,10 @@ int pvops_native_code(const void *func, u8 *code, unsigned int room)
 	for (;;) {
 		if (insn_decode_kernel(&insn, p))
 			return -1;
-		if (is_return(&insn, p))
+		if (pvops_native_insn_is_return(&insn, p))
 			return used;
-		if (!is_padding(&insn, p)) {
-			if (stays_in_place(&insn, p) ||
+		if (!pvops_native_insn_is_padding(&insn, p)) {
+			if (pvops_native_insn_is_position_dependent(&insn, p) ||
 			    used + insn.length > room)
 				return -1;
 			if (code)

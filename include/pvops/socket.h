@@ -23,8 +23,8 @@
  * @nr_backends: how many
  * @table: the table to commit into
  * @staging: room for the copy of @table that a backend fills in
- * @say: called once for every decision, with "warn" for what the user should
- *	know was not done as asked
+ * @log_decision: called once for every decision, with "warn" for what the user
+ *	should know was not done as asked
  * @chosen: (out) the backend in use, never NULL after a successful choice
  * @reason: (out) why it was chosen
  * @requested: (out) what the user asked for by name, or NULL
@@ -35,7 +35,8 @@ struct pvops_socket {
 	size_t nr_backends;
 	struct paravirt_patch_template *table;
 	struct paravirt_patch_template *staging;
-	void (*say)(struct pvops_socket *socket, bool warn, const char *line);
+	void (*log_decision)(struct pvops_socket *socket, bool warn,
+			     const char *line);
 
 	const struct pvops_backend *chosen;
 	struct pvops_reason reason;
