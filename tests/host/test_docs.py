@@ -50,7 +50,7 @@ class Docs(unittest.TestCase):
         text = page("distribution-builders.rst").replace("`` ``", " ")
         code = sources("arch-x86-paravirt", "native-backend")
         code = re.sub(r'"\s*\n\s*"', "", code)
-        found = re.findall(r'(?:pr_\w+\(|say\(socket, \w+,)\s*"((?:[^"\\]|\\.)*)"', code)
+        found = re.findall(r'(?:pr_\w+\(|log_decision\(socket, \w+,)\s*"((?:[^"\\]|\\.)*)"', code)
         self.assertGreater(len(found), 8)
         for message in found:
             parts = [part.strip() for part in re.split(r"%\w+|\\n", message) if part.strip(" :();,")]
