@@ -13,22 +13,6 @@
 
 #include <pvops/socket.h>
 
-/**
- * pvops_set_reason() - set the reason for a probe's or a setup's answer
- * @reason: (out) the reason; cut where it is too long
- * @fmt: format and arguments, half a sentence without a full stop
- *
- * Context: any.
- */
-void pvops_set_reason(struct pvops_reason *reason, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vscnprintf(reason->text, sizeof(reason->text), fmt, args);
-	va_end(args);
-}
-
 __printf(3, 4) static void pvops_log_decision(struct pvops_socket *socket,
 					      bool warn, const char *fmt, ...)
 {
@@ -59,6 +43,27 @@ void pvops_note_request(struct pvops_request *request, const char *arg)
 	if (request->name[0] && strcmp(request->name, arg))
 		strscpy(request->overridden, request->name);
 	strscpy(request->name, arg);
+}
+
+/**
+ * pvops_find_backend() - look a backend up by name
+ * @backends: the candidates
+ * @nr: how many
+ * @name: as given to pv_backend=
+ *
+ * Context: any.
+ * Return: the backend, or NULL if none is called that.
+ */
+const struct pvops_backend *
+pvops_find_backend(const struct pvops_backend * const *backends, size_t nr,
+		   const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++)
+		if (!strcmp(backends[i]->name, name))
+			return backends[i];
+	return NULL;
 }
 
 static void pvops_list_backend_names(const struct pvops_socket *socket,

@@ -125,3 +125,19 @@ void pvops_describe_facts(const struct pvops_facts *facts, struct seq_buf *out)
 			       facts->signatures[i].text,
 			       facts->signatures[i].leaf);
 }
+
+/**
+ * pvops_set_reason() - set the reason for a probe's or a setup's answer
+ * @reason: (out) the reason; cut where it is too long
+ * @fmt: format and arguments, half a sentence without a full stop
+ *
+ * Context: any.
+ */
+void pvops_set_reason(struct pvops_reason *reason, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vscnprintf(reason->text, sizeof(reason->text), fmt, args);
+	va_end(args);
+}

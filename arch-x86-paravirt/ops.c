@@ -14,7 +14,6 @@
 #include <asm/paravirt.h>
 #include <asm/pvops.h>
 
-#include <pvops/backend.h>
 #include <pvops/ops.h>
 
 static const char * const pvops_op_names[] = {

@@ -7,7 +7,6 @@
  */
 #include <linux/init.h>
 #include <linux/kernel.h>
-#include <linux/string.h>
 
 #include <pvops/socket.h>
 
@@ -39,24 +38,3 @@ const struct pvops_backend * const pvops_registry[] __refconst = {
 };
 
 const size_t pvops_registry_size = ARRAY_SIZE(pvops_registry);
-
-/**
- * pvops_find_backend() - look a backend up by name
- * @backends: the candidates
- * @nr: how many
- * @name: as given to pv_backend=
- *
- * Context: any.
- * Return: the backend, or NULL if none is called that.
- */
-const struct pvops_backend *
-pvops_find_backend(const struct pvops_backend * const *backends, size_t nr,
-		   const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < nr; i++)
-		if (!strcmp(backends[i]->name, name))
-			return backends[i];
-	return NULL;
-}

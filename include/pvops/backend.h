@@ -101,6 +101,7 @@ struct pvops_reason {
 	char text[PVOPS_REASON_LEN];
 };
 
+/* arch-x86-paravirt/facts.c */
 __printf(2, 3) void pvops_set_reason(struct pvops_reason *reason, const char *fmt, ...);
 
 /**
@@ -176,8 +177,5 @@ extern const struct pvops_backend pvops_backend_hyperv;
 extern const struct pvops_backend pvops_backend_vmware;
 extern const struct pvops_backend pvops_backend_jailhouse;
 extern const struct pvops_backend pvops_backend_acrn;
-
-/* arch-x86-paravirt/ops.c: set by pvops_early_init() */
-extern enum pvops_entry pvops_entry;
 
 #endif /* _PVOPS_BACKEND_H */

@@ -6,6 +6,7 @@
 #include <linux/types.h>
 
 #include <asm/paravirt_types.h>
+#include <asm/pvops.h>
 
 /* Every member of the table is one function pointer. */
 #define PVOPS_NR_SLOTS	(sizeof(struct paravirt_patch_template) / sizeof(void *))
@@ -33,6 +34,9 @@ const char *pvops_slot_hole(const struct paravirt_patch_template *ops,
 
 /* What it was linked with; written by pvops_early_init() only. */
 extern union pvops_table pvops_native;
+
+/* Set by pvops_early_init(). */
+extern enum pvops_entry pvops_entry;
 
 /* Inline, since patching asks both at each of some thousand sites. */
 

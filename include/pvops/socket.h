@@ -64,11 +64,11 @@ void pvops_describe_facts(const struct pvops_facts *facts, struct seq_buf *out);
 /* registry.c */
 extern const struct pvops_backend * const pvops_registry[];
 extern const size_t pvops_registry_size;
+
+/* choose.c */
 const struct pvops_backend *
 pvops_find_backend(const struct pvops_backend * const *backends, size_t nr,
 		   const char *name);
-
-/* choose.c */
 int pvops_choose(struct pvops_socket *socket, const struct pvops_facts *facts,
 		 const char *request);
 void pvops_complete(struct pvops_socket *socket,
