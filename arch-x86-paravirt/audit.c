@@ -13,6 +13,7 @@
 #include <asm/text-patching.h>
 
 #include <pvops/audit.h>
+#include <pvops/body.h>
 
 struct pvops_audit pvops_audit;
 

@@ -14,7 +14,6 @@
 
 #include <asm/insn.h>
 
-#include <pvops/audit.h>
 #include <pvops/body.h>
 
 /* RSP as ModRM, SIB and opcodes number it. */

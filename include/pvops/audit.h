@@ -64,8 +64,4 @@ const char *pvops_class_name(enum pvops_class class);
 void pvops_audit_site(struct pvops_audit *audit, const struct pvops_site *site,
 		      const void *target, const void *native, bool body_fits);
 
-/* native-backend/fits.c */
-int pvops_native_code(const void *func, u8 *code, unsigned int room);
-bool pvops_native_fits(const void *func, unsigned int room);
-
 #endif /* _PVOPS_AUDIT_H */

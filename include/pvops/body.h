@@ -8,6 +8,11 @@
 /* Longer than what can be at a call site. */
 #define PVOPS_MAX_BODY	32
 
+/* native_code.c */
+int pvops_native_code(const void *func, u8 *code, unsigned int room);
+bool pvops_native_fits(const void *func, unsigned int room);
+
+/* body.c */
 bool pvops_body_fits(const u8 *code, unsigned int len, unsigned int room);
 bool pvops_body_is_native(const u8 *code, unsigned int len, const void *native);
 

@@ -16,7 +16,7 @@
 #include <asm/nospec-branch.h>
 #include <asm/text-patching.h>
 
-#include <pvops/audit.h>
+#include <pvops/body.h>
 
 /* The end of a function in each form that patching may have left it in. */
 static bool pvops_native_insn_is_return(const struct insn *insn, const u8 *p)
