@@ -21,9 +21,6 @@
 static_assert(PVOPS_NR_SLOTS <= PVOPS_MAX_SLOTS,
 	      "count_thunks.S has fewer entries than pv_ops has slots");
 
-DEFINE_PER_CPU(u64[PVOPS_MAX_SLOTS], pvops_counts);
-void *pvops_counted[PVOPS_MAX_SLOTS] __ro_after_init;
-
 static bool pvops_counters_requested __initdata;
 static bool pvops_counters_active __ro_after_init;
 
