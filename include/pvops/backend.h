@@ -109,6 +109,10 @@ __printf(2, 3) void pvops_set_reason(struct pvops_reason *reason, const char *fm
  * @name: what pv_backend= calls it
  * @desc: what it is, for the list in debugfs
  * @type: for a guest that is part of the kernel: what detection calls it
+ * @find_rom: look for a ROM that a hypervisor offers for this backend, and
+ *	describe the ROM in @rom. Called before any probe, unless the kernel was
+ *	started as a Xen PV guest or with nopv. Nothing but the backend's own memory
+ *	and @rom may change. NULL for a backend that needs no ROM.
  * @probe: say how sure the backend is that it belongs here, and set @reason for
  *	any answer. No side effects: it may be asked and then not chosen.
  * @setup: check all that is needed, then replace ops in @ops, which holds a
@@ -141,6 +145,7 @@ struct pvops_backend {
 	const char *name;
 	const char *desc;
 	enum x86_hypervisor_type type;
+	void (*find_rom)(struct pvops_rom *rom);
 	enum pvops_confidence (*probe)(const struct pvops_backend *self,
 				       const struct pvops_facts *facts,
 				       struct pvops_reason *reason);
