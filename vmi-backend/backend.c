@@ -219,6 +219,7 @@ static const struct hypervisor_x86 vmi_hyper __initconst = {
 const struct pvops_backend pvops_backend_vmi __refconst = {
 	.name = "vmi",
 	.desc = "a hypervisor's VMI-64 ROM",
+	.find_rom = vmi_search,
 	.probe = probe_vmi,
 	.setup = setup_vmi,
 	.body = body_of_call,

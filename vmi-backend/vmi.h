@@ -18,6 +18,7 @@
 struct clock_event_device;
 struct notifier_block;
 struct pvops_facts;
+struct pvops_rom;
 struct sys_off_data;
 struct timespec64;
 
@@ -107,6 +108,7 @@ void vmi_search_window(struct vmi_search *search, const void *window, u64 where,
 		       u32 size);
 bool vmi_search_copies(struct vmi_search *search);
 void vmi_search_pci(struct vmi_search *search);
+void vmi_search(struct pvops_rom *fact);
 bool vmi_reader_here(struct vmi_reader *reader);
 int vmi_refusal_text(char *text, size_t size, u64 where,
 		     const struct vmi_refusal *refusal);
