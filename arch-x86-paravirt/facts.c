@@ -79,12 +79,18 @@ unsigned int pvops_scan_signatures(struct pvops_signature *found,
 /**
  * pvops_gather_facts() - fill in what does not depend on in-tree detection
  * @facts: (out) all but @facts->hyper
+ * @backends: the candidates, which look for their ROMs
+ * @nr: how many
  *
  * Context: boot CPU, after early parameters were parsed; cpuid() must work,
  * which under Xen PV means that Xen's cpu ops are in place.
  */
-void __init pvops_gather_facts(struct pvops_facts *facts)
+void __init pvops_gather_facts(struct pvops_facts *facts,
+			       const struct pvops_backend * const *backends,
+			       size_t nr)
 {
+	size_t i;
+
 	facts->entry = pvops_entry;
 	facts->nopv = nopv;
 	facts->hypervisor_bit = boot_cpu_has(X86_FEATURE_HYPERVISOR);
@@ -98,8 +104,11 @@ void __init pvops_gather_facts(struct pvops_facts *facts)
 					      pvops_read_cpuid_leaf);
 
 	/* In ring 3 there is no firmware that could have left one. */
-	if (facts->entry == PVOPS_ENTRY_NATIVE && !nopv)
-		vmi_search(&facts->rom);
+	if (facts->entry != PVOPS_ENTRY_NATIVE || nopv)
+		return;
+	for (i = 0; i < nr; i++)
+		if (backends[i]->find_rom)
+			backends[i]->find_rom(&facts->rom);
 }
 
 /**

@@ -104,7 +104,7 @@ pvops_select_platform(const struct hypervisor_x86 *(*detect)(void))
 	const struct hypervisor_x86 *hyper = pvops_detect_intree_guest(detect);
 	const struct pvops_backend *chosen;
 
-	pvops_gather_facts(&pvops_facts);
+	pvops_gather_facts(&pvops_facts, pvops_registry, pvops_registry_size);
 	pvops_facts.hyper = hyper;
 	pvops_facts.hyper_name = hyper ? hyper->name : NULL;
 

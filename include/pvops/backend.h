@@ -166,13 +166,9 @@ extern const struct pvops_backend pvops_backend_native;
 
 /* hypercall-backend/ */
 extern const struct pvops_backend pvops_backend_hypercall;
+
 /* vmi-backend/ */
-#ifdef CONFIG_PVOPS_VMI
 extern const struct pvops_backend pvops_backend_vmi;
-void vmi_search(struct pvops_rom *rom);
-#else
-static inline void vmi_search(struct pvops_rom *rom) { }
-#endif
 
 /* arch-x86-paravirt/intree.c */
 extern const struct pvops_backend pvops_backend_xen;

@@ -55,7 +55,9 @@ struct pvops_request {
 };
 
 /* facts.c */
-void pvops_gather_facts(struct pvops_facts *facts);
+void pvops_gather_facts(struct pvops_facts *facts,
+			const struct pvops_backend * const *backends,
+			size_t nr);
 unsigned int pvops_scan_signatures(struct pvops_signature *found,
 				   unsigned int max,
 				   void (*cpuid)(u32 leaf, u32 regs[4]));
