@@ -10,6 +10,7 @@
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/processor.h>
+#include <linux/seq_buf.h>
 #include <linux/string.h>
 
 #include <asm/hypervisor.h>

@@ -9,8 +9,9 @@
  */
 #include <linux/init.h>
 #include <linux/kernel.h>
+#include <linux/seq_buf.h>
 
-#include <pvops/socket.h>
+#include <pvops/backend.h>
 
 static enum pvops_confidence __init
 pvops_intree_probe_facts(const struct pvops_backend *self,

@@ -7,6 +7,7 @@
 #include <linux/debugfs.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
+#include <linux/seq_buf.h>
 #include <linux/seq_file.h>
 
 #include <asm/paravirt.h>

@@ -8,8 +8,9 @@
  * gives native a name, a reason in the log, and a way to ask for it.
  */
 #include <linux/init.h>
+#include <linux/seq_buf.h>
 
-#include <pvops/socket.h>
+#include <pvops/backend.h>
 
 static enum pvops_confidence __init
 pvops_native_probe_facts(const struct pvops_backend *self,

@@ -10,6 +10,7 @@
 #define _PVOPS_BACKEND_H
 
 #include <linux/compiler.h>
+#include <linux/seq_buf.h>
 #include <linux/stdarg.h>
 #include <linux/types.h>
 
@@ -103,6 +104,7 @@ struct pvops_reason {
 
 /* arch-x86-paravirt/facts.c */
 __printf(2, 3) void pvops_set_reason(struct pvops_reason *reason, const char *fmt, ...);
+void pvops_describe_facts(const struct pvops_facts *facts, struct seq_buf *out);
 
 /**
  * struct pvops_backend - description of a backend

@@ -6,7 +6,6 @@
 #ifndef _PVOPS_SOCKET_H
 #define _PVOPS_SOCKET_H
 
-#include <linux/seq_buf.h>
 #include <linux/types.h>
 
 #include <pvops/backend.h>
@@ -61,7 +60,6 @@ void pvops_gather_facts(struct pvops_facts *facts,
 unsigned int pvops_scan_signatures(struct pvops_signature *found,
 				   unsigned int max,
 				   void (*cpuid)(u32 leaf, u32 regs[4]));
-void pvops_describe_facts(const struct pvops_facts *facts, struct seq_buf *out);
 
 /* registry.c */
 extern const struct pvops_backend * const pvops_registry[];
