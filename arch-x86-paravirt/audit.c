@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The audit: what became of each pv call site.
+ * The audit: the result of patching at each pv call site.
  *
- * "Costs nothing on bare metal" is a claim about the text of the running
- * kernel, so the text is what is read. A site that calls a native op although
- * the op's instructions would fit into it is a violation, and so is one that calls
- * a backend's op which has code for the site, or that was not patched at all.
+ * "No cost on bare metal" is a claim about the text of the running kernel, so
+ * the audit reads that text. A site is a violation if
+ * - the site calls a native op although the op's instructions would fit, or
+ * - the site calls a backend's op although the backend has code that fits, or
+ * - the site was not patched at all.
  */
 #include <linux/kernel.h>
 
@@ -24,19 +25,12 @@ static const char * const pvops_class_names[PVOPS_NR_CLASSES] = {
 	[PVOPS_CLASS_INDIRECT]	= "indirect",
 };
 
-/**
- * pvops_class_name() - a class as one word
- * @class: any but PVOPS_NR_CLASSES
- *
- * Context: any.
- * Return: a constant string.
- */
 const char *pvops_class_name(enum pvops_class class)
 {
 	return pvops_class_names[class];
 }
 
-/* All forms that the kernel pads with; see x86_nops[]. */
+/* These are all no-ops that the kernel pads with; see x86_nops[]. */
 static bool pvops_insn_is_nop(const struct insn *insn)
 {
 	const u8 *op = insn->opcode.bytes;
@@ -46,20 +40,20 @@ static bool pvops_insn_is_nop(const struct insn *insn)
 }
 
 /**
- * pvops_classify() - look at a patched site
- * @site: its first byte
- * @len: its length, padding included
+ * pvops_classify() - find the class of a patched site
+ * @site: first byte of the site
+ * @len: length of the site, padding included
  *
- * Context: any; the site is not being patched.
- * Return: what the site is. Bytes that do not decode count as inline code,
- * since the decoder does not know every instruction that may stand there.
+ * Context: any. The site is not being patched.
+ * Return: the class. Bytes that do not decode count as inline code, since the
+ * decoder does not know every instruction that may stand at a site.
  */
 enum pvops_class pvops_classify(const u8 *site, unsigned int len)
 {
 	const u8 *p = site;
 	struct insn insn;
 
-	/* Most sites are decided by their first bytes; decoding is slow. */
+	/* Decoding is slow, and the first bytes decide for most sites. */
 	switch (site[0]) {
 	case 0x0f:
 		if (site[1] == 0x1f)
@@ -95,7 +89,7 @@ enum pvops_class pvops_classify(const u8 *site, unsigned int len)
 }
 
 /**
- * pvops_audit_site() - take one patched site into an audit
+ * pvops_audit_site() - add one patched site to an audit
  * @audit: (in/out) the result so far
  * @site: the site
  * @target: the op in the table
@@ -113,7 +107,7 @@ void pvops_audit_site(struct pvops_audit *audit, const struct pvops_site *site,
 	audit->sites[slot][class]++;
 	audit->total[class]++;
 
-	/* Sites of one op are alike: measure the op for the longest only. */
+	/* The sites of an op are alike: measure the op for the longest only. */
 	if (class == PVOPS_CLASS_CALL && target == native &&
 	    site->len > audit->measured[slot]) {
 		audit->measured[slot] = site->len;

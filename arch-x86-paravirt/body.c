@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Code of a backend's in place of the call of its op.
+ * A backend's code in place of the call of an op.
  *
- * On bare metal most sites are the native instruction itself. A backend whose op is
- * as short may offer its code for them, too. It stands where there was a call, with
- * two things different for it: there is no return address on the stack, and the
- * unwinder knows the stack at each address of the site by what objtool saw there, a
- * call. So code that touches the stack is called. But for one case: where it is what
- * the native op is, objtool has seen it.
+ * On bare metal the native instruction itself stands at most call sites. A
+ * backend with an op that is as short may offer the code of the op for the
+ * sites.
+ *
+ * Code at a site has no return address on the stack. And the unwinder knows the
+ * stack at each address of the site from objtool, which saw a call there. So an
+ * op whose code uses the stack is called. The exception is code that equals the
+ * code of the native op: objtool has seen that code at the site.
  */
 #include <linux/kernel.h>
 #include <linux/string.h>
@@ -16,7 +18,7 @@
 
 #include <pvops/body.h>
 
-/* RSP as ModRM, SIB and opcodes number it. */
+/* The number of RSP in ModRM, SIB and opcodes. */
 #define RSP	4
 
 static bool pvops_opcode_uses_stack(const struct insn *insn)
@@ -43,13 +45,13 @@ static bool pvops_opcode_uses_stack(const struct insn *insn)
 	case 0xb4:			/* MOV to RSP */
 	case 0xbc:
 	case 0xc8 ... 0xc9:		/* ENTER, LEAVE */
-	case 0xff:			/* PUSH, and what is not straight-line */
+	case 0xff:			/* PUSH, and code not straight-line */
 		return true;
 	}
 	return false;
 }
 
-/* Errs on the safe side: it may take an extension of the opcode for RSP. */
+/* An opcode extension in ModRM may look like RSP: the answer is true then. */
 static bool pvops_insn_uses_stack(struct insn *insn)
 {
 	u8 modrm = insn->modrm.bytes[0], rex = insn->rex_prefix.bytes[0];
@@ -68,13 +70,12 @@ static bool pvops_insn_uses_stack(struct insn *insn)
 
 /**
  * pvops_body_fits() - may code stand in place of a call?
- * @code: straight-line code that does the same at any address, and returns
- *	nowhere
- * @len: its length in bytes
+ * @code: straight-line code without a return that does the same at any address
+ * @len: length of the code in bytes
  * @room: bytes at the call site
  *
  * Context: any.
- * Return: true if it is short enough and leaves the stack alone.
+ * Return: true if the code is short enough and does not use the stack.
  */
 bool pvops_body_fits(const u8 *code, unsigned int len, unsigned int room)
 {
@@ -91,12 +92,12 @@ bool pvops_body_fits(const u8 *code, unsigned int len, unsigned int room)
 }
 
 /**
- * pvops_body_is_native() - is code what the native op is?
+ * pvops_body_is_native() - does code equal the code of the native op?
  * @code: the code
- * @len: its length in bytes
+ * @len: length of the code in bytes
  * @native: the op that the kernel was linked with
  *
- * Context: any; @native is not being patched.
+ * Context: any. @native is not being patched.
  * Return: true if both are the same bytes.
  */
 bool pvops_body_is_native(const u8 *code, unsigned int len, const void *native)

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Choosing a backend: probe all, try the most confident first, commit once.
+ * Choice of a backend: probe all, try the most confident first, commit once.
  *
- * Works on a struct pvops_socket and knows neither the command line nor the
- * kernel's own pv_ops, so that all of it can be tested with made-up backends.
+ * This file works on a struct pvops_socket. It knows neither the command line
+ * nor the kernel's own pv_ops, so tests can run all of it with made-up
+ * backends. There is no locking: the callers are the boot CPU, and KUnit cases
+ * that have their own socket.
  */
 #include <linux/errno.h>
 #include <linux/init.h>
@@ -16,7 +18,6 @@
 __printf(3, 4) static void pvops_log_decision(struct pvops_socket *socket,
 					      bool warn, const char *fmt, ...)
 {
-	/* One at a time: the boot CPU, or a KUnit case with its own socket. */
 	char line[PVOPS_REASON_LEN + 96];
 	va_list args;
 
@@ -27,12 +28,12 @@ __printf(3, 4) static void pvops_log_decision(struct pvops_socket *socket,
 }
 
 /**
- * pvops_note_request() - take in one pv_backend= of the command line
- * @request: what was asked for so far
- * @arg: the new value; NULL is an empty one
+ * pvops_note_request() - record one pv_backend= of the command line
+ * @request: (in/out) the request so far
+ * @arg: the new value; NULL counts as an empty value
  *
- * The last one counts, as for other parameters. That there were two different
- * ones is remembered, since the user may have edited the wrong one.
+ * The last value is used, as for other parameters. An earlier value that
+ * differs is kept for a warning, since the user may have edited the wrong one.
  *
  * Context: boot CPU, while early parameters are parsed.
  */
@@ -46,13 +47,13 @@ void pvops_note_request(struct pvops_request *request, const char *arg)
 }
 
 /**
- * pvops_find_backend() - look a backend up by name
+ * pvops_find_backend() - look up a backend by its name
  * @backends: the candidates
- * @nr: how many
- * @name: as given to pv_backend=
+ * @nr: number of candidates
+ * @name: the name, as given to pv_backend=
  *
  * Context: any.
- * Return: the backend, or NULL if none is called that.
+ * Return: the backend, or NULL if no candidate has that name.
  */
 const struct pvops_backend *
 pvops_find_backend(const struct pvops_backend * const *backends, size_t nr,
@@ -77,8 +78,9 @@ static void pvops_list_backend_names(const struct pvops_socket *socket,
 }
 
 /*
- * The backend asked for by name, if it can run here at all. The user who asks
- * for one that cannot still gets a kernel that boots.
+ * Return the backend that the user requests, or NULL if that backend cannot run
+ * on this machine. A kernel with a request that cannot be met must still boot,
+ * so the choice becomes automatic, with a warning.
  */
 static const struct pvops_backend *
 pvops_find_requested_backend(struct pvops_socket *socket,
@@ -123,8 +125,9 @@ static void pvops_record_rejection(struct pvops_socket *socket,
 }
 
 /*
- * Word by word, since the table is in use: an NMI between two words finds the
- * old op or the new one, never half a pointer.
+ * An NMI may call ops during the commit, since the table is in use. Each slot
+ * is written as one word, so an NMI between two words finds the old op or the
+ * new op, and never a part of a pointer.
  */
 static void pvops_commit_table(struct paravirt_patch_template *table,
 			       const struct paravirt_patch_template *staging)
@@ -143,7 +146,7 @@ typedef int (*pvops_fill_table_fn)(const struct pvops_backend *self,
 				   struct paravirt_patch_template *ops,
 				   struct pvops_reason *reason);
 
-/* Both phases for one callback; the table changes only if all of it is well. */
+/* Let a callback fill in a copy of the table, and commit it after success. */
 static int pvops_fill_and_commit_table(struct pvops_socket *socket,
 				       const struct pvops_facts *facts,
 				       const struct pvops_backend *backend,
@@ -191,7 +194,7 @@ static bool pvops_try_backend(struct pvops_socket *socket,
 	return false;
 }
 
-/* Who is next: at this level of confidence from this index on, then below. */
+/* Search from *index on at *level of confidence, then all at lower levels. */
 static const struct pvops_backend *
 pvops_find_next_candidate(struct pvops_socket *socket,
 			  const struct pvops_facts *facts,
@@ -215,16 +218,17 @@ pvops_find_next_candidate(struct pvops_socket *socket,
 
 /**
  * pvops_choose() - choose a backend and commit its ops
- * @socket: the candidates and the table; gets the choice
- * @facts: what is known about the machine
- * @request: what pv_backend= says, or NULL
+ * @socket: (in/out) the candidates and the table; gets the choice
+ * @facts: the facts about the machine
+ * @request: the value of pv_backend=, or NULL
  *
- * A backend asked for by name is tried first, then the others by confidence.
- * Each failure is one line that says why; the table is then as it was.
+ * A backend that is requested by name is tried first. The others follow by
+ * confidence. A failure leaves the table unchanged and logs one line with the
+ * reason.
  *
  * Context: boot CPU, interrupts off; see struct pvops_backend.
- * Return: 0, or -ENODEV if no candidate could be set up, with the table as it
- * was.
+ * Return: 0, or -ENODEV if no candidate could be set up. The table is unchanged
+ * then.
  */
 int pvops_choose(struct pvops_socket *socket, const struct pvops_facts *facts,
 		 const char *request)
@@ -265,7 +269,10 @@ chosen:
 	return 0;
 }
 
-/* Whose ops stand in the table when the one on top of them gave up. */
+/*
+ * Find the in-tree backend of the same type. If @backend cannot complete its
+ * ops, the table keeps those of that in-tree guest.
+ */
 static const struct pvops_backend *
 pvops_find_intree_backend(const struct pvops_socket *socket,
 			  const struct pvops_backend *backend)
@@ -283,10 +290,12 @@ pvops_find_intree_backend(const struct pvops_socket *socket,
 
 /**
  * pvops_complete() - let the chosen backend put its last ops into the table
- * @socket: as pvops_choose() left it, with @staging; the choice may change
- * @facts: what is known about the machine, without @facts->hyper
+ * @socket: (in/out) as pvops_choose() left it, with @staging; the choice may
+ *	change
+ * @facts: the facts about the machine, without @facts->hyper
  *
- * If it cannot, the ops stay those of the platform code that it stands on.
+ * If the backend fails, the table keeps the ops of the platform code that the
+ * backend builds on.
  *
  * Context: boot CPU, interrupts off, before call sites are patched.
  */

@@ -13,5 +13,5 @@
 /* How often each op was called on each CPU. */
 DEFINE_PER_CPU(u64[PVOPS_MAX_SLOTS], pvops_counts);
 
-/* The op that each thunk goes on to. */
+/* The op that each thunk jumps to. */
 void *pvops_counted[PVOPS_MAX_SLOTS] __ro_after_init;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One entry for each slot of pv_ops: count, then go on to the op.
+ * One thunk for each slot of pv_ops: count the call, then jump to the op.
  *
- * The entry must be invisible: it changes no register and no stack, since some
- * ops preserve all registers and some are called where there is hardly a stack.
- * One increment relative to %gs is atomic towards interrupts and NMIs of the
+ * Some ops preserve all registers, and some are called where there is hardly
+ * any stack. So a thunk changes no register and does not use the stack. One
+ * increment relative to %gs is atomic with regard to interrupts and NMIs of the
  * same CPU.
  */
 #include <linux/linkage.h>
@@ -16,10 +16,10 @@
 #include <pvops/count_thunks.h>
 
 /*
- * In .noinstr.text because some ops are called from there. Objtool cannot see
- * that the jump goes to the op of the table, which is noinstr where it has to
- * be, so it is told that the jump is allowed. The int3 stops speculation behind
- * the jump.
+ * The thunks are in .noinstr.text, because noinstr code calls some ops. Objtool
+ * cannot see that the jump goes to the op of the table, which is noinstr where
+ * noinstr is required. So an annotation allows the jump. The int3 stops
+ * speculation behind the jump.
  */
 .macro count_thunk nr:req
 SYM_FUNC_START(pvops_count_\nr)

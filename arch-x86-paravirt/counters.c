@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Counting calls of pv ops.
+ * Counters for the calls of pv ops.
  *
- * Nothing is added to an op or to a call site: where pv_counters is given, each
- * slot of the table is pointed at an entry that counts and goes on to the op,
- * before the call sites are patched. Without pv_counters no instruction of the
- * kernel is different.
+ * Neither an op nor a call site contains code for counting. With pv_counters,
+ * each slot of the table is pointed at a thunk before call sites are patched.
+ * The thunk counts the call and jumps to the op. Without pv_counters no
+ * instruction of the kernel is different.
  */
 #include <linux/build_bug.h>
 #include <linux/cache.h>
@@ -32,12 +32,12 @@ static int __init pvops_parse_counters_param(char *arg)
 early_param("pv_counters", pvops_parse_counters_param);
 
 /**
- * pvops_counters_wrap() - put the counting entries before all ops of a table
- * @table: (in/out) the table; an op that is NULL stays so
- * @behind: (out) the op behind each entry, PVOPS_NR_SLOTS of them
+ * pvops_counters_wrap() - put the counting thunks before all ops of a table
+ * @table: (in/out) the table; an op that is NULL stays NULL
+ * @behind: (out) the op behind each thunk, PVOPS_NR_SLOTS ops
  *
- * Context: any, for a table that is not in use or a CPU that is alone; @behind
- * must be what the entries jump through before the first of them can be called.
+ * Context: any, for a table that is not in use, or on a CPU that runs alone.
+ * The thunks must jump through @behind before the first of them can be called.
  */
 void pvops_counters_wrap(union pvops_table *table, void **behind)
 {
@@ -52,10 +52,10 @@ void pvops_counters_wrap(union pvops_table *table, void **behind)
 }
 
 /**
- * pvops_counters_start() - count from here on, if the command line asks for it
+ * pvops_counters_start() - start to count if pv_counters was given
  *
- * The native instruction will stand at no site then, since no slot holds the
- * native op any more: ops that are inlined otherwise are counted too.
+ * No slot holds a native op afterwards, so no site gets the native instruction.
+ * Ops that are otherwise inlined are counted, too.
  *
  * Context: boot CPU, before alternatives are patched.
  */
@@ -68,35 +68,29 @@ void __init pvops_counters_start(void)
 }
 
 /**
- * pvops_unwrapped() - the op behind a counting entry
+ * pvops_unwrapped() - get the op behind a counting thunk
  * @slot: 0 to PVOPS_NR_SLOTS - 1
- * @op: what stands in the table
+ * @op: the content of the slot
  *
  * Context: any.
- * Return: the op that is called in the end; @op itself if it is not wrapped.
+ * Return: the op that is called in the end, which is @op if @op is no thunk.
  */
 const void *pvops_unwrapped(unsigned int slot, const void *op)
 {
 	return op == pvops_count_thunks[slot] ? pvops_counted[slot] : op;
 }
 
-/**
- * pvops_counting() - are ops being counted?
- *
- * Context: any.
- * Return: true from the moment of patching, if pv_counters was given.
- */
 bool pvops_counting(void)
 {
 	return pvops_counters_active;
 }
 
 /**
- * pvops_count() - how often an op was called since patching
+ * pvops_count() - get the number of calls of an op since patching
  * @slot: 0 to PVOPS_NR_SLOTS - 1
  *
- * Context: any. CPUs that count meanwhile may be missed by a few.
- * Return: the sum over all CPUs that could ever run.
+ * Context: any. A few calls that other CPUs make meanwhile may be missing.
+ * Return: the sum over all possible CPUs.
  */
 u64 pvops_count(unsigned int slot)
 {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the machine says about itself, gathered before any backend is asked.
+ * Facts about the machine, gathered before any backend is probed.
  *
- * Every probe gets the same facts and none reads hardware for what stands here,
- * so that a probe has no side effects and can be tested with facts made up.
+ * All probes get the same facts, and no probe reads hardware for any of them.
+ * So a probe has no side effects, and tests can call a probe with made-up
+ * facts. A probe answers with a reason, which this file helps to format.
  */
 #include <linux/cpufeature.h>
 #include <linux/ctype.h>
@@ -40,20 +41,20 @@ static bool pvops_signature_is_text(const char *text)
 }
 
 /**
- * pvops_scan_signatures() - list the hypervisors that CPUID names
- * @found: (out) what was found, in the order of the leaves
- * @max: room in @found
+ * pvops_scan_signatures() - list the hypervisor signatures in CPUID
+ * @found: (out) the signatures, in the order of their leaves
+ * @max: number of entries in @found
  * @cpuid: reads one leaf into EAX, EBX, ECX, EDX
  *
- * A hypervisor that offers the interface of another one beside its own puts
- * the two 0x100 leaves apart, without a gap: the first leaf without a name ends
- * the scan, since each CPUID instruction is an exit. EAX is not looked at: it
- * should be the highest leaf of the range, but old KVM gives 0 (kernel
- * documentation, virt/kvm/x86/cpuid).
+ * A hypervisor may offer the interface of another hypervisor beside its own.
+ * The leaves of the two are 0x100 apart, without a gap. Each CPUID instruction
+ * is an exit to the hypervisor, so the first leaf without a signature ends the
+ * scan. EAX is ignored: EAX should be the highest leaf of the range, but old
+ * KVM returns 0 (kernel documentation, virt/kvm/x86/cpuid).
  *
- * Context: boot CPU; the caller knows that there is a hypervisor, since without
- * one these leaves give the data of some other leaf.
- * Return: how many were found.
+ * Context: boot CPU. The caller knows that there is a hypervisor: on a CPU
+ * without a hypervisor these leaves return the data of another leaf.
+ * Return: number of signatures.
  */
 unsigned int pvops_scan_signatures(struct pvops_signature *found,
 				   unsigned int max,
@@ -78,13 +79,13 @@ unsigned int pvops_scan_signatures(struct pvops_signature *found,
 }
 
 /**
- * pvops_gather_facts() - fill in what does not depend on in-tree detection
- * @facts: (out) all but @facts->hyper
+ * pvops_gather_facts() - fill in the facts that need no in-tree detection
+ * @facts: (out) all but @facts->hyper and @facts->hyper_name
  * @backends: the candidates, which look for their ROMs
- * @nr: how many
+ * @nr: number of candidates
  *
- * Context: boot CPU, after early parameters were parsed; cpuid() must work,
- * which under Xen PV means that Xen's cpu ops are in place.
+ * Context: boot CPU, after early parameters were parsed. cpuid() must work. In
+ * a Xen PV guest cpuid() works once Xen's cpu ops are in place.
  */
 void __init pvops_gather_facts(struct pvops_facts *facts,
 			       const struct pvops_backend * const *backends,
@@ -97,14 +98,14 @@ void __init pvops_gather_facts(struct pvops_facts *facts,
 	facts->hypervisor_bit = boot_cpu_has(X86_FEATURE_HYPERVISOR);
 	facts->nr_signatures = 0;
 
-	/* Xen hides the bit from its PV guests' emulated CPUID on old versions. */
+	/* Old versions of Xen clear the bit in a PV guest's emulated CPUID. */
 	if (facts->hypervisor_bit || facts->entry == PVOPS_ENTRY_XEN_PV)
 		facts->nr_signatures =
 			pvops_scan_signatures(facts->signatures,
 					      ARRAY_SIZE(facts->signatures),
 					      pvops_read_cpuid_leaf);
 
-	/* In ring 3 there is no firmware that could have left one. */
+	/* A PV guest, in ring 3, has no firmware that could provide a ROM. */
 	if (facts->entry != PVOPS_ENTRY_NATIVE || nopv)
 		return;
 	for (i = 0; i < nr; i++)
@@ -113,9 +114,9 @@ void __init pvops_gather_facts(struct pvops_facts *facts,
 }
 
 /**
- * pvops_describe_facts() - say which signatures were seen
- * @facts: as gathered
- * @out: gets half a sentence
+ * pvops_describe_facts() - put the signatures into words
+ * @facts: facts as pvops_gather_facts() fills them in
+ * @out: (out) gets half a sentence, without a full stop
  *
  * Context: any.
  */
@@ -137,9 +138,9 @@ void pvops_describe_facts(const struct pvops_facts *facts, struct seq_buf *out)
 }
 
 /**
- * pvops_set_reason() - set the reason for a probe's or a setup's answer
- * @reason: (out) the reason; cut where it is too long
- * @fmt: format and arguments, half a sentence without a full stop
+ * pvops_set_reason() - set the reason for the answer of a probe or of a setup
+ * @reason: (out) the reason; a text that is too long is cut
+ * @fmt: format and arguments, for half a sentence without a full stop
  *
  * Context: any.
  */

@@ -2,10 +2,10 @@
 /*
  * The guests that are part of the kernel, as backends.
  *
- * They keep their own detection and their own setup, which this file does not
- * touch: struct hypervisor_x86 finds them, init_platform() and what follows
- * changes pv_ops. Here they only get a name for pv_backend= and for the report,
- * and their place in the order of candidates.
+ * These guests keep their own detection and setup. The kernel detects a guest
+ * through struct hypervisor_x86, and init_platform() and later hooks of the
+ * guest change pv_ops. This file only gives each guest a name for pv_backend=
+ * and for the report, and a place in the order of candidates.
  */
 #include <linux/init.h>
 #include <linux/kernel.h>

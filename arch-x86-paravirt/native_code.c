@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Would the native op fit in place of the call?
+ * Could the code of a native op replace the call of the op?
  *
- * The proof that bare metal pays nothing does not rest on a list that somebody
- * keeps by hand: the machine code of the native op itself says whether it could
- * stand at the call site.
+ * On bare metal no call may remain where the code of the native op fits. A list
+ * of such ops, kept by hand, could be wrong. So this file decodes the machine
+ * code of the native op itself.
  */
 #include <linux/extable.h>
 #include <linux/kernel.h>
@@ -18,7 +18,7 @@
 
 #include <pvops/body.h>
 
-/* The end of a function in each form that patching may have left it in. */
+/* Patching leaves RET or a jump to a return thunk at the end of a function. */
 static bool pvops_native_insn_is_return(const struct insn *insn, const u8 *p)
 {
 	const void *target = p + insn->length + insn->immediate.value;
@@ -37,12 +37,13 @@ static bool pvops_native_insn_is_return(const struct insn *insn, const u8 *p)
 	}
 }
 
-/* What would mean something else, or nothing, at another address. */
-static bool pvops_native_insn_is_position_dependent(const struct insn *insn, const u8 *p)
+/* Would the instruction do something else, or nothing, at another address? */
+static bool pvops_native_insn_is_position_dependent(const struct insn *insn,
+						    const u8 *p)
 {
 	u8 op = insn->opcode.bytes[0];
 
-	/* It may fault, and the fixup is found by its address: WRMSR. */
+	/* The fixup of a fault is found by the instruction's address: WRMSR. */
 	if (search_exception_tables((unsigned long)p))
 		return true;
 
@@ -70,17 +71,17 @@ static bool pvops_native_insn_is_padding(const struct insn *insn, const u8 *p)
 }
 
 /**
- * pvops_native_code() - what a native op does, if that could stand at a call site
+ * pvops_native_code() - get the code of a native op that a call site could hold
  * @func: a native op, patched
  * @code: (out) the instructions, or NULL
  * @room: bytes at @code, or at the call site
  *
- * It could if it is straight-line code that does not depend on where it is, up
- * to a return, and short enough. ENDBR, the tracer's no-op and padding do not
- * count.
+ * A call site could hold straight-line code, up to a return, that does not
+ * depend on its address and is short enough. ENDBR, the tracer's no-op and
+ * padding do not count.
  *
- * Context: any; @func is kernel text that is not being patched.
- * Return: the length of the code in bytes, or -1 if it could not.
+ * Context: any. @func is kernel text that is not being patched.
+ * Return: length of the code in bytes, or -1 if a call site could not hold it.
  */
 int pvops_native_code(const void *func, u8 *code, unsigned int room)
 {
@@ -106,12 +107,12 @@ int pvops_native_code(const void *func, u8 *code, unsigned int room)
 }
 
 /**
- * pvops_native_fits() - could a native op's code replace a call to it?
+ * pvops_native_fits() - could the code of a native op replace a call of the op?
  * @func: a native op, patched
  * @room: bytes at the call site
  *
- * Context: any; @func is kernel text that is not being patched.
- * Return: true if it would fit.
+ * Context: any. @func is kernel text that is not being patched.
+ * Return: true if the call site could hold the code.
  */
 bool pvops_native_fits(const void *func, unsigned int room)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * pv_ops by slot: names, and what each slot held when the kernel was linked.
+ * pv_ops as an array: the name and the native op of each slot.
  *
- * pv_ops is a struct of function pointers, which is what callers want. Audit,
- * counters and commit want an array, and want to know what native is even
- * after a backend has replaced it.
+ * Callers of ops use pv_ops as a struct of function pointers. The audit, the
+ * counters and the commit of a backend's ops need an array. They also need the
+ * native op of a slot after a backend has replaced the op.
  */
 #include <linux/build_bug.h>
 #include <linux/cache.h>
@@ -22,27 +22,32 @@ static const char * const pvops_op_names[] = {
 #include <pvops/pv-ops.h>
 };
 
-/* Finds a new op at the end; the pvops_audit suite finds one in between. */
+/*
+ * This catches an op that Linux adds at the end of the table. The pvops_audit
+ * suite catches an op that is added in between.
+ */
 static_assert(ARRAY_SIZE(pvops_op_names) == PVOPS_NR_SLOTS,
 	      "pvops/pv-ops.h does not name every slot of pv_ops");
 
 /*
- * In .data, not .bss: it is written before the Xen PV entry has told the
- * kernel anything about its memory, and nothing may clear it after that.
+ * The initial value keeps the table out of .bss. pvops_early_init() writes the
+ * table before the Xen PV entry has told the kernel anything about its memory,
+ * and nothing may clear the table after that.
  */
 union pvops_table pvops_native __ro_after_init = { .slot = { (void *)1 } };
 
 enum pvops_entry pvops_entry __ro_after_init = PVOPS_ENTRY_NATIVE;
 
 /**
- * pvops_early_init() - remember the linked table and the way in
- * @entry: by which entry point this kernel was started
+ * pvops_early_init() - save the native ops and the entry point
+ * @entry: the entry point by which this kernel was started
  *
- * pv_ops is linked with the native ops, but nothing keeps them once a guest's
- * own are copied over. This is the first C code of ours that runs.
+ * The kernel is linked with the native ops in pv_ops. The ops of a guest are
+ * copied over them, and Linux has no other copy of the native ops. This is the
+ * first C code of this tree that runs.
  *
  * Context: boot CPU, interrupts off, before the allocator, printk and the
- * command line; Xen's ops are not in place yet, so no pv op may be called.
+ * command line. Xen's ops are not in place yet, so no pv op may be called.
  */
 void __init pvops_early_init(enum pvops_entry entry)
 {
@@ -53,26 +58,19 @@ void __init pvops_early_init(enum pvops_entry entry)
 		pvops_native.slot[i] = pvops_live->slot[i];
 }
 
-/**
- * pvops_op_name() - the name of a slot, such as "mmu.set_pte"
- * @slot: 0 to PVOPS_NR_SLOTS - 1
- *
- * Context: any.
- * Return: a constant string.
- */
 const char *pvops_op_name(unsigned int slot)
 {
 	return pvops_op_names[slot];
 }
 
 /**
- * pvops_slot_hole() - find an op that a table has lost
+ * pvops_slot_hole() - find an op that is missing in a changed table
  * @ops: the table to check
- * @base: the table that it was made from
+ * @base: the table that @ops was a copy of
  *
  * Context: any.
- * Return: the name of the first op that is NULL in @ops and was not in @base,
- * or NULL if there is none.
+ * Return: the name of the first op that is NULL in @ops and not NULL in @base,
+ * or NULL if no op is missing.
  */
 const char *pvops_slot_hole(const struct paravirt_patch_template *ops,
 			    const struct paravirt_patch_template *base)

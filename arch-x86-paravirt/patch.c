@@ -2,11 +2,12 @@
 /*
  * The socket's part in the patching of pv call sites.
  *
- * apply_alternatives() turns every call through pv_ops into a direct call. This
- * file is asked at three moments: before, when changing the table still reaches
- * every site; at each site, whether the op is native, so that the instruction
- * may stand there instead of a call, or else the backend has some for it; and
- * after, to look at what became of it.
+ * apply_alternatives() turns every call through pv_ops into a direct call. The
+ * patching code of the kernel calls this file at three moments:
+ * - before the first site, when a change of the table still reaches every site;
+ * - at each site, to find out whether code of the native op, or code of the
+ *   backend, may stand there instead of a call;
+ * - after the last site, to audit the result.
  */
 #define pr_fmt(fmt) "pvops: " fmt
 
@@ -27,12 +28,12 @@
 #include <pvops/rmw.h>
 #include <pvops/socket.h>
 
-/* Sites of the kernel image, recorded while they can still be told apart. */
+/* Sites of the kernel image, recorded since patching hides the op of a site. */
 static struct pvops_site *pvops_sites __initdata;
 static unsigned int pvops_nr_sites __initdata;
 static unsigned int pvops_max_sites __initdata;
 
-/* Called in the init phase only; its caller stays for modules. */
+/* Called in the init phase only. The caller stays after boot, for modules. */
 static void __ref pvops_record_site(const u8 *addr, u8 slot, u8 len)
 {
 	if (pvops_nr_sites == pvops_max_sites) {
@@ -47,16 +48,16 @@ static void __ref pvops_record_site(const u8 *addr, u8 slot, u8 len)
 /**
  * pvops_before_patching() - finish the table
  *
- * The chosen backend may fill in what it could not before. Counting wraps ops
- * here, so that it sees whatever backends and guests put into the table, and
- * the read-modify-write ops are switched on if any of them is no longer native.
+ * The chosen backend may fill in ops that it could not fill in before. The
+ * counting thunks come next, so that they count the ops of backends and guests.
+ * The read-modify-write ops are switched on if any of them is not native then.
  *
  * Context: boot CPU, from alternative_instructions(), NMIs stopped; may
  * allocate.
  */
 void __init pvops_before_patching(void)
 {
-	/* More than there are; counting them takes longer than it saves. */
+	/* An upper limit. To count the sites takes longer than it saves. */
 	pvops_max_sites = __alt_instructions_end - __alt_instructions;
 	pvops_sites = kvmalloc_array(pvops_max_sites, sizeof(*pvops_sites),
 				     GFP_KERNEL);
@@ -69,8 +70,8 @@ void __init pvops_before_patching(void)
 }
 
 /*
- * The code that the backend in use has for an op, and its length or 0. A copy: the
- * code may be where KASAN has no shadow.
+ * Copy the code that the backend in use has for an op, and return the length or
+ * 0. The original may be in memory for which KASAN has no shadow.
  */
 static unsigned int pvops_copy_body(unsigned int slot, u8 copy[PVOPS_MAX_BODY])
 {
@@ -87,20 +88,21 @@ static unsigned int pvops_copy_body(unsigned int slot, u8 copy[PVOPS_MAX_BODY])
 }
 
 /**
- * pvops_patch_site() - what shall stand at a call site?
+ * pvops_patch_site() - decide what to put at a call site
  * @site: a site about to be patched, still "call *slot(%rip)"
- * @alt: its alternative, with ALT_FLAG_DIRECT_CALL
- * @code: (out) room for what stands there; as long as the site
+ * @alt: the alternative of the site, with ALT_FLAG_DIRECT_CALL
+ * @code: (out) room for code for the site; as long as the site
  *
- * The op decides, not the hypervisor: native where the slot holds what it was
- * linked with, or what does the same. A site that does not call through pv_ops is
- * none of ours.
+ * The op decides, not the hypervisor. The native instruction is right if the
+ * slot holds the op that the kernel was linked with, or an op with the same
+ * code. A site that does not call through pv_ops is not of interest here: the
+ * call stays.
  *
  * Context: from apply_alternatives(), for the kernel on the boot CPU and for
  * modules while they are loaded.
- * Return: 0 if an ALT_PV_NATIVE replacement at this site is right, the length of
- * what is in @code if it shall stand there, PVOPS_SITE_CALL if the op is to be
- * called.
+ * Return: 0 if an ALT_PV_NATIVE replacement at this site is right, the length
+ * of the code in @code if that code is to stand at the site, or PVOPS_SITE_CALL
+ * if the op is to be called.
  */
 int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code)
 {
@@ -132,7 +134,7 @@ int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code)
 /**
  * pvops_after_patching() - audit all sites of the kernel image
  *
- * Context: boot CPU, from alternative_instructions(), everything is patched.
+ * Context: boot CPU, from alternative_instructions(), after all patching.
  */
 void __init pvops_after_patching(void)
 {

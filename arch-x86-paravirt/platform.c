@@ -2,9 +2,9 @@
 /*
  * The choice for the running kernel: command line, in-tree detection, pv_ops.
  *
- * Hooked into init_hypervisor_platform(): a backend of ours wins over in-tree
- * detection or leaves it as it is, so that the guests in the tree keep working
- * unchanged where they are chosen.
+ * init_hypervisor_platform() calls this file with the in-tree detection. The
+ * choice either takes precedence over the detected guest or returns that guest
+ * as it is. So a guest in the tree works unchanged where it is chosen.
  */
 #define pr_fmt(fmt) "pvops: " fmt
 
@@ -37,7 +37,7 @@ struct pvops_facts pvops_facts __ro_after_init;
 
 static struct pvops_request pvops_cmdline_request __initdata;
 
-/* The only in-tree guest that detection may find, or NATIVE for any. */
+/* The only in-tree guest to detect, or X86_HYPER_NATIVE for any guest. */
 static enum x86_hypervisor_type pvops_only_type __initdata = X86_HYPER_NATIVE;
 
 static int __init pvops_parse_backend_param(char *arg)
@@ -51,15 +51,17 @@ early_param("pv_backend", pvops_parse_backend_param);
  * pvops_admits() - may in-tree detection consider this hypervisor?
  * @h: a candidate of detect_hypervisor_vendor()
  *
- * Some hypervisors show the interface of another one beside their own. Asking
- * for one in-tree guest by name hides the others, except those that the kernel
- * cannot run without once it was entered their way.
+ * Some hypervisors offer the interface of another hypervisor beside their own.
+ * A request for one in-tree guest hides the others from detection. A guest with
+ * @h->ignore_nopv stays visible: a kernel that was entered by the entry point
+ * of such a guest cannot run without the guest's code.
  *
- * A kernel that was entered as a PV guest is one, and the others look for
- * themselves with up to 256 CPUID instructions each, all of which Xen emulates.
+ * A kernel that was entered as a Xen PV guest is a Xen PV guest. The detect()
+ * functions of the others execute up to 256 CPUID instructions each, and Xen
+ * emulates each instruction. So only Xen PV is admitted there.
  *
  * Context: boot CPU, from init_hypervisor_platform().
- * Return: whether its detect() may be called.
+ * Return: true if the detect() function of @h may be called.
  */
 bool __init pvops_admits(const struct hypervisor_x86 *h)
 {
@@ -86,7 +88,7 @@ pvops_detect_intree_guest(const struct hypervisor_x86 *(*detect)(void))
 	if (h)
 		return h;
 
-	/* Not there: the choice will be automatic, which needs all of them. */
+	/* Not found: the choice becomes automatic, so detect all guests. */
 	return detect();
 }
 
@@ -95,8 +97,9 @@ pvops_detect_intree_guest(const struct hypervisor_x86 *(*detect)(void))
  * @detect: the kernel's own detection
  *
  * Context: boot CPU, interrupts off, from init_hypervisor_platform().
- * Return: what the platform callbacks shall be taken from: what @detect found
- * where an in-tree guest was chosen, a backend's own, or NULL for bare metal.
+ * Return: the source of the platform callbacks: the result of @detect if an
+ * in-tree guest was chosen, the backend's own callbacks, or NULL for bare
+ * metal.
  */
 const struct hypervisor_x86 * __init
 pvops_select_platform(const struct hypervisor_x86 *(*detect)(void))
@@ -118,20 +121,21 @@ pvops_select_platform(const struct hypervisor_x86 *(*detect)(void))
 	pvops_socket.staging = &pvops_staging;
 	pvops_choose(&pvops_socket, &pvops_facts, pvops_cmdline_request.name);
 
-	/* Gone after boot. */
+	/* Both are freed after boot. */
 	pvops_facts.hyper = NULL;
 	pvops_facts.rom.image = NULL;
 
-	/* With no backend at all, go on as a kernel without the socket would. */
+	/* Without any backend, go on as a kernel without the socket does. */
 	chosen = pvops_socket.chosen;
 	return chosen && chosen->type == X86_HYPER_NATIVE ? chosen->hyper
 							  : hyper;
 }
 
 /**
- * pvops_complete_platform() - the chosen backend's last word about pv_ops
+ * pvops_complete_platform() - complete the chosen backend's ops in pv_ops
  *
- * Context: boot CPU, from alternative_instructions(), before it patches.
+ * Context: boot CPU, from alternative_instructions(), before call sites are
+ * patched.
  */
 void __init pvops_complete_platform(void)
 {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The backends of this kernel, in the order of preference among equals.
+ * The backends of this kernel. Among equally confident ones the first wins.
  *
- * An array, as for struct hypervisor_x86: the choice is made long before
- * initcalls, and whoever adds a backend should see the others.
+ * The list is an array, as hypervisors[] is. The choice is made long before
+ * initcalls, so backends cannot register themselves then. And the author of a
+ * new backend should see the others and their order.
  */
 #include <linux/init.h>
 #include <linux/kernel.h>

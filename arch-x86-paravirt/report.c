@@ -2,7 +2,7 @@
 /*
  * The report in debugfs: pvops/backend, ops, audit, counters.
  *
- * Plain text, one fact a line, for a person at a shell and for a script alike.
+ * The files are plain text, one fact a line, for people and for scripts.
  */
 #include <linux/debugfs.h>
 #include <linux/init.h>
@@ -38,7 +38,7 @@ static int pvops_backend_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(pvops_backend);
 
-/* What an op costs its callers: the worst class among its sites. */
+/* The worst class among the sites of an op is what the op costs its callers. */
 static const char *pvops_find_worst_class(unsigned int slot)
 {
 	static const enum pvops_class worst_first[] = {
@@ -48,7 +48,7 @@ static const char *pvops_find_worst_class(unsigned int slot)
 	unsigned int i;
 
 #ifdef CONFIG_PVOPS_RMW
-	/* The calls are there, behind a switch that is off. */
+	/* The sites are calls, behind a static key that is off. */
 	if (slot >= PVOPS_SLOT(rmw) && !pvops_rmw_active())
 		return "off";
 #endif

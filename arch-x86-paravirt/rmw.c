@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The switch in front of the read-modify-write page-table ops.
+ * The static key in front of the read-modify-write page-table ops.
  */
 #include <linux/export.h>
 #include <linux/init.h>
@@ -12,15 +12,15 @@
 #include <pvops/ops.h>
 #include <pvops/rmw.h>
 
-/* Not GPL-only, like pv_ops itself: the header inlines it into any module. */
+/* Not GPL-only, like pv_ops: the header makes modules test the key inline. */
 DEFINE_STATIC_KEY_FALSE(pvops_rmw_key);
 EXPORT_SYMBOL(pvops_rmw_key);
 
 /**
  * pvops_rmw_arm() - use the ops of the table if any of them is not native
  *
- * Until this moment all kernels use the native instructions, which under a
- * hypervisor that write-protects page tables trap and still work.
+ * Before this call all kernels use the native instructions. A hypervisor that
+ * write-protects page tables traps these instructions, and they still work.
  *
  * Context: boot CPU, after jump_label_init(), before alternatives are patched.
  */

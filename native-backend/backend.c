@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The native backend: what runs on bare metal.
+ * The native backend: the ops of bare metal.
  *
- * pv_ops is linked with the native ops, so there is nothing to set up, and
- * nothing may be: a confidential guest has replaced its halt before any choice
- * is made, and needs that with every backend. Being a backend all the same
- * gives native a name, a reason in the log, and a way to ask for it.
+ * pv_ops is linked with the native ops, so this backend has no setup. It must
+ * not restore native ops, either: a confidential guest has replaced its halt op
+ * before the choice, and needs its own halt op with every backend. As a
+ * backend, native has a name and a reason in the log, and a user can request
+ * it.
  */
 #include <linux/init.h>
 #include <linux/seq_buf.h>

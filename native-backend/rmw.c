@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The read-modify-write page-table ops, native.
+ * The native read-modify-write page-table ops.
  *
- * No native kernel calls these: where pv_ops.rmw is native the instruction
- * stands inline, behind a no-op (see pvops_rmw_active()). They are what the
- * table holds, so that a backend may replace some and keep others, and so that
- * counting can be switched on for a kernel on bare metal. They say what every
- * backend's op must do.
+ * If pv_ops.rmw is native, the kernel does not call these functions: the native
+ * instruction stands inline, behind a no-op (see pvops_rmw_active()). The
+ * functions fill the slots of the table. So a backend may replace some of the
+ * ops and keep the others, and a kernel on bare metal can count the ops. The
+ * functions define what the op of a backend must do.
  *
- * The CPU sets Accessed and Dirty at any moment while an entry is present
- * (Intel SDM vol. 3A, 5.8; AMD APM vol. 2, 5.4.2), so each op must be one
- * atomic step: what is returned is what was there when the entry changed.
+ * The CPU may set Accessed and Dirty at any moment while an entry is present
+ * (Intel SDM vol. 3A, 5.8; AMD APM vol. 2, 5.4.2). So each op must be one
+ * atomic step, and must return the entry as it was at the moment of the change.
  */
 #include <linux/bitops.h>
 #include <linux/compiler.h>
@@ -23,14 +23,14 @@
 #include <asm/tlbflush.h>
 
 /**
- * native_rmw_ptep_get_and_clear() - take an entry away
- * @mm: whose page table it is
- * @addr: the address it maps
- * @ptep: the entry
- * @full: the whole address space is going, no CPU uses it any more
+ * native_rmw_ptep_get_and_clear() - clear a PTE
+ * @mm: the address space
+ * @addr: the address that the PTE maps
+ * @ptep: the PTE
+ * @full: the whole address space is torn down, and no CPU uses it any more
  *
  * Context: page-table lock held, or @full.
- * Return: the entry as it was.
+ * Return: the old PTE.
  */
 pteval_t native_rmw_ptep_get_and_clear(struct mm_struct *mm, unsigned long addr,
 				       pte_t *ptep, int full)
@@ -42,13 +42,13 @@ pteval_t native_rmw_ptep_get_and_clear(struct mm_struct *mm, unsigned long addr,
 PV_CALLEE_SAVE_REGS_THUNK(native_rmw_ptep_get_and_clear);
 
 /**
- * native_rmw_ptep_set_wrprotect() - make an entry read-only
- * @mm: whose page table it is
- * @addr: the address it maps
- * @ptep: the entry
+ * native_rmw_ptep_set_wrprotect() - make a PTE read-only
+ * @mm: the address space
+ * @addr: the address that the PTE maps
+ * @ptep: the PTE
  *
- * Dirty must survive, and must not be left with Write clear, which would make a
- * shadow-stack page of it: pte_wrprotect() moves it to the software bit.
+ * A PTE with Dirty set and Write clear maps a shadow-stack page, and Dirty must
+ * not get lost. So pte_wrprotect() moves Dirty to the software bit.
  *
  * Context: page-table lock held.
  */
@@ -64,13 +64,13 @@ void native_rmw_ptep_set_wrprotect(struct mm_struct *mm, unsigned long addr,
 PV_CALLEE_SAVE_REGS_THUNK(native_rmw_ptep_set_wrprotect);
 
 /**
- * native_rmw_ptep_test_and_clear_young() - has the page been used?
+ * native_rmw_ptep_test_and_clear_young() - test and clear Accessed of a PTE
  * @vma: the mapping
- * @addr: the address it maps
- * @ptep: the entry
+ * @addr: the address that the PTE maps
+ * @ptep: the PTE
  *
  * Context: page-table lock held.
- * Return: 1 if Accessed was set, else 0; it is clear afterwards.
+ * Return: 1 if Accessed was set, else 0. Accessed is clear afterwards.
  */
 int native_rmw_ptep_test_and_clear_young(struct vm_area_struct *vma,
 					 unsigned long addr, pte_t *ptep)
@@ -82,13 +82,13 @@ int native_rmw_ptep_test_and_clear_young(struct vm_area_struct *vma,
 PV_CALLEE_SAVE_REGS_THUNK(native_rmw_ptep_test_and_clear_young);
 
 /**
- * native_rmw_ptep_clear_flush() - take an entry away, everywhere
+ * native_rmw_ptep_clear_flush() - clear a PTE and flush the TLBs
  * @vma: the mapping
- * @addr: the address it maps
- * @ptep: the entry
+ * @addr: the address that the PTE maps
+ * @ptep: the PTE
  *
  * Context: page-table lock held.
- * Return: the entry as it was; no CPU uses it any more.
+ * Return: the old PTE. No CPU uses the old PTE any more.
  */
 pteval_t native_rmw_ptep_clear_flush(struct vm_area_struct *vma,
 				     unsigned long addr, pte_t *ptep)
@@ -102,13 +102,13 @@ pteval_t native_rmw_ptep_clear_flush(struct vm_area_struct *vma,
 PV_CALLEE_SAVE_REGS_THUNK(native_rmw_ptep_clear_flush);
 
 /**
- * native_rmw_pmdp_get_and_clear() - take a huge page's entry away
- * @mm: whose page table it is
- * @addr: the address it maps
- * @pmdp: the entry
+ * native_rmw_pmdp_get_and_clear() - clear the PMD of a huge page
+ * @mm: the address space
+ * @addr: the address that the PMD maps
+ * @pmdp: the PMD
  *
  * Context: page-table lock held.
- * Return: the entry as it was.
+ * Return: the old PMD.
  */
 pmdval_t native_rmw_pmdp_get_and_clear(struct mm_struct *mm, unsigned long addr,
 				       pmd_t *pmdp)
@@ -118,10 +118,10 @@ pmdval_t native_rmw_pmdp_get_and_clear(struct mm_struct *mm, unsigned long addr,
 PV_CALLEE_SAVE_REGS_THUNK(native_rmw_pmdp_get_and_clear);
 
 /**
- * native_rmw_pmdp_set_wrprotect() - make a huge page's entry read-only
- * @mm: whose page table it is
- * @addr: the address it maps
- * @pmdp: the entry
+ * native_rmw_pmdp_set_wrprotect() - make the PMD of a huge page read-only
+ * @mm: the address space
+ * @addr: the address that the PMD maps
+ * @pmdp: the PMD
  *
  * Context: page-table lock held.
  */
@@ -137,13 +137,13 @@ void native_rmw_pmdp_set_wrprotect(struct mm_struct *mm, unsigned long addr,
 PV_CALLEE_SAVE_REGS_THUNK(native_rmw_pmdp_set_wrprotect);
 
 /**
- * native_rmw_pmdp_test_and_clear_young() - has the huge page been used?
+ * native_rmw_pmdp_test_and_clear_young() - test and clear Accessed of a PMD
  * @vma: the mapping
- * @addr: the address it maps
- * @pmdp: the entry
+ * @addr: the address that the PMD maps
+ * @pmdp: the PMD of a huge page
  *
  * Context: page-table lock held.
- * Return: 1 if Accessed was set, else 0; it is clear afterwards.
+ * Return: 1 if Accessed was set, else 0. Accessed is clear afterwards.
  */
 int native_rmw_pmdp_test_and_clear_young(struct vm_area_struct *vma,
 					 unsigned long addr, pmd_t *pmdp)
@@ -154,14 +154,14 @@ int native_rmw_pmdp_test_and_clear_young(struct vm_area_struct *vma,
 PV_CALLEE_SAVE_REGS_THUNK(native_rmw_pmdp_test_and_clear_young);
 
 /**
- * native_rmw_pmdp_establish() - exchange a huge page's entry
+ * native_rmw_pmdp_establish() - exchange the PMD of a huge page
  * @vma: the mapping
- * @addr: the address it maps
- * @pmdp: the entry
- * @val: what shall stand there
+ * @addr: the address that the PMD maps
+ * @pmdp: the PMD
+ * @val: the new value
  *
  * Context: page-table lock held.
- * Return: the entry as it was.
+ * Return: the old PMD.
  */
 pmdval_t native_rmw_pmdp_establish(struct vm_area_struct *vma,
 				   unsigned long addr, pmd_t *pmdp,
@@ -172,13 +172,13 @@ pmdval_t native_rmw_pmdp_establish(struct vm_area_struct *vma,
 PV_CALLEE_SAVE_REGS_THUNK(native_rmw_pmdp_establish);
 
 /**
- * native_rmw_pudp_get_and_clear() - take a 1 GiB page's entry away
- * @mm: whose page table it is
- * @addr: the address it maps
- * @pudp: the entry
+ * native_rmw_pudp_get_and_clear() - clear the PUD of a 1 GiB page
+ * @mm: the address space
+ * @addr: the address that the PUD maps
+ * @pudp: the PUD
  *
  * Context: page-table lock held.
- * Return: the entry as it was.
+ * Return: the old PUD.
  */
 pudval_t native_rmw_pudp_get_and_clear(struct mm_struct *mm, unsigned long addr,
 				       pud_t *pudp)
@@ -188,13 +188,13 @@ pudval_t native_rmw_pudp_get_and_clear(struct mm_struct *mm, unsigned long addr,
 PV_CALLEE_SAVE_REGS_THUNK(native_rmw_pudp_get_and_clear);
 
 /**
- * native_rmw_pudp_test_and_clear_young() - has the 1 GiB page been used?
+ * native_rmw_pudp_test_and_clear_young() - test and clear Accessed of a PUD
  * @vma: the mapping
- * @addr: the address it maps
- * @pudp: the entry
+ * @addr: the address that the PUD maps
+ * @pudp: the PUD of a 1 GiB page
  *
  * Context: page-table lock held.
- * Return: 1 if Accessed was set, else 0; it is clear afterwards.
+ * Return: 1 if Accessed was set, else 0. Accessed is clear afterwards.
  */
 int native_rmw_pudp_test_and_clear_young(struct vm_area_struct *vma,
 					 unsigned long addr, pud_t *pudp)

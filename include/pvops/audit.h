@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What became of the pv call sites once the kernel was patched. */
+/* The audit of the pv call sites, after the kernel was patched. */
 #ifndef _PVOPS_AUDIT_H
 #define _PVOPS_AUDIT_H
 
@@ -8,12 +8,12 @@
 #include <pvops/ops.h>
 
 /**
- * enum pvops_class - what a call site is after patching
- * @PVOPS_CLASS_INLINE: the instructions themselves
+ * enum pvops_class - the class of a call site after patching
+ * @PVOPS_CLASS_INLINE: the instructions of the op
  * @PVOPS_CLASS_CALL: a direct call
- * @PVOPS_CLASS_NOP: nothing
+ * @PVOPS_CLASS_NOP: no-ops only
  * @PVOPS_CLASS_INDIRECT: still a call through the table
- * @PVOPS_NR_CLASSES: how many classes there are
+ * @PVOPS_NR_CLASSES: number of classes
  */
 enum pvops_class {
 	PVOPS_CLASS_INLINE,
@@ -25,9 +25,9 @@ enum pvops_class {
 
 /**
  * struct pvops_site - one call site of an op
- * @addr: its first byte
- * @slot: the op
- * @len: its length in bytes, padding included
+ * @addr: first byte of the site
+ * @slot: slot of the op
+ * @len: length of the site in bytes, padding included
  */
 struct pvops_site {
 	const u8 *addr;
@@ -37,15 +37,17 @@ struct pvops_site {
 
 /**
  * struct pvops_audit - result of an audit
- * @sites: for each op, how many sites ended up in each class
- * @total: the same, summed over all ops
- * @misfits: for each op, sites that stayed a call although the instructions of the
- *	native op, or those that the backend offers, would have fitted; or that were
- *	not patched at all
+ * @sites: for each op, the number of sites in each class
+ * @total: the sum of @sites over all ops
+ * @misfits: for each op, the number of sites that stayed a call although the
+ *	instructions of the native op, or the code of the backend, would fit; or
+ *	that were not patched at all
  * @violations: sum of @misfits
- * @lost: sites that the audit had no memory to record
- * @measured: the length of the longest site for which @fits was found out
- * @fits: whether the native op would fit into a site of that length
+ * @lost: number of sites that the audit had no memory to record
+ * @measured: for each op, the length of the longest site for which @fits was
+ *	determined
+ * @fits: for each op, whether the native op would fit into a site of that
+ *	length
  */
 struct pvops_audit {
 	u32 sites[PVOPS_NR_SLOTS][PVOPS_NR_CLASSES];
@@ -60,6 +62,7 @@ struct pvops_audit {
 extern struct pvops_audit pvops_audit;
 
 enum pvops_class pvops_classify(const u8 *site, unsigned int len);
+/* The class as one word. @class is any but PVOPS_NR_CLASSES. */
 const char *pvops_class_name(enum pvops_class class);
 void pvops_audit_site(struct pvops_audit *audit, const struct pvops_site *site,
 		      const void *target, const void *native, bool body_fits);

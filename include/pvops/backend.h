@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a backend is, and what it is told about the machine.
+ * The description of a backend, and the facts that a backend gets.
  *
- * A backend is a constant description. The socket probes all of them, tries the
- * most confident first, gives it a copy of pv_ops to fill in, and commits the
- * copy only when the backend says that all is well.
+ * A backend is a constant description. The socket probes all backends and tries
+ * the most confident first. The backend fills in a copy of pv_ops. The socket
+ * commits the copy only if the backend reports success.
  */
 #ifndef _PVOPS_BACKEND_H
 #define _PVOPS_BACKEND_H
@@ -23,12 +23,12 @@
 #define PVOPS_REASON_LEN	256
 
 /**
- * struct pvops_signature - a hypervisor's name as CPUID gives it
- * @leaf: the leaf it was found at, 0x40000000 and up in steps of 0x100
+ * struct pvops_signature - the signature of a hypervisor in CPUID
+ * @leaf: the leaf of the signature, 0x40000000 and up in steps of 0x100
  * @text: EBX, ECX, EDX as text, NUL-terminated
  *
- * Leaves from 0x40000000 are left to software: Intel SDM vol. 2A, CPUID; AMD
- * APM vol. 3, appendix E.3.
+ * CPUs leave the leaves from 0x40000000 on to software: Intel SDM vol. 2A,
+ * CPUID; AMD APM vol. 3, appendix E.3.
  */
 struct pvops_signature {
 	u32 leaf;
@@ -37,13 +37,13 @@ struct pvops_signature {
 
 /**
  * struct pvops_rom - a VMI-64 ROM that was found, see vmi-backend/
- * @image: a copy of it that passed all checks, or NULL; init data
+ * @image: a copy of the ROM that passed all checks, or NULL; init data
  * @size: bytes of @image
- * @where: physical address it was found at
- * @api_major: version it was made for
- * @api_minor: the same
- * @product: what it calls itself
- * @refused: half a sentence about one that was found and refused, or empty
+ * @where: physical address of the ROM
+ * @api_major: major version of the interface that the ROM was made for
+ * @api_minor: minor version of that interface
+ * @product: the name that the ROM gives itself
+ * @refused: half a sentence about a ROM that was found and refused, or empty
  */
 struct pvops_rom {
 	const void *image;
@@ -56,18 +56,20 @@ struct pvops_rom {
 };
 
 /**
- * struct pvops_facts - what is known about the machine before a choice is made
- * @entry: the way in by which the kernel was started
- * @hypervisor_bit: CPUID.1:ECX[31], set by a hypervisor that admits to be one
+ * struct pvops_facts - the facts about the machine before the choice
+ * @entry: the entry point by which the kernel was started
+ * @hypervisor_bit: CPUID.1:ECX[31], set by a hypervisor that does not hide
+ *	itself
  * @nopv: "nopv" is on the command line
- * @nr_signatures: how many of @signatures are valid
- * @signatures: in the order of their leaves
- * @hyper: what the kernel's own detection found, or NULL; init data, not to be
- *	kept
- * @hyper_name: its name, which stays, or NULL
+ * @nr_signatures: number of valid @signatures
+ * @signatures: the signatures in the order of their leaves
+ * @hyper: the result of the kernel's own detection, or NULL; init data, so no
+ *	backend may keep the pointer
+ * @hyper_name: the name of @hyper, which stays after boot, or NULL
  * @rom: the ROM that the machine offers
  *
- * Gathered once and constant from then on, so that probing has no side effects.
+ * The facts are gathered once and are constant afterwards, so that a probe
+ * needs no side effects.
  */
 struct pvops_facts {
 	enum pvops_entry entry;
@@ -81,11 +83,11 @@ struct pvops_facts {
 };
 
 /**
- * enum pvops_confidence - how sure a backend is that it belongs here
- * @PVOPS_ABSENT: what it needs is not there
- * @PVOPS_POSSIBLE: it would work, but nothing asks for it (native)
- * @PVOPS_DETECTED: the kernel's own detection names its hypervisor
- * @PVOPS_OFFERED: the hypervisor offers this very interface
+ * enum pvops_confidence - how sure a backend is that it suits the machine
+ * @PVOPS_ABSENT: something that the backend needs is missing
+ * @PVOPS_POSSIBLE: the backend would work, but nothing asks for it (native)
+ * @PVOPS_DETECTED: the kernel's own detection found the backend's hypervisor
+ * @PVOPS_OFFERED: the hypervisor offers the very interface of the backend
  */
 enum pvops_confidence {
 	PVOPS_ABSENT,
@@ -95,8 +97,8 @@ enum pvops_confidence {
 };
 
 /**
- * struct pvops_reason - half a sentence that gives a reason
- * @text: for one line of the kernel log, without a full stop
+ * struct pvops_reason - the reason for the answer of a probe or of a setup
+ * @text: a part of one line in the kernel log, without a full stop
  */
 struct pvops_reason {
 	char text[PVOPS_REASON_LEN];
@@ -108,40 +110,46 @@ void pvops_describe_facts(const struct pvops_facts *facts, struct seq_buf *out);
 
 /**
  * struct pvops_backend - description of a backend
- * @name: what pv_backend= calls it
- * @desc: what it is, for the list in debugfs
- * @type: for a guest that is part of the kernel: what detection calls it
+ * @name: the name for pv_backend=
+ * @desc: the description for debugfs
+ * @type: the type that detection gives to the in-tree guest that this backend
+ *	is, or builds on
  * @find_rom: look for a ROM that a hypervisor offers for this backend, and
  *	describe the ROM in @rom. Called before any probe, unless the kernel was
- *	started as a Xen PV guest or with nopv. Nothing but the backend's own memory
- *	and @rom may change. NULL for a backend that needs no ROM.
- * @probe: say how sure the backend is that it belongs here, and set @reason for
- *	any answer. No side effects: it may be asked and then not chosen.
- * @setup: check all that is needed, then replace ops in @ops, which holds a
- *	copy of pv_ops. Nothing outside of @ops and of the backend's own memory
- *	may change, since any error makes the socket go on with the next
- *	backend. Set @reason for an error. NULL where there is nothing to do.
- *	Return: 0 or a negative errno.
+ *	started as a Xen PV guest or with nopv. Nothing but @rom and the
+ *	backend's own memory may change. NULL for a backend that needs no ROM.
+ * @probe: return how sure the backend is that it suits the machine, and set
+ *	@reason for any answer. No side effects: the socket may probe a backend
+ *	and not choose it.
+ * @setup: check all requirements, then replace ops in @ops, a copy of pv_ops.
+ *	Nothing but @ops and the backend's own memory may change, since the
+ *	socket goes on with the next backend after any error. Set @reason for an
+ *	error. Returns 0 or a negative errno. NULL for a backend without a
+ *	setup.
  * @complete: the same as @setup, at the last moment before call sites are
- *	patched; for a backend that stands on platform code of the kernel which
- *	itself goes on changing pv_ops after @setup, as that for Xen PV does. An
- *	error leaves pv_ops to that code, under the name of the in-tree backend
- *	of the same @type. NULL where @setup has said everything.
- * @body: is there code that may stand in place of a call of an op? @slot is the
- *	op's, @op what pv_ops holds. Straight-line code that does the same at any
- *	address, takes its arguments and gives its result where the op does, and
- *	changes no register that the op preserves. Asked at each site, for modules
- *	too, so it is not __init. It says the length in bytes and sets *@code, or
- *	says 0 if @op must be called. NULL where there is no code for any.
+ *	patched. A backend needs this callback if it builds on platform code of
+ *	the kernel that changes pv_ops after @setup, such as the code for Xen
+ *	PV. After an error pv_ops keeps the ops of that platform code, under the
+ *	name of the in-tree backend of the same @type. NULL if @setup is
+ *	sufficient.
+ * @body: get code that may stand in place of a call of an op. @slot is the slot
+ *	of the op, and @op is the content of the slot in pv_ops. The code is
+ *	straight-line code that does the same at any address, takes arguments
+ *	and returns the result where the op does, and changes no register that
+ *	the op preserves. The socket asks at each site, also for modules, so
+ *	this callback is not __init. Returns the length in bytes with *@code
+ *	set, or 0 if @op must be called. NULL for a backend that has no such
+ *	code.
  * @hyper: the callbacks for x86_init and x86_platform that go with the ops, or
- *	NULL to run with those of bare metal. Not used where @type is set, since
- *	detection has them.
+ *	NULL for those of bare metal. Not used if @type is set: detection
+ *	provides the callbacks then.
  *
- * All callbacks run on the boot CPU with interrupts off. @probe and @setup are
- * called from setup_arch() after early parameters were parsed: memblock and
- * early_memremap() work, the page allocator does not. @complete is called from
- * alternative_instructions(), before the other CPUs are started; it may
- * allocate. They may be __init.
+ * The callbacks run on the boot CPU with interrupts off, except @body for a
+ * module. @find_rom, @probe and @setup are called from setup_arch() after early
+ * parameters were parsed: memblock and early_memremap() work, the page
+ * allocator does not. @complete is called from alternative_instructions(),
+ * before the other CPUs are started, and may allocate. These four callbacks may
+ * be __init.
  */
 struct pvops_backend {
 	const char *name;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Code of a backend's in place of the call of its op. */
+/* Code that may stand at a call site: of a native op, or of a backend's op. */
 #ifndef _PVOPS_BODY_H
 #define _PVOPS_BODY_H
 
 #include <linux/types.h>
 
-/* Longer than what can be at a call site. */
+/* No call site has room for code that is longer. */
 #define PVOPS_MAX_BODY	32
 
 /* native_code.c */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Shared by counters.c and count_thunks.S, which cannot take sizeof(). */
+/* Shared by C code and count_thunks.S. Assembly has no sizeof(). */
 #ifndef _PVOPS_COUNT_THUNKS_H
 #define _PVOPS_COUNT_THUNKS_H
 
-/* No fewer than PVOPS_NR_SLOTS in any configuration. */
+/* At least PVOPS_NR_SLOTS in any configuration. */
 #define PVOPS_MAX_SLOTS		96
 
 #ifndef __ASSEMBLY__
@@ -11,7 +11,7 @@
 #include <linux/percpu.h>
 #include <linux/types.h>
 
-/* The entries, what they count in, and what they go on to. */
+/* The thunks, the counters, and the ops that the thunks jump to. */
 extern void * const pvops_count_thunks[PVOPS_MAX_SLOTS];
 DECLARE_PER_CPU(u64[PVOPS_MAX_SLOTS], pvops_counts);
 extern void *pvops_counted[PVOPS_MAX_SLOTS];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Counting calls of pv ops, for those who ask for it at boot. */
+/* Counters for the calls of pv ops, switched on by pv_counters at boot. */
 #ifndef _PVOPS_COUNTERS_H
 #define _PVOPS_COUNTERS_H
 
@@ -11,7 +11,9 @@
 
 #ifdef CONFIG_PVOPS_COUNTERS
 
+/* True from patching on, if pv_counters was given. */
 bool pvops_counting(void);
+
 u64 pvops_count(unsigned int slot);
 void pvops_counters_wrap(union pvops_table *table, void **behind);
 void pvops_counters_start(void);

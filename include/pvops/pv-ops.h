@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Every op of pv_ops in the order of the table, for code that needs their
- * names: define PVOPS_OP(group, op) and include this file.
+ * All ops of pv_ops in the order of the table. A file that needs the names of
+ * the ops defines PVOPS_OP(group, op) and includes this file.
  */
 #ifndef PVOPS_OP
 #error "define PVOPS_OP(group, op) before including this list"

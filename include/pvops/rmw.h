@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Switching the read-modify-write page-table ops on. */
+/* The switch for the read-modify-write page-table ops. */
 #ifndef _PVOPS_RMW_H
 #define _PVOPS_RMW_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Inside the socket: facts, registry, choice. Backends need none of this; the
- * parts of the socket and their KUnit suites do.
+ * The inside of the socket: facts, choice, registry. Only the files of the
+ * socket and their KUnit suites need this header. Backends do not.
  */
 #ifndef _PVOPS_SOCKET_H
 #define _PVOPS_SOCKET_H
@@ -13,21 +13,21 @@
 
 #define PVOPS_REJECTED_LEN	512
 
-/* How a request for a backend is spelled that leaves the choice to the socket. */
+/* The value of pv_backend= that leaves the choice to the socket. */
 #define PVOPS_AUTO		"auto"
 
 /**
  * struct pvops_socket - one choice among backends
  * @backends: the candidates; among equally confident ones the first wins
- * @nr_backends: how many
+ * @nr_backends: number of candidates
  * @table: the table to commit into
  * @staging: room for the copy of @table that a backend fills in
- * @log_decision: called once for every decision, with "warn" for what the user
- *	should know was not done as asked
+ * @log_decision: called once for every decision; "warn" is true if something
+ *	was not done as asked, and the user should know
  * @chosen: (out) the backend in use, never NULL after a successful choice
- * @reason: (out) why it was chosen
- * @requested: (out) what the user asked for by name, or NULL
- * @rejected: (out) who failed in setup and why, NUL-terminated
+ * @reason: (out) the reason for the choice
+ * @requested: (out) the backend that the user requested by name, or NULL
+ * @rejected: (out) the backends that failed and their reasons, NUL-terminated
  */
 struct pvops_socket {
 	const struct pvops_backend * const *backends;
@@ -44,9 +44,9 @@ struct pvops_socket {
 };
 
 /**
- * struct pvops_request - what the command line asks for
- * @name: the last pv_backend= given, or an empty string
- * @overridden: the one given before it, where the two differ, or an empty string
+ * struct pvops_request - the request for a backend on the command line
+ * @name: the value of the last pv_backend=, or an empty string
+ * @overridden: the value before @name if the two differ, or an empty string
  */
 struct pvops_request {
 	char name[24];
