@@ -104,7 +104,7 @@ static struct fixture *make_fixture(struct kunit *test)
 	fx->socket.nr_backends = MAX_FAKES;
 	fx->socket.table = &fx->table;
 	fx->socket.staging = &fx->staging;
-	fx->socket.say = pvops_test_record_line;
+	fx->socket.log_decision = pvops_test_record_line;
 	return fx;
 }
 
