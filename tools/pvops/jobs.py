@@ -390,7 +390,10 @@ def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
         raise Failure(f"no kernel {flavour}; there are: {' '.join(builder.FLAVOURS)}")
     made = builder.FLAVOURS[flavour]
     image = kernel or (builder.build(flavour) if flavour != "main" else None)
-    extra = f"{made.cmdline} {extra}".strip()
+    # The kernel hands what it does not know to init as its environment, and from
+    # there it comes to the jobs.
+    slow = f"PVOPS_SCALE={made.scale}" if made.scale > 1 else ""
+    extra = " ".join(f"{made.cmdline} {slow} {extra}".split())
     expected = load_expected()
     places = (GUEST / "jobs", DOMAIN / "jobs", GENERIC / "jobs")
     for job in jobs:

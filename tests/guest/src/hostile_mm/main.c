@@ -170,6 +170,7 @@ static void run_trial(const struct trial *trial, int log)
 {
 	char name[64], line[240] = "";
 	int64_t start = now_ns();
+	unsigned int seconds = check_seconds(SECONDS_TRIAL);
 	struct pollfd done;
 	bool in_time, complained;
 	int status = 0;
@@ -191,7 +192,7 @@ static void run_trial(const struct trial *trial, int log)
 	done = (struct pollfd){ .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
 	if (pid < 0 || helper < 0 || done.fd < 0)
 		bail("cannot start %s: %s", name, strerror(errno));
-	in_time = poll(&done, 1, SECONDS_TRIAL * 1000) == 1;
+	in_time = poll(&done, 1, seconds * 1000) == 1;
 	close(done.fd);
 	if (!in_time)
 		kill(pid, SIGKILL);
@@ -205,7 +206,7 @@ static void run_trial(const struct trial *trial, int log)
 		console(false);
 	complained = kernel_complained(log, line, sizeof(line));
 	if (!in_time)
-		not_ok(name, "no end within %d s", SECONDS_TRIAL);
+		not_ok(name, "no end within %u s", seconds);
 	else if (atomic_load(&control->failed))
 		not_ok(name, "%s%s%s", control->failure, complained ? "; " : "", line);
 	else if (status)
