@@ -26,11 +26,11 @@
 #include "ops.h"
 #include "queue.h"
 
-#define XEN_SIGNATURE	"XenVMMXenVMM"
+#define HC_XEN_SIGNATURE	"XenVMMXenVMM"
 
 static enum pvops_confidence __init
-probe_hypercall(const struct pvops_backend *self, const struct pvops_facts *facts,
-		struct pvops_reason *reason)
+hc_probe(const struct pvops_backend *self, const struct pvops_facts *facts,
+	 struct pvops_reason *reason)
 {
 	unsigned int i;
 
@@ -40,21 +40,21 @@ probe_hypercall(const struct pvops_backend *self, const struct pvops_facts *fact
 	}
 
 	for (i = 0; i < facts->nr_signatures; i++) {
-		if (strcmp(facts->signatures[i].text, XEN_SIGNATURE))
+		if (strcmp(facts->signatures[i].text, HC_XEN_SIGNATURE))
 			continue;
 		pvops_set_reason(reason, "started by Xen as a PV guest, signature "
-				 XEN_SIGNATURE " at 0x%x",
+				 HC_XEN_SIGNATURE " at 0x%x",
 				 facts->signatures[i].leaf);
 		return PVOPS_OFFERED;
 	}
 
 	pvops_set_reason(reason, "started as a PV guest, but no signature "
-			 XEN_SIGNATURE);
+			 HC_XEN_SIGNATURE);
 	return PVOPS_ABSENT;
 }
 
 /* What the ops cannot do without. */
-static const char * __init missing_feature(void)
+static const char * __init hc_missing_feature(void)
 {
 	if (!xen_feature(XENFEAT_mmu_pt_update_preserve_ad))
 		return "this Xen cannot keep Accessed and Dirty in an update (before 3.3)";
@@ -65,10 +65,10 @@ static const char * __init missing_feature(void)
 }
 
 static int __init
-setup_hypercall(const struct pvops_backend *self, const struct pvops_facts *facts,
-		struct paravirt_patch_template *ops, struct pvops_reason *reason)
+hc_setup(const struct pvops_backend *self, const struct pvops_facts *facts,
+	 struct paravirt_patch_template *ops, struct pvops_reason *reason)
 {
-	const char *missing = missing_feature();
+	const char *missing = hc_missing_feature();
 
 	if (missing) {
 		pvops_set_reason(reason, "%s", missing);
@@ -85,9 +85,9 @@ setup_hypercall(const struct pvops_backend *self, const struct pvops_facts *fact
 }
 
 static int __init
-complete_hypercall(const struct pvops_backend *self,
-		   const struct pvops_facts *facts,
-		   struct paravirt_patch_template *ops, struct pvops_reason *reason)
+hc_complete(const struct pvops_backend *self,
+	    const struct pvops_facts *facts,
+	    struct paravirt_patch_template *ops, struct pvops_reason *reason)
 {
 	struct pv_mmu_ops *mmu = &ops->mmu;
 	int err;
@@ -155,7 +155,7 @@ const struct pvops_backend pvops_backend_hypercall __refconst = {
 	.name = "hypercall",
 	.desc = "Xen PV, with fewer and longer hypercalls",
 	.type = X86_HYPER_XEN_PV,
-	.probe = probe_hypercall,
-	.setup = setup_hypercall,
-	.complete = complete_hypercall,
+	.probe = hc_probe,
+	.setup = hc_setup,
+	.complete = hc_complete,
 };

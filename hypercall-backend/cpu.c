@@ -15,10 +15,10 @@
 #include "ops.h"
 #include "queue.h"
 
-static void (*intree_write_msr)(unsigned int msr, unsigned int low,
-				unsigned int high) __ro_after_init;
+static void (*hc_intree_write_msr)(unsigned int msr, unsigned int low,
+				   unsigned int high) __ro_after_init;
 
-static bool is_segment_base(unsigned int msr)
+static bool hc_is_segment_base(unsigned int msr)
 {
 	return msr == MSR_FS_BASE || msr == MSR_GS_BASE ||
 	       msr == MSR_KERNEL_GS_BASE;
@@ -26,16 +26,16 @@ static bool is_segment_base(unsigned int msr)
 
 static void hc_write_msr(unsigned int msr, unsigned int low, unsigned int high)
 {
-	if (is_segment_base(msr))
+	if (hc_is_segment_base(msr))
 		hc_write_segment_base(msr, (u64)high << 32 | low);
 	else
-		intree_write_msr(msr, low, high);
+		hc_intree_write_msr(msr, low, high);
 }
 
 static void hc_set_ldt(const void *addr, unsigned int entries)
 {
 	u8 masked = hc_begin();
-	struct mmuext_op *op = hc_ext(MMUEXT_SET_LDT);
+	struct mmuext_op *op = hc_queue_mmuext(MMUEXT_SET_LDT);
 
 	op->arg1.linear_addr = (unsigned long)addr;
 	op->arg2.nr_ents = entries;
@@ -47,8 +47,9 @@ static void hc_set_ldt(const void *addr, unsigned int entries)
 static void hc_write_ldt_entry(struct desc_struct *dt, int nr, const void *desc)
 {
 	u8 masked = hc_begin();
-	struct multicall_entry *call = hc_call(__HYPERVISOR_update_descriptor);
+	struct multicall_entry *call;
 
+	call = hc_queue_call(__HYPERVISOR_update_descriptor);
 	call->args[0] = arbitrary_virt_to_machine(&dt[nr]).maddr;
 	call->args[1] = *(const u64 *)desc;
 	hc_end(masked, XEN_LAZY_NONE);
@@ -62,7 +63,7 @@ static void hc_write_ldt_entry(struct desc_struct *dt, int nr, const void *desc)
  */
 void __init hc_cpu_ops(struct pv_cpu_ops *ops)
 {
-	intree_write_msr = ops->write_msr;
+	hc_intree_write_msr = ops->write_msr;
 
 	ops->io_delay = paravirt_nop;
 	ops->set_ldt = hc_set_ldt;

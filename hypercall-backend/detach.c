@@ -29,14 +29,14 @@
 #include "tables.h"
 
 /* Instructions in Xen, as measured: an update; both ways for a page; the rest. */
-#define COST_UPDATE	660
-#define COST_DROP	150
-#define COST_TAKE	200
-#define COST_TABLE	25000
+#define HC_COST_UPDATE	660
+#define HC_COST_DROP	150
+#define HC_COST_TAKE	200
+#define HC_COST_TABLE	25000
 
 /* What Xen takes is copied here, should it not take it as a whole. */
-static u64 refused[PTRS_PER_PTE];
-static DEFINE_SPINLOCK(refused_lock);
+static u64 hc_refused_table[PTRS_PER_PTE];
+static DEFINE_SPINLOCK(hc_refused_lock);
 
 /**
  * hc_set_owner() - note whose table of the lowest level this is
@@ -75,12 +75,12 @@ void hc_set_slot(const u64 *table, u64 *slot)
 	page_ptdesc(virt_to_page(table))->_pt_pad_1 = (unsigned long)slot;
 }
 
-static u64 *slot_of(struct page *page)
+static u64 *hc_slot(struct page *page)
 {
 	return (u64 *)page_ptdesc(page)->_pt_pad_1;
 }
 
-static unsigned int index_of(const struct mmu_update *update)
+static unsigned int hc_update_index(const struct mmu_update *update)
 {
 	return offset_in_page(update->ptr) / sizeof(u64);
 }
@@ -89,8 +89,8 @@ static unsigned int index_of(const struct mmu_update *update)
  * Does it pay, and may it be? All that is in the table is looked at, since Xen
  * will: what it would refuse alone it must not refuse with all the rest.
  */
-static bool pays(const u64 *table, const struct mmu_update *updates,
-		 unsigned int nr)
+static bool hc_detach_pays(const u64 *table, const struct mmu_update *updates,
+			   unsigned int nr)
 {
 	int before = 0, after;
 	unsigned int i;
@@ -99,43 +99,45 @@ static bool pays(const u64 *table, const struct mmu_update *updates,
 	for (i = 0; i < PTRS_PER_PTE; i++) {
 		if (!(table[i] & _PAGE_PRESENT))
 			continue;
-		if (!hc_maps_own(table[i]))
+		if (!hc_maps_own_page(table[i]))
 			return false;
 		before++;
 	}
 	after = before;
 	for (i = 0; i < nr; i++) {
-		u64 old = table[index_of(&updates[i])], new = updates[i].val;
+		u64 old = table[hc_update_index(&updates[i])];
+		u64 new = updates[i].val;
 
 		/* Usually it maps the same page, which was looked at. */
 		if (!((old ^ new) & (PTE_PFN_MASK | _PAGE_PRESENT)))
 			continue;
-		if ((new & _PAGE_PRESENT) && !hc_maps_own(new))
+		if ((new & _PAGE_PRESENT) && !hc_maps_own_page(new))
 			return false;
 		after += (int)(new & _PAGE_PRESENT) - (int)(old & _PAGE_PRESENT);
 	}
-	return (int)nr * COST_UPDATE >
-	       before * COST_DROP + after * COST_TAKE + COST_TABLE;
+	return (int)nr * HC_COST_UPDATE >
+	       before * HC_COST_DROP + after * HC_COST_TAKE + HC_COST_TABLE;
 }
 
 /* Nobody else is in the address space, and no one comes by an interrupt. */
-static bool alone_with(struct page *page)
+static bool hc_is_sole_user(struct page *page)
 {
 	struct mm_struct *mm = current->mm;
 
-	return mm && hc_owner(page) == mm && slot_of(page) &&
+	return mm && hc_owner(page) == mm && hc_slot(page) &&
 	       atomic_read(&mm->mm_users) == 1 && !in_interrupt();
 }
 
-static void set_protection(struct multicall_entry *call, const u64 *table,
-			   pgprot_t prot)
+static void hc_fill_protection_call(struct multicall_entry *call,
+				    const u64 *table, pgprot_t prot)
 {
 	call->op = __HYPERVISOR_update_va_mapping;
 	hc_set_protection(call, table, prot);
 }
 
-static void set_slot(struct multicall_entry *call, struct mmu_update *update,
-		     const u64 *slot, u64 val)
+static void hc_fill_slot_call(struct multicall_entry *call,
+			      struct mmu_update *update, const u64 *slot,
+			      u64 val)
 {
 	update->ptr = virt_to_machine(slot).maddr | MMU_NORMAL_PT_UPDATE;
 	update->val = val;
@@ -147,30 +149,30 @@ static void set_slot(struct multicall_entry *call, struct mmu_update *update,
 }
 
 /* Both, in this order. */
-static bool issue_two(struct multicall_entry *calls)
+static bool hc_issue_pair(struct multicall_entry *calls)
 {
 	return !hc_issue_multi(calls, 2) && (long)calls[0].result >= 0 &&
 	       (long)calls[1].result >= 0;
 }
 
-static bool detach(u64 *table, u64 *slot)
+static bool hc_detach_table(u64 *table, u64 *slot)
 {
 	struct multicall_entry calls[2];
 	struct mmu_update update;
 
-	set_slot(&calls[0], &update, slot, 0);
-	set_protection(&calls[1], table, PAGE_KERNEL);
-	return issue_two(calls);
+	hc_fill_slot_call(&calls[0], &update, slot, 0);
+	hc_fill_protection_call(&calls[1], table, PAGE_KERNEL);
+	return hc_issue_pair(calls);
 }
 
-static bool attach(u64 *table, u64 *slot, u64 val)
+static bool hc_attach_table(u64 *table, u64 *slot, u64 val)
 {
 	struct multicall_entry calls[2];
 	struct mmu_update update;
 
-	set_protection(&calls[0], table, PAGE_KERNEL_RO);
-	set_slot(&calls[1], &update, slot, val);
-	return issue_two(calls);
+	hc_fill_protection_call(&calls[0], table, PAGE_KERNEL_RO);
+	hc_fill_slot_call(&calls[1], &update, slot, val);
+	return hc_issue_pair(calls);
 }
 
 /*
@@ -178,22 +180,22 @@ static bool attach(u64 *table, u64 *slot, u64 val)
  * entries one by one. The table may be read-only by now: it is made writable
  * first. If it cannot be attached, the program has lost what the table maps.
  */
-static void attach_piecemeal(u64 *table, u64 *slot, u64 val)
+static void hc_attach_by_entry(u64 *table, u64 *slot, u64 val)
 {
 	unsigned int i;
 
-	spin_lock(&refused_lock);
-	if (!detach(table, slot))
-		hc_give_up("Xen keeps a table that was detached read-only");
-	copy_page(refused, table);
+	spin_lock(&hc_refused_lock);
+	if (!hc_detach_table(table, slot))
+		hc_panic("Xen keeps a table that was detached read-only");
+	copy_page(hc_refused_table, table);
 	clear_page(table);
-	if (!attach(table, slot, val))
-		hc_give_up("Xen refused a table that was detached");
+	if (!hc_attach_table(table, slot, val))
+		hc_panic("Xen refused a table that was detached");
 	for (i = 0; i < PTRS_PER_PTE; i++)
-		if (refused[i])
-			hc_update_now(&table[i], refused[i],
-				      MMU_NORMAL_PT_UPDATE);
-	spin_unlock(&refused_lock);
+		if (hc_refused_table[i])
+			hc_issue_update(&table[i], hc_refused_table[i],
+					MMU_NORMAL_PT_UPDATE);
+	spin_unlock(&hc_refused_lock);
 }
 
 /**
@@ -210,26 +212,26 @@ bool hc_write_detached(const struct mmu_update *updates, unsigned int nr)
 	u64 *table = page_address(page), *slot, val;
 	unsigned int i;
 
-	if (!alone_with(page) || !pays(table, updates, nr))
+	if (!hc_is_sole_user(page) || !hc_detach_pays(table, updates, nr))
 		return false;
 
-	slot = slot_of(page);
+	slot = hc_slot(page);
 	val = *slot;
-	if (!detach(table, slot)) {
+	if (!hc_detach_table(table, slot)) {
 		/* It may have gone half the way. */
-		if (!attach(table, slot, val))
-			attach_piecemeal(table, slot, val);
+		if (!hc_attach_table(table, slot, val))
+			hc_attach_by_entry(table, slot, val);
 		return false;
 	}
 	for (i = 0; i < nr; i++) {
-		u64 *entry = table + index_of(&updates[i]);
+		u64 *entry = table + hc_update_index(&updates[i]);
 		u64 new = updates[i].val;
 
 		if ((updates[i].ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD)
 			new |= *entry & HC_AD;
 		WRITE_ONCE(*entry, new);
 	}
-	if (!attach(table, slot, val))
-		attach_piecemeal(table, slot, val);
+	if (!hc_attach_table(table, slot, val))
+		hc_attach_by_entry(table, slot, val);
 	return true;
 }

@@ -22,7 +22,7 @@
  *   two bits (MMU_PT_UPDATE_PRESERVE_AD), which Xen does atomically. What stands
  *   there afterwards, the two bits alone, is not an entry to Linux (pte_none())
  *   and says what they were in the end. If the update waits in the queue,
- *   hc_flush() looks there, and the page is marked dirty if need be.
+ *   hc_flush_queue() looks there, and the page is marked dirty if need be.
  */
 #include <linux/mm.h>
 #include <linux/page_table_check.h>
@@ -45,33 +45,34 @@ static __always_inline bool hc_may_become_dirty(pteval_t entry)
 }
 
 /* Write an entry of a pinned table: with the others, or now. */
-static __always_inline void write_here(void *entry, u64 val, unsigned int how)
+static __always_inline void hc_write_pinned_entry(void *entry, u64 val,
+						  unsigned int how)
 {
 	if (hc_lazy(XEN_LAZY_MMU)) {
 		u8 masked = hc_begin();
 
-		hc_update(entry, val, how);
+		hc_queue_update(entry, val, how);
 		hc_release(masked);
 	} else {
-		hc_update_now(entry, val, how);
+		hc_issue_update(entry, val, how);
 	}
 }
 
 /* The same where most tables are ordinary memory, so that those cost no registers. */
-static noinline void write_entry(void *entry, u64 val, unsigned int how)
+static noinline void hc_write_entry(void *entry, u64 val, unsigned int how)
 {
-	write_here(entry, val, how);
+	hc_write_pinned_entry(entry, val, how);
 }
 
 /*
  * The same for an entry that points to a table: that the table below became
  * read-only may still be in the queue (space.c).
  */
-static __always_inline void write_table_entry(void *entry, u64 val)
+static __always_inline void hc_write_table_entry(void *entry, u64 val)
 {
 	u8 masked = hc_begin();
 
-	hc_update(entry, val, MMU_NORMAL_PT_UPDATE);
+	hc_queue_update(entry, val, MMU_NORMAL_PT_UPDATE);
 	hc_end(masked, XEN_LAZY_MMU);
 }
 
@@ -80,23 +81,23 @@ static __always_inline void write_table_entry(void *entry, u64 val)
  * it by hypercall, and Xen refuses that while it is still looking at the table. So
  * what is new is in the twin first.
  */
-static void write_both(u64 *entry, u64 val, u64 *twin, u64 twin_val)
+static void hc_write_twinned_entry(u64 *entry, u64 val, u64 *twin, u64 twin_val)
 {
 	u8 masked = hc_begin();
 
 	if (val & _PAGE_PRESENT) {
-		hc_update(twin, twin_val, MMU_NORMAL_PT_UPDATE);
-		hc_flush();
+		hc_queue_update(twin, twin_val, MMU_NORMAL_PT_UPDATE);
+		hc_flush_queue();
 		WRITE_ONCE(*entry, val);
 	} else {
 		WRITE_ONCE(*entry, val);
-		hc_update(twin, twin_val, MMU_NORMAL_PT_UPDATE);
+		hc_queue_update(twin, twin_val, MMU_NORMAL_PT_UPDATE);
 	}
 	hc_end(masked, XEN_LAZY_MMU);
 }
 
 /* The entry of the table that the CPU walks in place of this one's. */
-static __always_inline void *twin_entry(const void *entry)
+static __always_inline void *hc_twin_entry(const void *entry)
 {
 	return hc_twin(entry) + offset_in_page(entry) / sizeof(u64);
 }
@@ -118,10 +119,10 @@ void hc_set_pte(pte_t *ptep, pte_t pte)
 	 * The removal of what still stands there may be queued. What it keeps
 	 * must be looked at before it is overwritten.
 	 */
-	if (unlikely(this_cpu_read(hc_queue.nr_kept)) &&
+	if (unlikely(this_cpu_read(hc_queue.nr_removals)) &&
 	    (ptep->pte & HC_MAY_BECOME_DIRTY) == HC_MAY_BECOME_DIRTY)
 		hc_flush_lazy_mmu();
-	write_entry(ptep, pte.pte, MMU_NORMAL_PT_UPDATE);
+	hc_write_entry(ptep, pte.pte, MMU_NORMAL_PT_UPDATE);
 }
 
 /**
@@ -147,15 +148,15 @@ void hc_set_pmd(pmd_t *pmdp, pmd_t pmd)
 
 	masked = hc_begin();
 	if (below & _PAGE_PRESENT)
-		hc_transit_begin(hc_owner(virt_to_page(hc_table_of(below))));
+		hc_transit_begin(hc_owner(virt_to_page(hc_entry_table(below))));
 	if (twinned)
-		slot = twin_entry(pmdp);
+		slot = hc_twin_entry(pmdp);
 	if (pmd.pmd & _PAGE_PRESENT)
-		hc_set_slot(hc_table_of(pmd.pmd), slot);
+		hc_set_slot(hc_entry_table(pmd.pmd), slot);
 	if (twinned)
-		write_both((u64 *)pmdp, pmd.pmd, slot, pmd.pmd);
+		hc_write_twinned_entry((u64 *)pmdp, pmd.pmd, slot, pmd.pmd);
 	else
-		write_table_entry(pmdp, pmd.pmd);
+		hc_write_table_entry(pmdp, pmd.pmd);
 	hc_transit_end();
 	hc_release(masked);
 }
@@ -179,13 +180,14 @@ void hc_set_pud(pud_t *pudp, pud_t pud)
 
 	masked = hc_begin();
 	if (pud.pud & _PAGE_PRESENT)
-		hc_adopt_below(pud.pud, 2,
-			       twinned ? twin_entry(pudp) : NULL);
+		hc_activate_below(pud.pud, 2,
+				  twinned ? hc_twin_entry(pudp) : NULL);
 	if (twinned)
-		write_both((u64 *)pudp, pud.pud, twin_entry(pudp),
-			   hc_twin_val(pud.pud));
+		hc_write_twinned_entry((u64 *)pudp, pud.pud,
+				       hc_twin_entry(pudp),
+				       hc_twin_val(pud.pud));
 	else
-		hc_update(pudp, pud.pud, MMU_NORMAL_PT_UPDATE);
+		hc_queue_update(pudp, pud.pud, MMU_NORMAL_PT_UPDATE);
 	hc_end(masked, XEN_LAZY_MMU);
 }
 
@@ -209,18 +211,20 @@ void hc_set_p4d(p4d_t *p4dp, p4d_t p4d)
 		return;
 	}
 
-	top = hc_kernel_top(p4dp);
-	user = index < USER_ENTRIES ? hc_user_top(p4dp) : NULL;
+	top = hc_kernel_pgd(p4dp);
+	user = index < USER_ENTRIES ? hc_user_pgd(p4dp) : NULL;
 
 	masked = hc_begin();
 	if (user && (val & _PAGE_PRESENT))
-		hc_adopt_below(val, 3, top ? &top[index] : NULL);
+		hc_activate_below(val, 3, top ? &top[index] : NULL);
 	if (user)
-		hc_update(&user[index], hc_twin_val(val), MMU_NORMAL_PT_UPDATE);
+		hc_queue_update(&user[index], hc_twin_val(val),
+				MMU_NORMAL_PT_UPDATE);
 	if (top)
-		write_both((u64 *)p4dp, val, &top[index], hc_twin_val(val));
+		hc_write_twinned_entry((u64 *)p4dp, val, &top[index],
+				       hc_twin_val(val));
 	else
-		hc_update(p4dp, val, MMU_NORMAL_PT_UPDATE);
+		hc_queue_update(p4dp, val, MMU_NORMAL_PT_UPDATE);
 	hc_end(masked, XEN_LAZY_MMU);
 }
 
@@ -255,10 +259,10 @@ void hc_ptep_modify_prot_commit(struct vm_area_struct *vma, unsigned long addr,
 {
 	/* The entry was not cleared: this takes back what was counted for it. */
 	page_table_check_ptes_set(vma->vm_mm, ptep, pte, 1);
-	if (!hc_updating(ptep) && !hc_pinned(ptep))
+	if (!hc_queued_same_table(ptep) && !hc_pinned(ptep))
 		native_set_pte(ptep, pte);
 	else
-		write_here(ptep, pte.pte, MMU_PT_UPDATE_PRESERVE_AD);
+		hc_write_pinned_entry(ptep, pte.pte, MMU_PT_UPDATE_PRESERVE_AD);
 }
 
 /* The kernel's own mappings, and devices': nobody looks at Dirty in them. */
@@ -271,39 +275,40 @@ static bool hc_maps_page(const struct mm_struct *mm, pteval_t entry)
 }
 
 /* Replace an entry of a pinned table by nothing, now; what it was. */
-static pteval_t hc_take_away_now(pte_t *ptep)
+static pteval_t hc_clear_pinned_now(pte_t *ptep)
 {
 	pteval_t old = READ_ONCE(ptep->pte);
 
 	if (!hc_may_become_dirty(old)) {
-		hc_update_now(ptep, 0, MMU_NORMAL_PT_UPDATE);
+		hc_issue_update(ptep, 0, MMU_NORMAL_PT_UPDATE);
 		return old;
 	}
-	hc_update_now(ptep, 0, MMU_PT_UPDATE_PRESERVE_AD);
+	hc_issue_update(ptep, 0, MMU_PT_UPDATE_PRESERVE_AD);
 	return old | (READ_ONCE(ptep->pte) & HC_AD);
 }
 
 /* The same, when the lazy section ends. */
-static noinline pteval_t hc_take_away(const struct mm_struct *mm, pte_t *ptep)
+static noinline pteval_t hc_clear_pinned(const struct mm_struct *mm,
+					 pte_t *ptep)
 {
 	pteval_t old = READ_ONCE(ptep->pte);
 	u8 masked;
 
 	if (!hc_lazy(XEN_LAZY_MMU))
-		return hc_take_away_now(ptep);
+		return hc_clear_pinned_now(ptep);
 
 	masked = hc_begin();
 	if (!hc_may_become_dirty(old) || !hc_maps_page(mm, old)) {
-		hc_update(ptep, 0, MMU_NORMAL_PT_UPDATE);
+		hc_queue_update(ptep, 0, MMU_NORMAL_PT_UPDATE);
 		hc_release(masked);
 		return old;
 	}
 
-	hc_update(ptep, 0, MMU_PT_UPDATE_PRESERVE_AD);
-	hc_keep_dirty(ptep, PFN_DOWN(hc_entry_val(old) & PTE_PFN_MASK));
+	hc_queue_update(ptep, 0, MMU_PT_UPDATE_PRESERVE_AD);
+	hc_note_removal(ptep, PFN_DOWN(hc_entry_val(old) & PTE_PFN_MASK));
 	hc_release(masked);
 	if (unlikely(this_cpu_read(hc_queue.nr_dirty)))
-		hc_mark_dirty();
+		hc_mark_pages_dirty();
 	return old;
 }
 
@@ -322,7 +327,7 @@ __visible pteval_t hc_ptep_get_and_clear(struct mm_struct *mm,
 					 int full)
 {
 	if (hc_pinned(ptep))
-		return hc_take_away(mm, ptep);
+		return hc_clear_pinned(mm, ptep);
 	if (full)
 		return native_local_ptep_get_and_clear(ptep).pte;
 	return native_ptep_get_and_clear(ptep).pte;
@@ -347,8 +352,8 @@ __visible void hc_ptep_set_wrprotect(struct mm_struct *mm, unsigned long addr,
 	if (!hc_pinned(ptep))
 		native_rmw_ptep_set_wrprotect(mm, addr, ptep);
 	else
-		write_entry(ptep, pte_wrprotect(old).pte,
-			    MMU_PT_UPDATE_PRESERVE_AD);
+		hc_write_entry(ptep, pte_wrprotect(old).pte,
+			       MMU_PT_UPDATE_PRESERVE_AD);
 }
 PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_set_wrprotect);
 
@@ -375,11 +380,13 @@ __visible int hc_ptep_test_and_clear_young(struct vm_area_struct *vma,
 	if (!hc_pinned(ptep))
 		return native_rmw_ptep_test_and_clear_young(vma, addr, ptep);
 	if (hc_may_become_dirty(old)) {
-		hc_update_now(ptep, 0, MMU_PT_UPDATE_PRESERVE_AD);
+		hc_issue_update(ptep, 0, MMU_PT_UPDATE_PRESERVE_AD);
 		old |= READ_ONCE(ptep->pte) & HC_AD;
-		hc_update_now(ptep, old & ~_PAGE_ACCESSED, MMU_NORMAL_PT_UPDATE);
+		hc_issue_update(ptep, old & ~_PAGE_ACCESSED,
+				MMU_NORMAL_PT_UPDATE);
 	} else {
-		write_entry(ptep, old & ~_PAGE_ACCESSED, MMU_NORMAL_PT_UPDATE);
+		hc_write_entry(ptep, old & ~_PAGE_ACCESSED,
+			       MMU_NORMAL_PT_UPDATE);
 	}
 	return 1;
 }
@@ -404,7 +411,7 @@ __visible pteval_t hc_ptep_clear_flush(struct vm_area_struct *vma,
 	pteval_t old;
 
 	if (hc_pinned(ptep))
-		old = hc_take_away_now(ptep);
+		old = hc_clear_pinned_now(ptep);
 	else
 		old = native_ptep_get_and_clear(ptep).pte;
 	if (pte_accessible(mm, __pte_ma(old))) {

@@ -43,7 +43,7 @@
 #define PREFIX_REP	0xf3
 
 /* Programs are told of the instructions, and the CPU does not know them. */
-static bool promised __ro_after_init;
+static bool hc_fsgsbase_promised __ro_after_init;
 
 /**
  * hc_fsgsbase_hidden() - the backend has hidden FSGSBASE
@@ -55,9 +55,10 @@ static bool promised __ro_after_init;
  */
 void __init hc_fsgsbase_hidden(void)
 {
-	promised = native_cpuid_eax(0) >= 7 &&
-		   (native_cpuid_ebx(7) & BIT(X86_FEATURE_FSGSBASE & 31)) &&
-		   !cmdline_find_option_bool(boot_command_line, "nofsgsbase");
+	hc_fsgsbase_promised =
+		native_cpuid_eax(0) >= 7 &&
+		(native_cpuid_ebx(7) & BIT(X86_FEATURE_FSGSBASE & 31)) &&
+		!cmdline_find_option_bool(boot_command_line, "nofsgsbase");
 }
 
 /**
@@ -104,13 +105,13 @@ int hc_fsgsbase_decode(struct insn *insn, const u8 *buf, int len)
  * The CPU's own, and not what Linux knows: a program may have loaded a selector
  * since.
  */
-static unsigned long read_base(bool gs)
+static unsigned long hc_read_base(bool gs)
 {
 	return gs ? x86_gsbase_read_cpu_inactive() : x86_fsbase_read_cpu();
 }
 
 /* A task switch in the middle would load what was there before. */
-static void write_base(bool gs, unsigned long base)
+static void hc_write_base(bool gs, unsigned long base)
 {
 	preempt_disable();
 	if (gs) {
@@ -124,7 +125,7 @@ static void write_base(bool gs, unsigned long base)
 }
 
 /* What the CPU does after an instruction when it steps: see exc_debug_user(). */
-static void single_step(struct pt_regs *regs)
+static void hc_report_single_step(struct pt_regs *regs)
 {
 	unsigned long dr6 = DR_STEP;
 	int said;
@@ -139,7 +140,7 @@ static void single_step(struct pt_regs *regs)
 		send_sigtrap(regs, 0, TRAP_TRACE);
 }
 
-static bool carry_out(struct pt_regs *regs)
+static bool hc_emulate_fsgsbase(struct pt_regs *regs)
 {
 	unsigned char buf[MAX_INSN_SIZE];
 	bool wide, gs, write;
@@ -174,9 +175,9 @@ static bool carry_out(struct pt_regs *regs)
 			force_sig(SIGSEGV);
 			return true;
 		}
-		write_base(gs, base);
+		hc_write_base(gs, base);
 	} else {
-		unsigned long base = read_base(gs);
+		unsigned long base = hc_read_base(gs);
 
 		*reg = wide ? base : (u32)base;
 	}
@@ -186,7 +187,7 @@ static bool carry_out(struct pt_regs *regs)
 	regs->flags &= ~X86_EFLAGS_RF;
 	/* With TIF_BLOCKSTEP only a branch would end the step. */
 	if ((regs->flags & X86_EFLAGS_TF) && !test_thread_flag(TIF_BLOCKSTEP))
-		single_step(regs);
+		hc_report_single_step(regs);
 	return true;
 }
 
@@ -203,11 +204,11 @@ bool hc_fixup_ud(struct pt_regs *regs)
 {
 	bool done;
 
-	if (!promised || !user_64bit_mode(regs))
+	if (!hc_fsgsbase_promised || !user_64bit_mode(regs))
 		return false;
 
 	local_irq_enable();
-	done = carry_out(regs);
+	done = hc_emulate_fsgsbase(regs);
 	local_irq_disable();
 	return done;
 }

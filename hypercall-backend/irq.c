@@ -22,13 +22,13 @@
 #include "ops.h"
 #include "queue.h"
 
-static bool in_use __initdata;
+static bool hc_irq_in_use __initdata;
 
 /* In the trap table, as for an interrupt gate: events off when it is entered. */
-#define TRAP_MASKS_EVENTS	4
+#define HC_TRAP_MASKS_EVENTS	4
 
 /* Both are this CPU's own. The table has an entry after the last one. */
-static int enter_here(void)
+static int hc_register_entries(void)
 {
 	struct callback_register callback = {
 		.type = CALLBACKTYPE_event,
@@ -37,7 +37,7 @@ static int enter_here(void)
 	struct trap_info traps[2] = {
 		{
 			.vector = X86_TRAP_PF,
-			.flags = TRAP_MASKS_EVENTS,
+			.flags = HC_TRAP_MASKS_EVENTS,
 			.cs = __KERNEL_CS,
 			.address = (unsigned long)hc_page_fault,
 		},
@@ -59,9 +59,9 @@ static int enter_here(void)
  * A CPU comes up with the entries of the kernel's own code, which do as well. No
  * user task runs on it before CPUHP_AP_ACTIVE, which comes later.
  */
-static int online(unsigned int cpu)
+static int hc_cpu_online(unsigned int cpu)
 {
-	int err = enter_here();
+	int err = hc_register_entries();
 
 	hc_switch_online();
 	if (err)
@@ -70,18 +70,18 @@ static int online(unsigned int cpu)
 	return 0;
 }
 
-static int __init irq_init(void)
+static int __init hc_irq_init(void)
 {
 	int state;
 
-	if (!in_use)
+	if (!hc_irq_in_use)
 		return 0;
 	state = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN,
 					  "x86/pvops/hypercall:online",
-					  online, NULL);
+					  hc_cpu_online, NULL);
 	return state < 0 ? state : 0;
 }
-early_initcall(irq_init);
+early_initcall(hc_irq_init);
 
 /**
  * hc_irq_ops() - fill in the interrupt ops
@@ -92,11 +92,11 @@ early_initcall(irq_init);
  */
 int __init hc_irq_ops(struct pv_irq_ops *ops)
 {
-	int err = enter_here();
+	int err = hc_register_entries();
 
 	if (err)
 		return err;
-	in_use = true;
+	hc_irq_in_use = true;
 	ops->save_fl = __PV_IS_CALLEE_SAVE(hc_save_fl);
 	ops->irq_disable = __PV_IS_CALLEE_SAVE(hc_irq_disable);
 	ops->irq_enable = __PV_IS_CALLEE_SAVE(hc_irq_enable);

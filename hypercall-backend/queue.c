@@ -64,21 +64,21 @@ int __kprobes hc_issue_multi(struct multicall_entry *calls, unsigned int nr)
 }
 
 /**
- * hc_report() - say that Xen refused something
+ * hc_report_refusal() - say that Xen refused something
  * @line: what, and why as far as Xen tells
  *
  * Context: any.
  */
-void hc_report(const char *line)
+void hc_report_refusal(const char *line)
 {
 	if (hc_is_stubbed())
-		KUNIT_STATIC_STUB_REDIRECT(hc_report, line);
+		KUNIT_STATIC_STUB_REDIRECT(hc_report_refusal, line);
 	pr_err_ratelimited("%s, in %s[%d]\n", line, current->comm,
 			   current->pid);
 }
 
 /**
- * hc_give_up() - stop, because a page table is not what Linux takes it for
+ * hc_panic() - stop, because a page table is not what Linux takes it for
  * @line: what Xen refused, and why as far as Xen tells
  *
  * Linux goes on to free what it has unmapped. A program that still reaches it
@@ -86,15 +86,15 @@ void hc_report(const char *line)
  *
  * Context: any.
  */
-void hc_give_up(const char *line)
+void hc_panic(const char *line)
 {
 	if (hc_is_stubbed())
-		KUNIT_STATIC_STUB_REDIRECT(hc_give_up, line);
+		KUNIT_STATIC_STUB_REDIRECT(hc_panic, line);
 	panic("pvops: hypercall: %s, in %s[%d]: memory is not safe any more",
 	      line, current->comm, current->pid);
 }
 
-static __printf(2, 3) void hc_say(bool fatal, const char *fmt, ...)
+static __printf(2, 3) void hc_report_or_panic(bool fatal, const char *fmt, ...)
 {
 	char line[160];
 	va_list args;
@@ -103,12 +103,12 @@ static __printf(2, 3) void hc_say(bool fatal, const char *fmt, ...)
 	vscnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
 	if (fatal)
-		hc_give_up(line);
+		hc_panic(line);
 	else
-		hc_report(line);
+		hc_report_refusal(line);
 }
 
-static const char *op_name(unsigned long op)
+static const char *hc_call_name(unsigned long op)
 {
 	switch (op) {
 	case __HYPERVISOR_mmu_update:		return "mmu_update";
@@ -122,7 +122,7 @@ static const char *op_name(unsigned long op)
 	}
 }
 
-static const char *ext_name(unsigned int cmd)
+static const char *hc_mmuext_name(unsigned int cmd)
 {
 	static const char * const names[] = {
 		[MMUEXT_PIN_L1_TABLE]		= "pin an L1 table",
@@ -144,7 +144,8 @@ static const char *ext_name(unsigned int cmd)
 	return cmd < ARRAY_SIZE(names) && names[cmd] ? names[cmd] : "another operation";
 }
 
-static long issue_array(unsigned long op, void *array, unsigned int nr, int *done)
+static long hc_issue_array(unsigned long op, void *array, unsigned int nr,
+			   int *done)
 {
 	struct multicall_entry call = {
 		.op = op,
@@ -158,10 +159,10 @@ static long issue_array(unsigned long op, void *array, unsigned int nr, int *don
  * So often an update is tried that Xen refuses: if it need not be busy with the
  * table, and if it may be. The latter is some seconds of this CPU's own.
  */
-#define TRIES		100
-#define TRIES_BUSY	1000000
+#define HC_TRIES		100
+#define HC_TRIES_IN_TRANSIT	1000000
 
-static bool may_be_busy(const struct mmu_update *update)
+static bool hc_update_in_transit(const struct mmu_update *update)
 {
 	unsigned long pfn = mfn_to_pfn(PFN_DOWN(update->ptr));
 
@@ -176,7 +177,7 @@ static bool may_be_busy(const struct mmu_update *update)
  * Xen itself is some hypervisor's guest. Not without end: it may be waiting for a
  * lock that our caller holds.
  */
-static long update_one(struct mmu_update *update)
+static long hc_retry_update(struct mmu_update *update)
 {
 	struct multicall_entry yield = {
 		.op = __HYPERVISOR_sched_op,
@@ -186,23 +187,24 @@ static long update_one(struct mmu_update *update)
 	long err;
 
 	for (;;) {
-		err = issue_array(__HYPERVISOR_mmu_update, update, 1, NULL);
+		err = hc_issue_array(__HYPERVISOR_mmu_update, update, 1, NULL);
 		if (err != -EINVAL)
 			return err;
-		if (may_be_busy(update) ? ++busy == TRIES_BUSY : ++tries == TRIES)
+		if (hc_update_in_transit(update) ?
+		    ++busy == HC_TRIES_IN_TRANSIT : ++tries == HC_TRIES)
 			return err;
 		hc_issue(&yield);
 	}
 }
 
-static void flush_all_tlbs(void)
+static void hc_flush_all_tlbs(void)
 {
 	struct mmuext_op op = { .cmd = MMUEXT_TLB_FLUSH_ALL };
 
-	issue_array(__HYPERVISOR_mmuext_op, &op, 1, NULL);
+	hc_issue_array(__HYPERVISOR_mmuext_op, &op, 1, NULL);
 }
 
-static const char *update_name(u64 ptr)
+static const char *hc_update_name(u64 ptr)
 {
 	switch (ptr & 3) {
 	case MMU_NORMAL_PT_UPDATE:		return "set";
@@ -217,7 +219,7 @@ static const char *update_name(u64 ptr)
  * domain's own memory Linux gives to nobody. Xen refuses some changes of such
  * entries, which a program that has mapped a grant may ask for by mprotect().
  */
-static bool hc_takes_away(const struct mmu_update *update)
+static bool hc_update_revokes(const struct mmu_update *update)
 {
 	unsigned long pfn = mfn_to_pfn(PFN_DOWN(update->ptr));
 	u64 old, new = update->val;
@@ -226,7 +228,7 @@ static bool hc_takes_away(const struct mmu_update *update)
 		return false;
 	old = *(u64 *)(page_address(pfn_to_page(pfn)) +
 		       offset_in_page(update->ptr & ~3ULL));
-	if (!(old & _PAGE_PRESENT) || !hc_maps_own(old))
+	if (!(old & _PAGE_PRESENT) || !hc_maps_own_page(old))
 		return false;
 	return !(new & _PAGE_PRESENT) || ((old ^ new) & PTE_PFN_MASK) ||
 	       (old & ~new & (_PAGE_RW | _PAGE_USER)) || (new & ~old & _PAGE_NX);
@@ -237,24 +239,24 @@ static bool hc_takes_away(const struct mmu_update *update)
  * are made one at a time. The ones before it are not made again: a CPU may have
  * set Accessed or Dirty since.
  */
-static void redo_updates(struct mmu_update *updates, unsigned int nr)
+static void hc_reissue_updates(struct mmu_update *updates, unsigned int nr)
 {
 	unsigned int i;
 	long err;
 
 	for (i = 0; i < nr; i++) {
-		err = update_one(&updates[i]);
+		err = hc_retry_update(&updates[i]);
 		if (err)
-			hc_say(hc_takes_away(&updates[i]),
-			       "Xen refused to write page-table entry %#llx (%s %#llx): error %ld",
-			       updates[i].ptr & ~3ULL,
-			       update_name(updates[i].ptr), updates[i].val,
-			       err);
+			hc_report_or_panic(hc_update_revokes(&updates[i]),
+					   "Xen refused to write page-table entry %#llx (%s %#llx): error %ld",
+					   updates[i].ptr & ~3ULL,
+					   hc_update_name(updates[i].ptr),
+					   updates[i].val, err);
 	}
 }
 
 /* Without these a CPU goes on to use what Linux has taken from it. */
-static bool hc_ext_takes_away(unsigned int cmd)
+static bool hc_mmuext_must_succeed(unsigned int cmd)
 {
 	switch (cmd) {
 	case MMUEXT_NEW_BASEPTR:
@@ -272,17 +274,18 @@ static bool hc_ext_takes_away(unsigned int cmd)
 }
 
 /* A pin made twice is an error, so it goes on where Xen stopped. */
-static void redo_exts(struct mmuext_op *exts, unsigned int nr, int done)
+static void hc_reissue_mmuexts(struct mmuext_op *exts, unsigned int nr,
+			       int done)
 {
 	while (done < nr) {
 		struct mmuext_op *op = &exts[done];
-		long err = issue_array(__HYPERVISOR_mmuext_op, op, 1, NULL);
+		long err = hc_issue_array(__HYPERVISOR_mmuext_op, op, 1, NULL);
 
 		if (err)
-			hc_say(hc_ext_takes_away(op->cmd),
-			       "Xen refused to %s (%#lx): error %ld",
-			       ext_name(op->cmd),
-			       (unsigned long)op->arg1.mfn, err);
+			hc_report_or_panic(hc_mmuext_must_succeed(op->cmd),
+					   "Xen refused to %s (%#lx): error %ld",
+					   hc_mmuext_name(op->cmd),
+					   (unsigned long)op->arg1.mfn, err);
 		done++;
 	}
 }
@@ -292,7 +295,8 @@ static void redo_exts(struct mmuext_op *exts, unsigned int nr, int done)
  * The calls behind it were made already, a flush perhaps, that now comes too
  * early: flush all there is.
  */
-static noinline void make_up_for(struct hc_queue *q, unsigned int index, long err)
+static noinline void hc_handle_refusal(struct hc_queue *q, unsigned int index,
+				       long err)
 {
 	struct multicall_entry *call = &q->calls[index];
 	unsigned int first = q->slice[index].first;
@@ -300,36 +304,37 @@ static noinline void make_up_for(struct hc_queue *q, unsigned int index, long er
 
 	switch (call->op) {
 	case __HYPERVISOR_mmu_update:
-		redo_updates(&q->updates[first + q->done[index]],
-			     nr - q->done[index]);
+		hc_reissue_updates(&q->updates[first + q->done[index]],
+				   nr - q->done[index]);
 		break;
 	case __HYPERVISOR_mmuext_op:
-		redo_exts(&q->exts[first], nr, q->done[index]);
+		hc_reissue_mmuexts(&q->exts[first], nr, q->done[index]);
 		break;
 	default:
 		/* Without its stack a task would enter on another one's. */
-		hc_say(call->op == __HYPERVISOR_stack_switch,
-		       "Xen refused %s(%#lx, %#lx, %#lx): error %ld",
-		       op_name(call->op), call->args[0], call->args[1],
-		       call->args[2], err);
+		hc_report_or_panic(call->op == __HYPERVISOR_stack_switch,
+				   "Xen refused %s(%#lx, %#lx, %#lx): error %ld",
+				   hc_call_name(call->op), call->args[0],
+				   call->args[1], call->args[2], err);
 		break;
 	}
-	flush_all_tlbs();
+	hc_flush_all_tlbs();
 }
 
-static void issue_updates(struct mmu_update *updates, unsigned int nr)
+static void hc_issue_updates(struct mmu_update *updates, unsigned int nr)
 {
 	int done = 0;
 
-	if (unlikely(nr && issue_array(__HYPERVISOR_mmu_update, updates, nr,
-				       &done) < 0)) {
-		redo_updates(updates + done, nr - done);
-		flush_all_tlbs();
+	if (unlikely(nr && hc_issue_array(__HYPERVISOR_mmu_update, updates, nr,
+					  &done) < 0)) {
+		hc_reissue_updates(updates + done, nr - done);
+		hc_flush_all_tlbs();
 	}
 }
 
 /* How many updates from here on are of the same table. */
-static unsigned int run_length(const struct mmu_update *updates, unsigned int nr)
+static unsigned int hc_count_same_table(const struct mmu_update *updates,
+					unsigned int nr)
 {
 	unsigned int i;
 
@@ -340,26 +345,27 @@ static unsigned int run_length(const struct mmu_update *updates, unsigned int nr
 }
 
 /* Many updates and nothing else: perhaps there is a better way for some. */
-static noinline void issue_many(struct hc_queue *q)
+static noinline void hc_issue_many_updates(struct hc_queue *q)
 {
 	unsigned int first = 0, i = 0, run, nr = q->nr_updates;
 	struct mmu_update *updates = q->updates;
 
 	for (; i < nr; i += run) {
-		run = q->nr_tables == 1 ? nr : run_length(updates + i, nr - i);
-		if (run < HC_MANY)
+		run = q->nr_tables == 1 ?
+		      nr : hc_count_same_table(updates + i, nr - i);
+		if (run < HC_DETACH_MIN)
 			continue;
 		/* In order, though they are of different tables. */
-		issue_updates(updates + first, i - first);
+		hc_issue_updates(updates + first, i - first);
 		first = i;
 		if (hc_write_detached(updates + i, run))
 			first += run;
 	}
-	issue_updates(updates + first, nr - first);
+	hc_issue_updates(updates + first, nr - first);
 }
 
 /* How many updates the last call covers is known when something else follows it. */
-static void __kprobes close_run(struct hc_queue *q)
+static void __kprobes hc_close_update_call(struct hc_queue *q)
 {
 	unsigned int index, nr;
 
@@ -377,20 +383,20 @@ static void __kprobes close_run(struct hc_queue *q)
 }
 
 /* The removals have been carried out: which entries have got Dirty before? */
-static noinline void hc_look_at_kept(struct hc_queue *q)
+static noinline void hc_collect_dirty(struct hc_queue *q)
 {
-	unsigned int i, nr = q->nr_kept;
+	unsigned int i, nr = q->nr_removals;
 
-	q->nr_kept = 0;
+	q->nr_removals = 0;
 	for (i = 0; i < nr; i++)
-		if (READ_ONCE(*q->kept[i].entry) & _PAGE_DIRTY)
-			q->dirty[q->nr_dirty++] = q->kept[i].pfn;
+		if (READ_ONCE(*q->removals[i].entry) & _PAGE_DIRTY)
+			q->dirty[q->nr_dirty++] = q->removals[i].pfn;
 }
 
 /**
- * hc_mark_dirty() - mark the pages that were written to before they were unmapped
+ * hc_mark_pages_dirty() - mark the pages that were written to before they were unmapped
  *
- * To mark a page may take locks with events on, so hc_flush() leaves it to the
+ * To mark a page may take locks with events on, so hc_flush_queue() leaves it to the
  * task whose lazy section it is.
  *
  * The page may have lost its reverse mapping by now, as with any write through a
@@ -401,7 +407,7 @@ static noinline void hc_look_at_kept(struct hc_queue *q)
  *
  * Context: the page-table lock is held; not after hc_begin().
  */
-void hc_mark_dirty(void)
+void hc_mark_pages_dirty(void)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 	unsigned long pfn;
@@ -454,75 +460,76 @@ EXPORT_SYMBOL_GPL(pvops_check_read);
 #endif
 
 /**
- * hc_flush() - issue everything that this CPU has queued
+ * hc_flush_queue() - issue everything that this CPU has queued
  *
  * A call that Xen refuses is reported, one line for each request in it that
  * was refused, and the requests behind it are carried out all the same.
  *
  * Context: after hc_begin(), or otherwise with events off.
  */
-void __kprobes hc_flush(void)
+void __kprobes hc_flush_queue(void)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 	unsigned int i, nr = q->nr_calls;
 
-	close_run(q);
-	if (nr == 1 && q->nr_updates >= HC_MANY) {
-		issue_many(q);
+	hc_close_update_call(q);
+	if (nr == 1 && q->nr_updates >= HC_DETACH_MIN) {
+		hc_issue_many_updates(q);
 	} else if (nr == 1) {
 		long err = hc_issue(&q->calls[0]);
 
 		if (unlikely(err < 0))
-			make_up_for(q, 0, err);
+			hc_handle_refusal(q, 0, err);
 	} else if (nr) {
 		if (unlikely(hc_issue_multi(q->calls, nr)))
 			panic("Xen does not know multicalls");
 		for (i = 0; i < nr; i++)
 			if (unlikely((long)q->calls[i].result < 0))
-				make_up_for(q, i, q->calls[i].result);
+				hc_handle_refusal(q, i, q->calls[i].result);
 	}
 
 	q->nr_calls = 0;
 	q->nr_updates = 0;
 	q->nr_exts = 0;
 	q->nr_tables = 0;
-	if (q->nr_kept)
-		hc_look_at_kept(q);
+	if (q->nr_removals)
+		hc_collect_dirty(q);
 
 	/* They may queue, too: the counter is taken back first. */
-	nr = q->nr_after;
-	q->nr_after = 0;
+	nr = q->nr_callbacks;
+	q->nr_callbacks = 0;
 	for (i = 0; i < nr; i++)
-		q->after[i].fn(q->after[i].data);
+		q->callbacks[i].fn(q->callbacks[i].data);
 }
 
 /**
- * hc_call() - queue a hypercall
+ * hc_queue_call() - queue a hypercall
  * @op: its number
  *
  * Context: after hc_begin().
  * Return: the entry, for the caller to fill in the arguments.
  */
-struct multicall_entry __kprobes *hc_call(unsigned long op)
+struct multicall_entry __kprobes *hc_queue_call(unsigned long op)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 	struct multicall_entry *call;
 
 	if (unlikely(q->nr_calls == HC_CALLS))
-		hc_flush();
-	close_run(q);
+		hc_flush_queue();
+	hc_close_update_call(q);
 	call = &q->calls[q->nr_calls++];
 	call->op = op;
 	return call;
 }
 
 /*
- * A new call for updates or operations from @first on. Not hc_call(), since a flush
+ * A new call for updates or operations from @first on. Not hc_queue_call(), since a flush
  * would lose what the caller has put into the array; the caller has seen to it that
  * there is room.
  */
-static struct multicall_entry *open_call(struct hc_queue *q, unsigned long op,
-					 void *args, unsigned int first)
+static struct multicall_entry *hc_open_array_call(struct hc_queue *q,
+						  unsigned long op, void *args,
+						  unsigned int first)
 {
 	unsigned int index = q->nr_calls++;
 	struct multicall_entry *call = &q->calls[index];
@@ -540,31 +547,32 @@ static struct multicall_entry *open_call(struct hc_queue *q, unsigned long op,
 }
 
 /**
- * hc_update_other() - have updates of another table queued from here on
+ * hc_queue_update_table() - have updates of another table queued from here on
  * @table: its address, page-aligned
  *
- * For hc_update() alone. There is room for one more, at least.
+ * For hc_queue_update() alone. There is room for one more, at least.
  *
  * Context: after hc_begin().
  */
-void hc_update_other(unsigned long table)
+void hc_queue_update_table(unsigned long table)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 
 	if (unlikely(q->nr_updates == HC_UPDATES ||
 		     (!q->run && q->nr_calls == HC_CALLS)))
-		hc_flush();
+		hc_flush_queue();
 	if (!q->run)
-		q->run = open_call(q, __HYPERVISOR_mmu_update,
-				   &q->updates[q->nr_updates], q->nr_updates);
+		q->run = hc_open_array_call(q, __HYPERVISOR_mmu_update,
+					    &q->updates[q->nr_updates],
+					    q->nr_updates);
 	q->table = table;
 	q->table_ma = virt_to_machine(table).maddr;
 	q->nr_tables++;
 }
 
 /**
- * hc_update_now() - update a page-table entry with a hypercall of its own
- * @entry: as for hc_update()
+ * hc_issue_update() - update a page-table entry with a hypercall of its own
+ * @entry: as for hc_queue_update()
  * @val: the same
  * @how: the same
  *
@@ -572,39 +580,40 @@ void hc_update_other(unsigned long table)
  *
  * Context: any but NMI; no need for hc_begin().
  */
-void hc_update_now(void *entry, u64 val, unsigned int how)
+void hc_issue_update(void *entry, u64 val, unsigned int how)
 {
 	struct mmu_update u = {
 		.ptr = virt_to_machine(entry).maddr | how,
 		.val = val,
 	};
 
-	if (unlikely(issue_array(__HYPERVISOR_mmu_update, &u, 1, NULL)))
-		redo_updates(&u, 1);
+	if (unlikely(hc_issue_array(__HYPERVISOR_mmu_update, &u, 1, NULL)))
+		hc_reissue_updates(&u, 1);
 }
 
 /**
- * hc_ext() - queue an extended MMU operation
+ * hc_queue_mmuext() - queue an extended MMU operation
  * @cmd: MMUEXT_*
  *
  * Context: after hc_begin().
  * Return: the operation, for the caller to fill in its arguments.
  */
-struct mmuext_op *hc_ext(unsigned int cmd)
+struct mmuext_op *hc_queue_mmuext(unsigned int cmd)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 	struct multicall_entry *call;
 	struct mmuext_op *op;
 
 	if (unlikely(q->nr_exts == HC_EXTS || q->nr_calls == HC_CALLS))
-		hc_flush();
-	close_run(q);
+		hc_flush_queue();
+	hc_close_update_call(q);
 	op = &q->exts[q->nr_exts];
 	op->cmd = cmd;
 
 	call = q->nr_calls ? &q->calls[q->nr_calls - 1] : NULL;
 	if (!call || call->op != __HYPERVISOR_mmuext_op)
-		call = open_call(q, __HYPERVISOR_mmuext_op, op, q->nr_exts);
+		call = hc_open_array_call(q, __HYPERVISOR_mmuext_op, op,
+					  q->nr_exts);
 	q->nr_exts++;
 	call->args[1]++;
 	q->slice[call - q->calls].nr++;
@@ -612,19 +621,19 @@ struct mmuext_op *hc_ext(unsigned int cmd)
 }
 
 /**
- * hc_after() - have a function called when what is queued has been done
+ * hc_queue_callback() - have a function called when what is queued has been done
  * @fn: the function; events are off when it is called
  * @data: its argument
  *
  * Context: after hc_begin().
  */
-void hc_after(void (*fn)(void *data), void *data)
+void hc_queue_callback(void (*fn)(void *data), void *data)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 
-	if (unlikely(q->nr_after == HC_AFTER))
-		hc_flush();
-	q->after[q->nr_after].fn = fn;
-	q->after[q->nr_after].data = data;
-	q->nr_after++;
+	if (unlikely(q->nr_callbacks == HC_CALLBACKS))
+		hc_flush_queue();
+	q->callbacks[q->nr_callbacks].fn = fn;
+	q->callbacks[q->nr_callbacks].data = data;
+	q->nr_callbacks++;
 }

@@ -30,19 +30,19 @@
 #define HC_UPDATES	512
 
 /* So many updates of one table may be worth another way (detach.c). */
-#define HC_MANY		80
+#define HC_DETACH_MIN		80
 #define HC_CALLS	32
 #define HC_EXTS		32
-#define HC_AFTER	32
-#define HC_KEPT		64
+#define HC_CALLBACKS	32
+#define HC_REMOVALS		64
 
 /**
  * struct hc_queue - what one CPU is about to ask of Xen
  * @nr_calls: hypercalls queued
  * @nr_updates: page-table updates queued, in one or more of the calls
  * @nr_exts: extended MMU operations queued, the same
- * @nr_after: functions to call when all is done
- * @nr_kept: removals in @kept that have not been carried out
+ * @nr_callbacks: functions to call when all is done
+ * @nr_removals: removals in @removals that have not been carried out
  * @nr_dirty: pages in @dirty
  * @table: the page table that was updated last, by its address; 0 if what comes
  *	next cannot simply be added to @updates
@@ -56,8 +56,8 @@
  * @slice: for each call, which updates or operations are its own; Xen may have
  *	changed the arguments of a call that it broke off and went on with
  * @done: for each call of extended operations, how many Xen carried out
- * @after: functions and their arguments
- * @kept: entries that are being removed and in which a CPU may set Dirty until
+ * @callbacks: functions and their arguments
+ * @removals: entries that are being removed and in which a CPU may set Dirty until
  *	then, and what they map
  * @dirty: frames of pages whose entries have got Dirty so
  */
@@ -65,8 +65,8 @@ struct hc_queue {
 	unsigned int nr_calls;
 	unsigned int nr_updates;
 	unsigned int nr_exts;
-	unsigned int nr_after;
-	unsigned int nr_kept;
+	unsigned int nr_callbacks;
+	unsigned int nr_removals;
 	unsigned int nr_dirty;
 	unsigned long table;
 	u64 table_ma;
@@ -83,12 +83,12 @@ struct hc_queue {
 	struct {
 		void (*fn)(void *data);
 		void *data;
-	} after[HC_AFTER];
+	} callbacks[HC_CALLBACKS];
 	struct {
 		const u64 *entry;
 		unsigned long pfn;
-	} kept[HC_KEPT];
-	unsigned long dirty[HC_KEPT];
+	} removals[HC_REMOVALS];
+	unsigned long dirty[HC_REMOVALS];
 };
 
 DECLARE_PER_CPU(struct hc_queue, hc_queue);
@@ -172,7 +172,7 @@ static __always_inline bool hc_lazy(enum xen_lazy_mode mode)
 	return this_cpu_read(xen_lazy_mode) == mode && !in_interrupt();
 }
 
-void hc_flush(void);
+void hc_flush_queue(void);
 
 /**
  * hc_end() - issue what is queued, unless it may wait
@@ -185,24 +185,24 @@ void hc_flush(void);
 static __always_inline void hc_end(u8 masked, enum xen_lazy_mode mode)
 {
 	if (mode == XEN_LAZY_NONE || !hc_lazy(mode))
-		hc_flush();
+		hc_flush_queue();
 	hc_release(masked);
 }
 
 long hc_issue(struct multicall_entry *call);
 int hc_issue_multi(struct multicall_entry *calls, unsigned int nr);
-void hc_report(const char *line);
-void hc_give_up(const char *line);
-struct mmuext_op *hc_ext(unsigned int cmd);
-struct multicall_entry *hc_call(unsigned long op);
-void hc_after(void (*fn)(void *data), void *data);
-void hc_mark_dirty(void);
+void hc_report_refusal(const char *line);
+void hc_panic(const char *line);
+struct mmuext_op *hc_queue_mmuext(unsigned int cmd);
+struct multicall_entry *hc_queue_call(unsigned long op);
+void hc_queue_callback(void (*fn)(void *data), void *data);
+void hc_mark_pages_dirty(void);
 bool hc_is_queued(const void *entry);
-void hc_update_now(void *entry, u64 val, unsigned int how);
-void hc_update_other(unsigned long table);
+void hc_issue_update(void *entry, u64 val, unsigned int how);
+void hc_queue_update_table(unsigned long table);
 
 /**
- * hc_update() - queue the update of a page-table entry
+ * hc_queue_update() - queue the update of a page-table entry
  * @entry: the entry, by its address in the linear map or the kernel image
  * @val: the new value, with a machine frame
  * @how: MMU_NORMAL_PT_UPDATE, or MMU_PT_UPDATE_PRESERVE_AD to have the bits
@@ -213,21 +213,22 @@ void hc_update_other(unsigned long table);
  *
  * Context: after hc_begin(). The page table is one that Xen knows (pinned).
  */
-static __always_inline void hc_update(void *entry, u64 val, unsigned int how)
+static __always_inline void hc_queue_update(void *entry, u64 val,
+					    unsigned int how)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 	unsigned long table = (unsigned long)entry & PAGE_MASK;
 	struct mmu_update *u;
 
 	if (unlikely(q->table != table || q->nr_updates == HC_UPDATES))
-		hc_update_other(table);
+		hc_queue_update_table(table);
 	u = &q->updates[q->nr_updates++];
 	u->ptr = (q->table_ma + offset_in_page(entry)) | how;
 	u->val = val;
 }
 
 /**
- * hc_maps_own() - does an entry map memory of this domain?
+ * hc_maps_own_page() - does an entry map memory of this domain?
  * @entry: the entry, present, with a machine frame
  *
  * Grants, other domains' pages and devices are not: Xen counts those apart. Not
@@ -236,7 +237,7 @@ static __always_inline void hc_update(void *entry, u64 val, unsigned int how)
  * Context: any.
  * Return: true if so.
  */
-static __always_inline bool hc_maps_own(u64 entry)
+static __always_inline bool hc_maps_own_page(u64 entry)
 {
 	unsigned long mfn = (entry & PTE_PFN_MASK) >> PAGE_SHIFT, pfn;
 
@@ -247,28 +248,29 @@ static __always_inline bool hc_maps_own(u64 entry)
 }
 
 /**
- * hc_keep_dirty() - note a removal before which a CPU may set Dirty
+ * hc_note_removal() - note a removal before which a CPU may set Dirty
  * @entry: the entry; its removal was queued last, and keeps Dirty
  * @pfn: the page that it maps
  *
  * The caller told Linux that Dirty was not set. If it is set when the removal
- * has been carried out, hc_mark_dirty() marks the page.
+ * has been carried out, hc_mark_pages_dirty() marks the page.
  *
  * Context: after hc_begin(); the page stays allocated until the lazy section
  * ends.
  */
-static __always_inline void hc_keep_dirty(const void *entry, unsigned long pfn)
+static __always_inline void hc_note_removal(const void *entry,
+					    unsigned long pfn)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 
-	q->kept[q->nr_kept].entry = entry;
-	q->kept[q->nr_kept].pfn = pfn;
-	if (++q->nr_kept == HC_KEPT)
-		hc_flush();
+	q->removals[q->nr_removals].entry = entry;
+	q->removals[q->nr_removals].pfn = pfn;
+	if (++q->nr_removals == HC_REMOVALS)
+		hc_flush_queue();
 }
 
 /**
- * hc_updating() - is the last thing queued an update of the same table?
+ * hc_queued_same_table() - is the last thing queued an update of the same table?
  * @entry: an entry of the table
  *
  * So it is one that Xen knows: what is a little dearer to find out otherwise.
@@ -276,7 +278,7 @@ static __always_inline void hc_keep_dirty(const void *entry, unsigned long pfn)
  * Context: any.
  * Return: true if so, and more may wait for the same lazy section to end.
  */
-static __always_inline bool hc_updating(const void *entry)
+static __always_inline bool hc_queued_same_table(const void *entry)
 {
 	return hc_lazy(XEN_LAZY_MMU) &&
 	       this_cpu_read(hc_queue.table) == ((unsigned long)entry & PAGE_MASK);

@@ -32,16 +32,16 @@
 #include "tables.h"
 
 /* What Xen has been told is this CPU's page table, and has taken note of. */
-static DEFINE_PER_CPU(unsigned long, current_cr3);
+static DEFINE_PER_CPU(unsigned long, hc_current_cr3);
 
 /* Whose tables this CPU is having Xen accept or give up. */
-static DEFINE_PER_CPU(struct mm_struct *, in_transit);
+static DEFINE_PER_CPU(struct mm_struct *, hc_mm_in_transit);
 
 /*
  * How many twins stay below a pair of top levels. A small process has four, and
  * a page each is all they cost.
  */
-#define STAYING	8
+#define HC_TWINS_IN_PLACE	8
 
 /**
  * hc_transit_begin() - from here on Xen accepts or gives up tables
@@ -51,7 +51,7 @@ static DEFINE_PER_CPU(struct mm_struct *, in_transit);
  */
 void hc_transit_begin(struct mm_struct *mm)
 {
-	this_cpu_write(in_transit, mm);
+	this_cpu_write(hc_mm_in_transit, mm);
 }
 
 /**
@@ -61,7 +61,7 @@ void hc_transit_begin(struct mm_struct *mm)
  */
 void hc_transit_end(void)
 {
-	this_cpu_write(in_transit, NULL);
+	this_cpu_write(hc_mm_in_transit, NULL);
 }
 
 /**
@@ -83,14 +83,14 @@ bool hc_in_transit(struct page *page)
 		return false;
 	for_each_online_cpu(cpu)
 		if (cpu != raw_smp_processor_id() &&
-		    READ_ONCE(per_cpu(in_transit, cpu)) == owner)
+		    READ_ONCE(per_cpu(hc_mm_in_transit, cpu)) == owner)
 			return true;
 	return false;
 }
 
 /**
- * hc_take_turns() - let events and other tasks have the CPU for a moment
- * @turn: the walk that pauses, or NULL if it must not
+ * hc_walk_resched() - let events and other tasks have the CPU for a moment
+ * @walk: the walk that pauses, or NULL if it must not
  *
  * A big address space has thousands of tables, and Xen takes tens of
  * microseconds for each. Nothing depends on their being done in one go: what is
@@ -99,24 +99,24 @@ bool hc_in_transit(struct page *page)
  * Context: after hc_begin(), page_table_lock held, in the walks of this file.
  * All that was queued has been done on return.
  */
-void hc_take_turns(struct hc_turn *turn)
+void hc_walk_resched(struct hc_walk *walk)
 {
-	if (!turn)
+	if (!walk)
 		return;
-	hc_flush();
-	hc_release(turn->masked);
+	hc_flush_queue();
+	hc_release(walk->masked);
 	/*
 	 * exec holds tasks' locks as well; what it makes is small. A kernel thread
 	 * is not frozen when the domain is saved, which must not find an address
 	 * space that is taken back by half (translate_all()).
 	 */
-	if (!turn->masked && turn->mm != current->mm &&
+	if (!walk->masked && walk->mm != current->mm &&
 	    !(current->flags & PF_KTHREAD)) {
 		hc_transit_end();
-		cond_resched_lock(&turn->mm->page_table_lock);
-		hc_transit_begin(turn->mm);
+		cond_resched_lock(&walk->mm->page_table_lock);
+		hc_transit_begin(walk->mm);
 	}
-	turn->masked = hc_begin();
+	walk->masked = hc_begin();
 }
 
 /*
@@ -124,7 +124,8 @@ void hc_take_turns(struct hc_turn *turn)
  * space, which set_p4d() keeps up to date. As a rule it is the same: eight
  * entries at a time.
  */
-static void update_kernel_part(u64 *top, const u64 *pgd, struct hc_edits *edits)
+static void hc_update_kernel_part(u64 *top, const u64 *pgd,
+				  struct hc_edits *edits)
 {
 	unsigned int i, j;
 
@@ -138,75 +139,80 @@ static void update_kernel_part(u64 *top, const u64 *pgd, struct hc_edits *edits)
 			continue;
 		for (j = i; j < i + 8; j++)
 			if ((top[j] ^ pgd[j]) & ~HC_AD)
-				hc_edit(edits, &top[j], pgd[j]);
+				hc_add_edit(edits, &top[j], pgd[j]);
 	}
 }
 
-static void enter_space(struct mm_struct *mm)
+static void hc_activate_mm(struct mm_struct *mm)
 {
 	u64 *pgd = (u64 *)mm->pgd;
-	u64 *user = hc_take_table(4);
+	u64 *user = hc_take_from_stock(4);
 	u64 *top = (u64 *)page_private(virt_to_page(user));
 	struct list_head twins[HC_LEVELS];
 	struct hc_edits edits;
-	struct hc_turn turn = { .mm = mm, .masked = hc_begin() };
+	struct hc_walk walk = { .mm = mm, .masked = hc_begin() };
 	unsigned int i;
 
-	edits.turn = &turn;
+	edits.walk = &walk;
 	edits.nr = 0;
-	hc_init_twins(twins);
-	update_kernel_part(top, pgd, &edits);
+	hc_init_twin_lists(twins);
+	hc_update_kernel_part(top, pgd, &edits);
 	for_each_present_in_two(i, pgd, top, USER_ENTRIES) {
 		u64 val = 0;
 
 		if (pgd[i] & _PAGE_PRESENT) {
-			hc_adopt(hc_table_of(pgd[i]), 3, &top[i], &edits, twins);
+			hc_activate_table(hc_entry_table(pgd[i]), 3, &top[i],
+					  &edits, twins);
 			val = hc_twin_val(pgd[i]);
-			hc_edit_if_new(&edits, &top[i], val);
-			hc_turn_if_whole(hc_table_of(pgd[i]), &edits);
+			hc_add_edit_if_changed(&edits, &top[i], val);
+			hc_walk_resched_untwinned(hc_entry_table(pgd[i]),
+						  &edits);
 		} else {
-			hc_strip(&top[i], 3, &edits, twins);
+			hc_remove_twins(&top[i], 3, &edits, twins);
 		}
-		hc_edit_if_new(&edits, &user[i], val);
+		hc_add_edit_if_changed(&edits, &user[i], val);
 	}
-	hc_edit_all(&edits);
+	hc_queue_edits(&edits);
 	/* Memory hotplug may have changed it while others had their turn. */
-	edits.turn = NULL;
-	update_kernel_part(top, pgd, &edits);
-	hc_edit_all(&edits);
-	hc_end(turn.masked, XEN_LAZY_NONE);
+	edits.walk = NULL;
+	hc_update_kernel_part(top, pgd, &edits);
+	hc_queue_edits(&edits);
+	hc_end(walk.masked, XEN_LAZY_NONE);
 
 	set_page_private(virt_to_page(pgd), (unsigned long)user);
 	SetPagePinned(virt_to_page(pgd));
-	hc_put_twins(twins);
+	hc_return_all_to_stock(twins);
 }
 
-static void exit_space(struct mm_struct *mm)
+static void hc_deactivate_mm(struct mm_struct *mm)
 {
 	u64 *pgd = (u64 *)mm->pgd;
-	u64 *user = hc_user_top(pgd), *top = hc_kernel_top(pgd);
-	struct hc_turn turn = { .mm = mm, .masked = hc_begin() };
-	struct hc_disowning d = { .u.turn = &turn, .may_stay = STAYING };
+	u64 *user = hc_user_pgd(pgd), *top = hc_kernel_pgd(pgd);
+	struct hc_walk walk = { .mm = mm, .masked = hc_begin() };
+	struct hc_deactivation d = {
+		.u.walk = &walk,
+		.may_stay = HC_TWINS_IN_PLACE,
+	};
 	unsigned int i;
 
-	hc_init_twins(d.twins);
+	hc_init_twin_lists(d.twins);
 	for_each_present(i, pgd, USER_ENTRIES) {
-		u64 *pud = hc_table_of(pgd[i]);
-		bool stays = hc_may_stay(pud, &d);
+		u64 *pud = hc_entry_table(pgd[i]);
+		bool stays = hc_keep_twin_in_place(pud, &d);
 
 		if (!stays) {
-			hc_update(&top[i], 0, MMU_NORMAL_PT_UPDATE);
-			hc_update(&user[i], 0, MMU_NORMAL_PT_UPDATE);
+			hc_queue_update(&top[i], 0, MMU_NORMAL_PT_UPDATE);
+			hc_queue_update(&user[i], 0, MMU_NORMAL_PT_UPDATE);
 		}
-		hc_disown(pud, 3, stays, &d);
+		hc_deactivate_table(pud, 3, stays, &d);
 	}
-	hc_unpinning_done(&d.u, true);
-	hc_release(turn.masked);
+	hc_finish_unpinning(&d.u, true);
+	hc_release(walk.masked);
 
 	ClearPagePinned(virt_to_page(pgd));
 	set_page_private(virt_to_page(pgd), 0);
 	list_add(&virt_to_page(user)->lru, &d.twins[4]);
-	hc_put_twins(d.twins);
+	hc_return_all_to_stock(d.twins);
 }
 
 /**
@@ -219,12 +225,12 @@ void hc_enter_mmap(struct mm_struct *mm)
 {
 	spin_lock(&mm->page_table_lock);
 	hc_transit_begin(mm);
-	enter_space(mm);
+	hc_activate_mm(mm);
 	hc_transit_end();
 	spin_unlock(&mm->page_table_lock);
 }
 
-static void leave_space(void *info)
+static void hc_leave_mm(void *info)
 {
 	struct mm_struct *mm = info;
 
@@ -232,7 +238,7 @@ static void leave_space(void *info)
 		leave_mm();
 
 	/* Left, but Xen has not been told yet. */
-	if (this_cpu_read(current_cr3) == __pa(mm->pgd)) {
+	if (this_cpu_read(hc_current_cr3) == __pa(mm->pgd)) {
 		u8 masked = hc_begin();
 
 		hc_end(masked, XEN_LAZY_NONE);
@@ -240,14 +246,14 @@ static void leave_space(void *info)
 }
 
 /* No CPU may have it loaded: the twins will be another address space's. */
-static void leave_space_everywhere(struct mm_struct *mm)
+static void hc_leave_mm_everywhere(struct mm_struct *mm)
 {
 	unsigned int here = get_cpu(), cpu;
 
-	leave_space(mm);
+	hc_leave_mm(mm);
 	for_each_online_cpu(cpu)
-		if (cpu != here && per_cpu(current_cr3, cpu) == __pa(mm->pgd))
-			smp_call_function_single(cpu, leave_space, mm, 1);
+		if (cpu != here && per_cpu(hc_current_cr3, cpu) == __pa(mm->pgd))
+			smp_call_function_single(cpu, hc_leave_mm, mm, 1);
 	put_cpu();
 }
 
@@ -259,21 +265,21 @@ static void leave_space_everywhere(struct mm_struct *mm)
  */
 void hc_exit_mmap(struct mm_struct *mm)
 {
-	leave_space_everywhere(mm);
+	hc_leave_mm_everywhere(mm);
 
 	spin_lock(&mm->page_table_lock);
 	/* It was never in use if exec failed half-way. */
 	if (hc_pinned(mm->pgd)) {
 		hc_transit_begin(mm);
-		exit_space(mm);
+		hc_deactivate_mm(mm);
 		hc_transit_end();
 	}
 	spin_unlock(&mm->page_table_lock);
 }
 
-static void note_cr3(void *cr3)
+static void hc_note_cr3(void *cr3)
 {
-	this_cpu_write(current_cr3, (unsigned long)cr3);
+	this_cpu_write(hc_current_cr3, (unsigned long)cr3);
 }
 
 /**
@@ -285,14 +291,14 @@ static void note_cr3(void *cr3)
 void hc_write_cr3(unsigned long cr3)
 {
 	void *pgd = __va(cr3);
-	u64 *user = hc_user_top(pgd), *top = hc_kernel_top(pgd);
+	u64 *user = hc_user_pgd(pgd), *top = hc_kernel_pgd(pgd);
 	u8 masked = hc_begin();
 
 	this_cpu_write(xen_cr3, cr3);
-	hc_ext(MMUEXT_NEW_BASEPTR)->arg1.mfn = virt_to_mfn(top ?: pgd);
-	hc_ext(MMUEXT_NEW_USER_BASEPTR)->arg1.mfn =
+	hc_queue_mmuext(MMUEXT_NEW_BASEPTR)->arg1.mfn = virt_to_mfn(top ?: pgd);
+	hc_queue_mmuext(MMUEXT_NEW_USER_BASEPTR)->arg1.mfn =
 		user ? virt_to_mfn(user) : 0;
-	hc_after(note_cr3, (void *)cr3);
+	hc_queue_callback(hc_note_cr3, (void *)cr3);
 	hc_end(masked, XEN_LAZY_CPU);
 }
 
@@ -309,5 +315,5 @@ void __init hc_space_init(const struct pv_mmu_ops *ops)
 {
 	hc_stock_init(ops);
 	hc_twin_init();
-	this_cpu_write(current_cr3, this_cpu_read(xen_cr3));
+	this_cpu_write(hc_current_cr3, this_cpu_read(xen_cr3));
 }

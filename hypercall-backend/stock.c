@@ -29,92 +29,94 @@
 #include "tables.h"
 
 /* How many more pairs than promised are kept. */
-#define SPARE_PAIRS	16
+#define HC_SPARE_PAIRS	16
 
-static DEFINE_SPINLOCK(lock);	/* guards what follows */
-static unsigned int promised;	/* pairs */
+static DEFINE_SPINLOCK(hc_stock_lock);	/* guards what follows */
+static unsigned int hc_promised_pairs;	/* pairs */
 
 /* Pages linked by their lru; of a pair, user mode's. */
 static struct {
 	struct list_head pages;
 	unsigned int nr;
-} stock[HC_LEVELS];
+} hc_stock[HC_LEVELS];
 
 /* The kernel's own op, which knows where the vsyscall page is mapped. */
-static int (*intree_pgd_alloc)(struct mm_struct *mm) __ro_after_init;
+static int (*hc_intree_pgd_alloc)(struct mm_struct *mm) __ro_after_init;
 
 /* Fork takes about two tables of a level, and exit brings them back. */
-static unsigned int low_mark(void)
+static unsigned int hc_stock_low_mark(void)
 {
 	return 4 + 4 * num_online_cpus();
 }
 
-static void pin(void *table, unsigned int level)
+static void hc_pin_table(void *table, unsigned int level)
 {
 	u8 masked = hc_begin();
 
 	hc_set_owner(virt_to_page(table), NULL);
 	hc_make_readonly(table);
-	hc_ext(MMUEXT_PIN_L1_TABLE + level - 1)->arg1.mfn = virt_to_mfn(table);
+	hc_queue_mmuext(MMUEXT_PIN_L1_TABLE + level - 1)->arg1.mfn =
+		virt_to_mfn(table);
 	hc_end(masked, XEN_LAZY_NONE);
 }
 
 /* Give a table of a stock back to Linux. */
-static void free_table(void *table)
+static void hc_free_stock_table(void *table)
 {
 	struct hc_unpinning u = { .nr = 0 };
 	u8 masked = hc_begin();
 
-	hc_ext(MMUEXT_UNPIN_TABLE)->arg1.mfn = virt_to_mfn(table);
+	hc_queue_mmuext(MMUEXT_UNPIN_TABLE)->arg1.mfn = virt_to_mfn(table);
 	hc_make_writable(table, &u);
-	hc_unpinning_done(&u, true);
+	hc_finish_unpinning(&u, true);
 	hc_release(masked);
 	set_page_private(virt_to_page(table), 0);
 	free_page((unsigned long)table);
 }
 
-static struct page *take(unsigned int level)
+static struct page *hc_unlink_stock_page(unsigned int level)
 {
 	struct page *page;
 
-	page = list_first_entry_or_null(&stock[level].pages, struct page, lru);
+	page = list_first_entry_or_null(&hc_stock[level].pages, struct page,
+					lru);
 	if (page) {
 		list_del(&page->lru);
-		stock[level].nr--;
+		hc_stock[level].nr--;
 	}
 	return page;
 }
 
-static void put(struct page *page, unsigned int level)
+static void hc_link_stock_page(struct page *page, unsigned int level)
 {
-	list_add(&page->lru, &stock[level].pages);
-	stock[level].nr++;
+	list_add(&page->lru, &hc_stock[level].pages);
+	hc_stock[level].nr++;
 }
 
 /**
- * hc_take_table() - take an empty table out of stock
+ * hc_take_from_stock() - take an empty table out of stock
  * @level: of which level; 4 for a pair, which must have been promised
  *
  * Context: any.
  * Return: the table, of a pair that for user mode; or NULL if there is none.
  */
-u64 *hc_take_table(unsigned int level)
+u64 *hc_take_from_stock(unsigned int level)
 {
 	struct page *page;
 
 	if (hc_is_stubbed())
-		KUNIT_STATIC_STUB_REDIRECT(hc_take_table, level);
+		KUNIT_STATIC_STUB_REDIRECT(hc_take_from_stock, level);
 
-	spin_lock(&lock);
-	page = take(level);
+	spin_lock(&hc_stock_lock);
+	page = hc_unlink_stock_page(level);
 	if (level == 4)
-		promised--;
-	spin_unlock(&lock);
+		hc_promised_pairs--;
+	spin_unlock(&hc_stock_lock);
 	return page ? page_address(page) : NULL;
 }
 
 /**
- * hc_put_tables() - put tables back into stock
+ * hc_return_to_stock() - put tables back into stock
  * @pages: a list of them, linked by their lru; empty on return
  * @level: their level
  *
@@ -122,56 +124,56 @@ u64 *hc_take_table(unsigned int level)
  *
  * Context: any.
  */
-void hc_put_tables(struct list_head *pages, unsigned int level)
+void hc_return_to_stock(struct list_head *pages, unsigned int level)
 {
 	struct page *page, *next;
 
 	if (hc_is_stubbed())
-		KUNIT_STATIC_STUB_REDIRECT(hc_put_tables, pages, level);
+		KUNIT_STATIC_STUB_REDIRECT(hc_return_to_stock, pages, level);
 
-	spin_lock(&lock);
+	spin_lock(&hc_stock_lock);
 	list_for_each_entry_safe(page, next, pages, lru) {
 		list_del(&page->lru);
-		put(page, level);
+		hc_link_stock_page(page, level);
 		if (level == 4)
-			promised++;
+			hc_promised_pairs++;
 	}
-	spin_unlock(&lock);
+	spin_unlock(&hc_stock_lock);
 }
 
 /**
- * hc_put_twins() - put tables of all levels back into stock
- * @twins: for each level, as for hc_put_tables()
+ * hc_return_all_to_stock() - put tables of all levels back into stock
+ * @twins: for each level, as for hc_return_to_stock()
  *
  * Context: any.
  */
-void hc_put_twins(struct list_head *twins)
+void hc_return_all_to_stock(struct list_head *twins)
 {
 	unsigned int level;
 
 	for (level = 2; level < HC_LEVELS; level++)
 		if (!list_empty(&twins[level]))
-			hc_put_tables(&twins[level], level);
+			hc_return_to_stock(&twins[level], level);
 }
 
 /* Have a few tables of the lower levels. If there is no memory, so be it. */
-static void fill_up(unsigned int level)
+static void hc_fill_stock(unsigned int level)
 {
 	struct page *page;
 
-	while (READ_ONCE(stock[level].nr) < low_mark()) {
+	while (READ_ONCE(hc_stock[level].nr) < hc_stock_low_mark()) {
 		page = alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
 		if (!page)
 			return;
-		pin(page_address(page), level);
-		spin_lock(&lock);
-		put(page, level);
-		spin_unlock(&lock);
+		hc_pin_table(page_address(page), level);
+		spin_lock(&hc_stock_lock);
+		hc_link_stock_page(page, level);
+		spin_unlock(&hc_stock_lock);
 	}
 }
 
 /* The kernel's top level of a pair starts out with the kernel's entries. */
-static u64 *new_kernel_top(void)
+static u64 *hc_new_kernel_pgd(void)
 {
 	u64 *top = (u64 *)get_zeroed_page(GFP_KERNEL);
 
@@ -179,7 +181,7 @@ static u64 *new_kernel_top(void)
 		return NULL;
 	memcpy(top + KERNEL_FIRST, swapper_pg_dir + KERNEL_FIRST,
 	       (PTRS_PER_PGD - KERNEL_FIRST) * sizeof(*top));
-	pin(top, 4);
+	hc_pin_table(top, 4);
 	return top;
 }
 
@@ -195,39 +197,39 @@ int hc_pgd_alloc(struct mm_struct *mm)
 	u64 *user, *top;
 	int err;
 
-	fill_up(2);
-	fill_up(3);
+	hc_fill_stock(2);
+	hc_fill_stock(3);
 
-	spin_lock(&lock);
-	if (stock[4].nr > promised) {
-		promised++;
-		spin_unlock(&lock);
+	spin_lock(&hc_stock_lock);
+	if (hc_stock[4].nr > hc_promised_pairs) {
+		hc_promised_pairs++;
+		spin_unlock(&hc_stock_lock);
 		return 0;
 	}
-	spin_unlock(&lock);
+	spin_unlock(&hc_stock_lock);
 
-	top = new_kernel_top();
+	top = hc_new_kernel_pgd();
 	if (!top)
 		return -ENOMEM;
-	err = intree_pgd_alloc(mm);
+	err = hc_intree_pgd_alloc(mm);
 	if (err) {
-		free_table(top);
+		hc_free_stock_table(top);
 		return err;
 	}
-	user = hc_user_top(mm->pgd);
+	user = hc_user_pgd(mm->pgd);
 	set_page_private(virt_to_page(mm->pgd), 0);
-	pin(user, 4);
+	hc_pin_table(user, 4);
 	set_page_private(virt_to_page(user), (unsigned long)top);
 
-	spin_lock(&lock);
-	put(virt_to_page(user), 4);
-	promised++;
-	spin_unlock(&lock);
+	spin_lock(&hc_stock_lock);
+	hc_link_stock_page(virt_to_page(user), 4);
+	hc_promised_pairs++;
+	spin_unlock(&hc_stock_lock);
 	return 0;
 }
 
 /* A pair of top levels that nobody needs; what stayed below it goes into stock. */
-static void free_pair(u64 *user)
+static void hc_free_pair(u64 *user)
 {
 	u64 *top = (u64 *)page_private(virt_to_page(user));
 	struct list_head twins[HC_LEVELS];
@@ -235,33 +237,34 @@ static void free_pair(u64 *user)
 	unsigned int i;
 	u8 masked = hc_begin();
 
-	edits.turn = NULL;
+	edits.walk = NULL;
 	edits.nr = 0;
-	hc_init_twins(twins);
+	hc_init_twin_lists(twins);
 	for_each_present(i, top, USER_ENTRIES) {
-		hc_strip(&top[i], 3, &edits, twins);
-		hc_edit(&edits, &user[i], 0);
+		hc_remove_twins(&top[i], 3, &edits, twins);
+		hc_add_edit(&edits, &user[i], 0);
 	}
-	hc_edit_all(&edits);
+	hc_queue_edits(&edits);
 	hc_end(masked, XEN_LAZY_NONE);
-	hc_put_twins(twins);
+	hc_return_all_to_stock(twins);
 
-	free_table(top);
-	free_table(user);
+	hc_free_stock_table(top);
+	hc_free_stock_table(user);
 }
 
 /* What is too much of a level, one at a time. */
-static u64 *surplus(unsigned int level)
+static u64 *hc_take_surplus(unsigned int level)
 {
-	unsigned int enough = level == 4 ? SPARE_PAIRS : 2 * low_mark();
+	unsigned int enough = level == 4 ? HC_SPARE_PAIRS :
+					   2 * hc_stock_low_mark();
 	struct page *page = NULL;
 
-	spin_lock(&lock);
+	spin_lock(&hc_stock_lock);
 	if (level == 4)
-		enough += promised;
-	if (stock[level].nr > enough)
-		page = take(level);
-	spin_unlock(&lock);
+		enough += hc_promised_pairs;
+	if (hc_stock[level].nr > enough)
+		page = hc_unlink_stock_page(level);
+	spin_unlock(&hc_stock_lock);
 	return page ? page_address(page) : NULL;
 }
 
@@ -277,15 +280,15 @@ void hc_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 	unsigned int level;
 	u64 *table;
 
-	spin_lock(&lock);
-	promised--;
-	spin_unlock(&lock);
+	spin_lock(&hc_stock_lock);
+	hc_promised_pairs--;
+	spin_unlock(&hc_stock_lock);
 
-	while ((table = surplus(4)))
-		free_pair(table);
+	while ((table = hc_take_surplus(4)))
+		hc_free_pair(table);
 	for (level = 2; level < 4; level++)
-		while ((table = surplus(level)))
-			free_table(table);
+		while ((table = hc_take_surplus(level)))
+			hc_free_stock_table(table);
 }
 
 /**
@@ -299,6 +302,6 @@ void __init hc_stock_init(const struct pv_mmu_ops *ops)
 	unsigned int level;
 
 	for (level = 0; level < HC_LEVELS; level++)
-		INIT_LIST_HEAD(&stock[level].pages);
-	intree_pgd_alloc = ops->pgd_alloc;
+		INIT_LIST_HEAD(&hc_stock[level].pages);
+	hc_intree_pgd_alloc = ops->pgd_alloc;
 }

@@ -28,13 +28,13 @@
 #include "queue.h"
 
 /* A task switch is between its end_context_switch and its load_sp0. */
-static DEFINE_PER_CPU(bool, finishing);
+static DEFINE_PER_CPU(bool, hc_awaiting_sp0);
 
 /* The descriptors that Xen has, as they were given to it. */
-static DEFINE_PER_CPU(struct desc_struct[GDT_ENTRY_TLS_ENTRIES], tls_known);
+static DEFINE_PER_CPU(struct desc_struct[GDT_ENTRY_TLS_ENTRIES], hc_known_tls);
 
 /* The kernel stack that Xen has. */
-static DEFINE_PER_CPU(unsigned long, sp0_known);
+static DEFINE_PER_CPU(unsigned long, hc_known_sp0);
 
 /**
  * hc_start_context_switch() - cpu.start_context_switch
@@ -69,13 +69,14 @@ void hc_start_context_switch(struct task_struct *prev)
 void hc_end_context_switch(struct task_struct *next)
 {
 	leave_lazy(XEN_LAZY_CPU);
-	this_cpu_write(finishing, true);
+	this_cpu_write(hc_awaiting_sp0, true);
 	if (test_and_clear_ti_thread_flag(task_thread_info(next),
 					  TIF_LAZY_MMU_UPDATES))
 		arch_enter_lazy_mmu_mode();
 }
 
-static bool same(const struct desc_struct *a, const struct desc_struct *b)
+static bool hc_same_desc(const struct desc_struct *a,
+			 const struct desc_struct *b)
 {
 	return *(const u64 *)a == *(const u64 *)b;
 }
@@ -89,14 +90,14 @@ static bool same(const struct desc_struct *a, const struct desc_struct *b)
  */
 void hc_load_tls(struct thread_struct *t, unsigned int cpu)
 {
-	struct desc_struct *known = this_cpu_ptr(tls_known);
+	struct desc_struct *known = this_cpu_ptr(hc_known_tls);
 	bool changed = false;
 	unsigned int i;
 	u8 masked;
 
-	if (likely(same(&known[0], &t->tls_array[0]) &&
-		   same(&known[1], &t->tls_array[1]) &&
-		   same(&known[2], &t->tls_array[2])))
+	if (likely(hc_same_desc(&known[0], &t->tls_array[0]) &&
+		   hc_same_desc(&known[1], &t->tls_array[1]) &&
+		   hc_same_desc(&known[2], &t->tls_array[2])))
 		return;
 
 	masked = hc_begin();
@@ -105,30 +106,30 @@ void hc_load_tls(struct thread_struct *t, unsigned int cpu)
 			&get_cpu_gdt_rw(cpu)[GDT_ENTRY_TLS_MIN + i];
 		struct multicall_entry *call;
 
-		if (same(&known[i], &t->tls_array[i]))
+		if (hc_same_desc(&known[i], &t->tls_array[i]))
 			continue;
 		/* FS must not hold a selector whose descriptor changes. */
 		if (!changed && this_cpu_read(xen_lazy_mode) == XEN_LAZY_CPU)
 			loadsegment(fs, 0);
 		changed = true;
 		known[i] = t->tls_array[i];
-		call = hc_call(__HYPERVISOR_update_descriptor);
+		call = hc_queue_call(__HYPERVISOR_update_descriptor);
 		call->args[0] = arbitrary_virt_to_machine(entry).maddr;
 		call->args[1] = *(u64 *)&t->tls_array[i];
 	}
 	hc_end(masked, XEN_LAZY_NONE);
 }
 
-static void set_base(unsigned int which, u64 base)
+static void hc_set_segment_base(unsigned int which, u64 base)
 {
 	u8 masked = hc_begin();
 	struct multicall_entry *call;
 
-	call = hc_call(__HYPERVISOR_set_segment_base);
+	call = hc_queue_call(__HYPERVISOR_set_segment_base);
 	call->args[0] = which;
 	call->args[1] = base;
-	if (!this_cpu_read(finishing))
-		hc_flush();
+	if (!this_cpu_read(hc_awaiting_sp0))
+		hc_flush_queue();
 	hc_release(masked);
 }
 
@@ -140,7 +141,7 @@ static void set_base(unsigned int which, u64 base)
  */
 void hc_load_gs_index(unsigned int idx)
 {
-	set_base(SEGBASE_GS_USER_SEL, idx);
+	hc_set_segment_base(SEGBASE_GS_USER_SEL, idx);
 }
 
 /**
@@ -155,9 +156,10 @@ void hc_load_gs_index(unsigned int idx)
  */
 void hc_write_segment_base(unsigned int msr, u64 base)
 {
-	set_base(msr == MSR_FS_BASE ? SEGBASE_FS :
-		 msr == MSR_GS_BASE ? SEGBASE_GS_KERNEL : SEGBASE_GS_USER,
-		 base);
+	hc_set_segment_base(msr == MSR_FS_BASE ? SEGBASE_FS :
+			    msr == MSR_GS_BASE ? SEGBASE_GS_KERNEL :
+						 SEGBASE_GS_USER,
+			    base);
 }
 
 /**
@@ -171,7 +173,7 @@ void hc_write_segment_base(unsigned int msr, u64 base)
  */
 void hc_switch_online(void)
 {
-	this_cpu_write(sp0_known, 0);
+	this_cpu_write(hc_known_sp0, 0);
 }
 
 /**
@@ -187,15 +189,16 @@ void __kprobes hc_load_sp0(unsigned long sp0)
 {
 	u8 masked = hc_begin();
 
-	if (sp0 != this_cpu_read(sp0_known) && !(current->flags & PF_KTHREAD)) {
+	if (sp0 != this_cpu_read(hc_known_sp0) &&
+	    !(current->flags & PF_KTHREAD)) {
 		struct multicall_entry *call;
 
-		call = hc_call(__HYPERVISOR_stack_switch);
+		call = hc_queue_call(__HYPERVISOR_stack_switch);
 		call->args[0] = __KERNEL_DS;
 		call->args[1] = sp0;
-		this_cpu_write(sp0_known, sp0);
+		this_cpu_write(hc_known_sp0, sp0);
 	}
-	this_cpu_write(finishing, false);
+	this_cpu_write(hc_awaiting_sp0, false);
 	hc_end(masked, XEN_LAZY_NONE);
 	this_cpu_write(cpu_tss_rw.x86_tss.sp0, sp0);
 }

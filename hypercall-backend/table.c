@@ -40,9 +40,10 @@ void hc_set_protection(struct multicall_entry *call, const void *table,
 }
 
 /* Done when the queue is issued. */
-static void protect(const void *table, pgprot_t prot)
+static void hc_queue_protection(const void *table, pgprot_t prot)
 {
-	hc_set_protection(hc_call(__HYPERVISOR_update_va_mapping), table, prot);
+	hc_set_protection(hc_queue_call(__HYPERVISOR_update_va_mapping), table,
+			  prot);
 }
 
 /**
@@ -100,7 +101,7 @@ unsigned int hc_next_present_in_two(const u64 *one, const u64 *other,
  * whoever has not seen a new mark on it has written when we get the lock. The
  * lock of the whole address space is held by our callers.
  */
-static void wait_for_writers(struct page *page)
+static void hc_wait_for_pte_writers(struct page *page)
 {
 #ifdef CONFIG_SPLIT_PTE_PTLOCKS
 	spinlock_t *lock = ptlock_ptr(page_ptdesc(page));
@@ -119,30 +120,30 @@ static void wait_for_writers(struct page *page)
 void hc_make_readonly(void *table)
 {
 	if (!TestSetPagePinned(virt_to_page(table)))
-		protect(table, PAGE_KERNEL_RO);
+		hc_queue_protection(table, PAGE_KERNEL_RO);
 }
 
 /**
- * hc_make_found_readonly() - the same with one that reverse mapping may have found
+ * hc_make_readonly_synced() - the same with one that reverse mapping may have found
  * @table: the page, a table of the lowest level in a tree that is not in use
  *
  * Context: after hc_begin(). It is done when the queue is issued.
  */
-void hc_make_found_readonly(void *table)
+void hc_make_readonly_synced(void *table)
 {
 	struct page *page = virt_to_page(table);
 
 	if (TestSetPagePinned(page))
 		return;
-	wait_for_writers(page);
-	protect(table, PAGE_KERNEL_RO);
+	hc_wait_for_pte_writers(page);
+	hc_queue_protection(table, PAGE_KERNEL_RO);
 }
 
 /**
  * hc_make_writable() - a table becomes ordinary memory
  * @table: the table; no table that Xen holds refers to it any more, or none
  *	when all has been done that is queued
- * @u: what hc_unpinning_done() will finish
+ * @u: what hc_finish_unpinning() will finish
  *
  * Context: after hc_begin().
  */
@@ -153,28 +154,28 @@ void hc_make_writable(void *table, struct hc_unpinning *u)
 	if (!PagePinned(page))
 		return;
 	if (u->nr == ARRAY_SIZE(u->page)) {
-		hc_unpinning_done(u, false);
-		hc_take_turns(u->turn);
+		hc_finish_unpinning(u, false);
+		hc_walk_resched(u->walk);
 	}
 	u->page[u->nr++] = page;
 }
 
 /**
- * hc_unpinning_done() - finish what hc_make_writable() began
+ * hc_finish_unpinning() - finish what hc_make_writable() began
  * @u: the tables
  * @flush: flush this CPU's TLB, too, so that it learns of it without a fault
  *
  * Context: after hc_begin(). All that was queued has been done on return.
  */
-void hc_unpinning_done(struct hc_unpinning *u, bool flush)
+void hc_finish_unpinning(struct hc_unpinning *u, bool flush)
 {
 	unsigned int i;
 
 	for (i = 0; i < u->nr; i++)
-		protect(page_address(u->page[i]), PAGE_KERNEL);
+		hc_queue_protection(page_address(u->page[i]), PAGE_KERNEL);
 	if (flush)
-		hc_ext(MMUEXT_TLB_FLUSH_LOCAL);
-	hc_flush();
+		hc_queue_mmuext(MMUEXT_TLB_FLUSH_LOCAL);
+	hc_flush_queue();
 	for (i = 0; i < u->nr; i++)
 		ClearPagePinned(u->page[i]);
 	u->nr = 0;
@@ -220,6 +221,6 @@ void hc_release_pte(unsigned long pfn)
 		return;
 	masked = hc_begin();
 	hc_make_writable(table, &u);
-	hc_unpinning_done(&u, false);
+	hc_finish_unpinning(&u, false);
 	hc_release(masked);
 }

@@ -54,39 +54,39 @@ static __always_inline u64 *hc_twin(const void *entry)
 }
 
 /**
- * hc_user_top() - user mode's top level
+ * hc_user_pgd() - user mode's top level
  * @pgd: the top level of an address space, as Linux has it
  *
  * Context: any.
  * Return: the table, or NULL if the address space is not in use.
  */
-static __always_inline u64 *hc_user_top(const void *pgd)
+static __always_inline u64 *hc_user_pgd(const void *pgd)
 {
 	return (u64 *)page_private(virt_to_page(pgd));
 }
 
 /**
- * hc_kernel_top() - the twin of a top level
+ * hc_kernel_pgd() - the twin of a top level
  * @pgd: the top level, as Linux has it
  *
  * Context: any.
  * Return: the twin, or NULL if the CPU walks @pgd itself or nothing yet.
  */
-static __always_inline u64 *hc_kernel_top(const void *pgd)
+static __always_inline u64 *hc_kernel_pgd(const void *pgd)
 {
-	u64 *user = hc_user_top(pgd);
+	u64 *user = hc_user_pgd(pgd);
 
 	return user ? (u64 *)page_private(virt_to_page(user)) : NULL;
 }
 
 /**
- * hc_table_of() - the table below an entry
+ * hc_entry_table() - the table below an entry
  * @entry: the entry, present, with a machine frame
  *
  * Context: any.
  * Return: the table's first entry.
  */
-static __always_inline u64 *hc_table_of(u64 entry)
+static __always_inline u64 *hc_entry_table(u64 entry)
 {
 	return __va(hc_entry_val(entry) & PTE_PFN_MASK);
 }
@@ -94,18 +94,18 @@ static __always_inline u64 *hc_table_of(u64 entry)
 /* table.c */
 
 /**
- * struct hc_turn - a walk over an address space that lets others have the CPU
+ * struct hc_walk - a walk over an address space that lets others have the CPU
  * @mm: the address space; its page_table_lock is held
  * @masked: what hc_begin() returned
  */
-struct hc_turn {
+struct hc_walk {
 	struct mm_struct *mm;
 	u8 masked;
 };
 
 /**
  * struct hc_unpinning - tables on their way to being ordinary memory
- * @turn: for hc_take_turns() when some are; NULL where no one else may come in
+ * @walk: for hc_walk_resched() when some are; NULL where no one else may come in
  * @nr: how many
  * @page: the tables
  *
@@ -113,7 +113,7 @@ struct hc_turn {
  * and two more calls.
  */
 struct hc_unpinning {
-	struct hc_turn *turn;
+	struct hc_walk *walk;
 	unsigned int nr;
 	struct page *page[HC_CALLS - 2];
 };
@@ -137,13 +137,13 @@ unsigned int hc_next_present_in_two(const u64 *one, const u64 *other,
 void hc_set_protection(struct multicall_entry *call, const void *table,
 		       pgprot_t prot);
 void hc_make_readonly(void *table);
-void hc_make_found_readonly(void *table);
+void hc_make_readonly_synced(void *table);
 void hc_make_writable(void *table, struct hc_unpinning *u);
-void hc_unpinning_done(struct hc_unpinning *u, bool flush);
+void hc_finish_unpinning(struct hc_unpinning *u, bool flush);
 
 /**
  * struct hc_edits - entries of twins to be written after all else
- * @turn: for hc_take_turns() when some are; NULL where no one else may come in
+ * @walk: for hc_walk_resched() when some are; NULL where no one else may come in
  * @nr: how many
  * @edit: the entries and what they will be
  *
@@ -151,7 +151,7 @@ void hc_unpinning_done(struct hc_unpinning *u, bool flush);
  * that writes an entry above the lowest level. So they go into one.
  */
 struct hc_edits {
-	struct hc_turn *turn;
+	struct hc_walk *walk;
 	unsigned int nr;
 	struct {
 		u64 *entry;
@@ -160,24 +160,24 @@ struct hc_edits {
 };
 
 /**
- * struct hc_disowning - what becomes of an address space that goes out of use
+ * struct hc_deactivation - what becomes of an address space that goes out of use
  * @u: tables that become ordinary memory
  * @twins: for each level, those that go back into stock
  * @may_stay: how many twins below the top level may still stay where they are
  */
-struct hc_disowning {
+struct hc_deactivation {
 	struct hc_unpinning u;
 	struct list_head twins[HC_LEVELS];
 	unsigned int may_stay;
 };
 
 /**
- * hc_init_twins() - no twins yet, of any level
+ * hc_init_twin_lists() - no twins yet, of any level
  * @twins: a list for each level
  *
  * Context: any.
  */
-static inline void hc_init_twins(struct list_head *twins)
+static inline void hc_init_twin_lists(struct list_head *twins)
 {
 	unsigned int level;
 
@@ -186,15 +186,15 @@ static inline void hc_init_twins(struct list_head *twins)
 }
 
 /* space.c */
-void hc_take_turns(struct hc_turn *turn);
+void hc_walk_resched(struct hc_walk *walk);
 void hc_transit_begin(struct mm_struct *mm);
 void hc_transit_end(void);
 bool hc_in_transit(struct page *page);
 
 /* stock.c */
-u64 *hc_take_table(unsigned int level);
-void hc_put_tables(struct list_head *pages, unsigned int level);
-void hc_put_twins(struct list_head *twins);
+u64 *hc_take_from_stock(unsigned int level);
+void hc_return_to_stock(struct list_head *pages, unsigned int level);
+void hc_return_all_to_stock(struct list_head *twins);
 void hc_stock_init(const struct pv_mmu_ops *ops);
 
 /* detach.c */
@@ -204,18 +204,18 @@ void hc_set_slot(const u64 *table, u64 *slot);
 
 /* twin.c */
 u64 hc_twin_val(u64 val);
-void hc_edit(struct hc_edits *edits, u64 *entry, u64 val);
-void hc_edit_if_new(struct hc_edits *edits, u64 *entry, u64 val);
-void hc_edit_all(struct hc_edits *edits);
-void hc_turn_if_whole(const u64 *table, struct hc_edits *edits);
-void hc_strip(u64 *slot, unsigned int level, struct hc_edits *edits,
-	      struct list_head *twins);
-void hc_adopt(u64 *table, unsigned int level, u64 *slot, struct hc_edits *edits,
-	      struct list_head *twins);
-void hc_adopt_below(u64 val, unsigned int level, u64 *slot);
-bool hc_may_stay(const u64 *table, struct hc_disowning *d);
-void hc_disown(u64 *table, unsigned int level, bool stays,
-	       struct hc_disowning *d);
+void hc_add_edit(struct hc_edits *edits, u64 *entry, u64 val);
+void hc_add_edit_if_changed(struct hc_edits *edits, u64 *entry, u64 val);
+void hc_queue_edits(struct hc_edits *edits);
+void hc_walk_resched_untwinned(const u64 *table, struct hc_edits *edits);
+void hc_remove_twins(u64 *slot, unsigned int level, struct hc_edits *edits,
+		     struct list_head *twins);
+void hc_activate_table(u64 *table, unsigned int level, u64 *slot,
+		       struct hc_edits *edits, struct list_head *twins);
+void hc_activate_below(u64 val, unsigned int level, u64 *slot);
+bool hc_keep_twin_in_place(const u64 *table, struct hc_deactivation *d);
+void hc_deactivate_table(u64 *table, unsigned int level, bool stays,
+			 struct hc_deactivation *d);
 void hc_twin_init(void);
 
 #endif /* HYPERCALL_TABLES_H */

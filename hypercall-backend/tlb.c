@@ -15,7 +15,7 @@
 #include "queue.h"
 
 /* Where a queued flush finds its CPUs when Xen gets to it. */
-static DEFINE_PER_CPU(struct cpumask, flush_mask);
+static DEFINE_PER_CPU(struct cpumask, hc_flush_mask);
 
 /**
  * hc_flush_tlb() - mmu.flush_tlb_user, mmu.flush_tlb_kernel: this CPU, all of it
@@ -26,7 +26,7 @@ void hc_flush_tlb(void)
 {
 	u8 masked = hc_begin();
 
-	hc_ext(MMUEXT_TLB_FLUSH_LOCAL);
+	hc_queue_mmuext(MMUEXT_TLB_FLUSH_LOCAL);
 	hc_end(masked, XEN_LAZY_MMU);
 }
 
@@ -40,7 +40,8 @@ void hc_flush_tlb_one_user(unsigned long addr)
 {
 	u8 masked = hc_begin();
 
-	hc_ext(MMUEXT_INVLPG_LOCAL)->arg1.linear_addr = addr & PAGE_MASK;
+	hc_queue_mmuext(MMUEXT_INVLPG_LOCAL)->arg1.linear_addr =
+		addr & PAGE_MASK;
 	hc_end(masked, XEN_LAZY_MMU);
 }
 
@@ -61,14 +62,14 @@ void hc_flush_tlb_multi(const struct cpumask *cpus,
 	struct mmuext_op *op;
 	u8 masked = hc_begin();
 
-	mask = this_cpu_ptr(&flush_mask);
+	mask = this_cpu_ptr(&hc_flush_mask);
 	if (cpumask_and(mask, cpus, cpu_online_mask)) {
 		if (info->end != TLB_FLUSH_ALL &&
 		    info->end - info->start <= PAGE_SIZE) {
-			op = hc_ext(MMUEXT_INVLPG_MULTI);
+			op = hc_queue_mmuext(MMUEXT_INVLPG_MULTI);
 			op->arg1.linear_addr = info->start;
 		} else {
-			op = hc_ext(MMUEXT_TLB_FLUSH_MULTI);
+			op = hc_queue_mmuext(MMUEXT_TLB_FLUSH_MULTI);
 		}
 		op->arg2.vcpumask = mask;
 	}
@@ -94,11 +95,11 @@ void hc_leave_lazy_mmu(void)
 {
 	u8 masked = hc_begin();
 
-	hc_flush();
+	hc_flush_queue();
 	leave_lazy(XEN_LAZY_MMU);
 	hc_release(masked);
 	if (unlikely(this_cpu_read(hc_queue.nr_dirty)))
-		hc_mark_dirty();
+		hc_mark_pages_dirty();
 }
 
 /**
@@ -111,8 +112,8 @@ void hc_flush_lazy_mmu(void)
 	u8 masked = hc_begin();
 
 	if (hc_lazy(XEN_LAZY_MMU))
-		hc_flush();
+		hc_flush_queue();
 	hc_release(masked);
 	if (unlikely(this_cpu_read(hc_queue.nr_dirty)) && !in_interrupt())
-		hc_mark_dirty();
+		hc_mark_pages_dirty();
 }

@@ -45,7 +45,7 @@ u64 hc_twin_val(u64 val)
 
 	if (!(val & _PAGE_PRESENT))
 		return val;
-	table = hc_table_of(val);
+	table = hc_entry_table(val);
 	if (!hc_twinned(table))
 		return val;
 	return (val & ~PTE_PFN_MASK) |
@@ -53,34 +53,34 @@ u64 hc_twin_val(u64 val)
 }
 
 /**
- * hc_edit_all() - queue the entries to be written
+ * hc_queue_edits() - queue the entries to be written
  * @edits: the entries; empty on return
  *
  * Context: after hc_begin().
  */
-void hc_edit_all(struct hc_edits *edits)
+void hc_queue_edits(struct hc_edits *edits)
 {
 	unsigned int i;
 
 	for (i = 0; i < edits->nr; i++)
-		hc_update(edits->edit[i].entry, edits->edit[i].val,
-			  MMU_NORMAL_PT_UPDATE);
+		hc_queue_update(edits->edit[i].entry, edits->edit[i].val,
+				MMU_NORMAL_PT_UPDATE);
 	edits->nr = 0;
 }
 
 /**
- * hc_edit() - have an entry of a twin written
- * @edits: where it is kept until hc_edit_all()
+ * hc_add_edit() - have an entry of a twin written
+ * @edits: where it is kept until hc_queue_edits()
  * @entry: the entry; what it will refer to is queued to be made a table
  * @val: its new value
  *
  * Context: after hc_begin().
  */
-void hc_edit(struct hc_edits *edits, u64 *entry, u64 val)
+void hc_add_edit(struct hc_edits *edits, u64 *entry, u64 val)
 {
 	if (edits->nr == ARRAY_SIZE(edits->edit)) {
-		hc_edit_all(edits);
-		hc_take_turns(edits->turn);
+		hc_queue_edits(edits);
+		hc_walk_resched(edits->walk);
 	}
 	edits->edit[edits->nr].entry = entry;
 	edits->edit[edits->nr].val = val;
@@ -88,21 +88,21 @@ void hc_edit(struct hc_edits *edits, u64 *entry, u64 val)
 }
 
 /**
- * hc_edit_if_new() - the same with an entry that may say so already
- * @edits: as for hc_edit()
+ * hc_add_edit_if_changed() - the same with an entry that may say so already
+ * @edits: as for hc_add_edit()
  * @entry: the same
  * @val: the same
  *
  * Context: after hc_begin().
  */
-void hc_edit_if_new(struct hc_edits *edits, u64 *entry, u64 val)
+void hc_add_edit_if_changed(struct hc_edits *edits, u64 *entry, u64 val)
 {
 	if ((*entry ^ val) & ~HC_AD)
-		hc_edit(edits, entry, val);
+		hc_add_edit(edits, entry, val);
 }
 
 /**
- * hc_turn_if_whole() - let others have their turn behind a table without a twin
+ * hc_walk_resched_untwinned() - let others have their turn behind a table without a twin
  * @table: the table, whose entry in the twin above was edited last
  * @edits: the edits
  *
@@ -110,27 +110,29 @@ void hc_edit_if_new(struct hc_edits *edits, u64 *entry, u64 val)
  *
  * Context: after hc_begin().
  */
-void hc_turn_if_whole(const u64 *table, struct hc_edits *edits)
+void hc_walk_resched_untwinned(const u64 *table, struct hc_edits *edits)
 {
-	if (likely(hc_twinned(table)) || !edits->turn)
+	if (likely(hc_twinned(table)) || !edits->walk)
 		return;
-	hc_edit_all(edits);
-	hc_take_turns(edits->turn);
+	hc_queue_edits(edits);
+	hc_walk_resched(edits->walk);
 }
 
 /* The twins below one of level 3 go. */
-static void strip(u64 *twin, struct hc_edits *edits, struct list_head *twins)
+static void hc_remove_pmd_twins(u64 *twin, struct hc_edits *edits,
+				struct list_head *twins)
 {
 	unsigned int i;
 
 	for_each_present(i, twin, PTRS_PER_PUD) {
-		list_add(&virt_to_page(hc_table_of(twin[i]))->lru, &twins[2]);
-		hc_edit(edits, &twin[i], 0);
+		list_add(&virt_to_page(hc_entry_table(twin[i]))->lru,
+			 &twins[2]);
+		hc_add_edit(edits, &twin[i], 0);
 	}
 }
 
 /**
- * hc_strip() - a twin goes from the twin above, and all below it from it
+ * hc_remove_twins() - a twin goes from the twin above, and all below it from it
  * @slot: the entry that refers to it; of a twin that no CPU has loaded
  * @level: its level, 2 or 3
  * @edits: what will be written to twins is added
@@ -139,25 +141,25 @@ static void strip(u64 *twin, struct hc_edits *edits, struct list_head *twins)
  *
  * Context: after hc_begin().
  */
-void hc_strip(u64 *slot, unsigned int level, struct hc_edits *edits,
-	      struct list_head *twins)
+void hc_remove_twins(u64 *slot, unsigned int level, struct hc_edits *edits,
+		     struct list_head *twins)
 {
-	u64 *twin = hc_table_of(*slot);
+	u64 *twin = hc_entry_table(*slot);
 
 	list_add(&virt_to_page(twin)->lru, &twins[level]);
-	hc_edit(edits, slot, 0);
+	hc_add_edit(edits, slot, 0);
 	if (level == 3)
-		strip(twin, edits, twins);
+		hc_remove_pmd_twins(twin, edits, twins);
 }
 
-static void give_twin(u64 *table, u64 *twin)
+static void hc_set_twin(u64 *table, u64 *twin)
 {
 	set_page_private(virt_to_page(twin), (unsigned long)table);
 	page_ptdesc(virt_to_page(table))->_pt_pad_1 = (unsigned long)twin;
 	SetPageTwinned(virt_to_page(table));
 }
 
-static void take_twin(u64 *table, u64 *twin)
+static void hc_clear_twin(u64 *table, u64 *twin)
 {
 	ClearPageTwinned(virt_to_page(table));
 	set_page_private(virt_to_page(twin), 0);
@@ -166,24 +168,24 @@ static void take_twin(u64 *table, u64 *twin)
 /* So many tables become read-only at a time below one that has no twin. */
 #define HC_WHOLE	24
 
-static void adopt_pmd(u64 *pmd, u64 *twin, struct hc_edits *edits)
+static void hc_activate_pmd(u64 *pmd, u64 *twin, struct hc_edits *edits)
 {
 	unsigned int i, nr = 0;
 
 	for_each_present(i, pmd, PTRS_PER_PMD) {
-		u64 *pte = hc_table_of(pmd[i]);
+		u64 *pte = hc_entry_table(pmd[i]);
 
-		hc_make_found_readonly(pte);
+		hc_make_readonly_synced(pte);
 		hc_set_slot(pte, twin ? &twin[i] : NULL);
 		if (twin)
-			hc_edit(edits, &twin[i], pmd[i]);
+			hc_add_edit(edits, &twin[i], pmd[i]);
 		else if (!(++nr % HC_WHOLE))
-			hc_take_turns(edits->turn);
+			hc_walk_resched(edits->walk);
 	}
 }
 
-static void adopt_pud(u64 *pud, u64 *twin, struct hc_edits *edits,
-		      struct list_head *twins)
+static void hc_activate_pud(u64 *pud, u64 *twin, struct hc_edits *edits,
+			    struct list_head *twins)
 {
 	unsigned int i;
 
@@ -191,45 +193,48 @@ static void adopt_pud(u64 *pud, u64 *twin, struct hc_edits *edits,
 		u64 *slot = twin ? &twin[i] : NULL;
 
 		if (!(pud[i] & _PAGE_PRESENT)) {
-			hc_strip(slot, 2, edits, twins);
+			hc_remove_twins(slot, 2, edits, twins);
 			continue;
 		}
-		hc_adopt(hc_table_of(pud[i]), 2, slot, edits, twins);
+		hc_activate_table(hc_entry_table(pud[i]), 2, slot, edits,
+				  twins);
 		if (slot) {
-			hc_edit_if_new(edits, slot, hc_twin_val(pud[i]));
-			hc_turn_if_whole(hc_table_of(pud[i]), edits);
+			hc_add_edit_if_changed(edits, slot,
+					       hc_twin_val(pud[i]));
+			hc_walk_resched_untwinned(hc_entry_table(pud[i]),
+						  edits);
 		}
 	}
 }
 
 /**
- * hc_adopt() - a table, and all below it, comes into use
+ * hc_activate_table() - a table, and all below it, comes into use
  * @table: the table, ordinary memory
  * @level: 2 or 3
  * @slot: the entry for it in the twin above, which may refer to one that was
  *	left there; NULL if the CPU walks the table above itself
  * @edits: what will be written to twins is added, but for @slot
- * @twins: as for hc_strip()
+ * @twins: as for hc_remove_twins()
  *
  * Nothing that the CPU walks refers to it yet.
  *
  * Context: after hc_begin(); nobody else changes tables of these levels. It is
  * done when the edits are queued and the queue is issued.
  */
-void hc_adopt(u64 *table, unsigned int level, u64 *slot, struct hc_edits *edits,
-	      struct list_head *twins)
+void hc_activate_table(u64 *table, unsigned int level, u64 *slot,
+		       struct hc_edits *edits, struct list_head *twins)
 {
 	u64 *twin = NULL;
 
 	if (slot)
-		twin = *slot & _PAGE_PRESENT ? hc_table_of(*slot) :
-					       hc_take_table(level);
+		twin = *slot & _PAGE_PRESENT ? hc_entry_table(*slot) :
+					       hc_take_from_stock(level);
 	if (level == 2)
-		adopt_pmd(table, twin, edits);
+		hc_activate_pmd(table, twin, edits);
 	else
-		adopt_pud(table, twin, edits, twins);
+		hc_activate_pud(table, twin, edits, twins);
 	if (twin) {
-		give_twin(table, twin);
+		hc_set_twin(table, twin);
 		return;
 	}
 	hc_set_owner(virt_to_page(table), NULL);
@@ -240,7 +245,7 @@ void hc_adopt(u64 *table, unsigned int level, u64 *slot, struct hc_edits *edits,
  * Take the twin away from one table. TLBs may know it as a table until they are
  * flushed, and the next one to have it may be another address space.
  */
-static void part(u64 *table, unsigned int level)
+static void hc_give_up_twin(u64 *table, unsigned int level)
 {
 	u64 *twin = hc_twin(table);
 	LIST_HEAD(twins);
@@ -248,18 +253,18 @@ static void part(u64 *table, unsigned int level)
 
 	for_each_present(i, twin, PTRS_PER_PMD) {
 		if (level == 2)
-			hc_set_slot(hc_table_of(twin[i]), NULL);
-		hc_update(&twin[i], 0, MMU_NORMAL_PT_UPDATE);
+			hc_set_slot(hc_entry_table(twin[i]), NULL);
+		hc_queue_update(&twin[i], 0, MMU_NORMAL_PT_UPDATE);
 	}
-	hc_ext(MMUEXT_TLB_FLUSH_ALL);
-	hc_flush();
-	take_twin(table, twin);
+	hc_queue_mmuext(MMUEXT_TLB_FLUSH_ALL);
+	hc_flush_queue();
+	hc_clear_twin(table, twin);
 	list_add(&virt_to_page(twin)->lru, &twins);
-	hc_put_tables(&twins, level);
+	hc_return_to_stock(&twins, level);
 }
 
 /**
- * hc_adopt_below() - a table is about to be hung into an address space in use
+ * hc_activate_below() - a table is about to be hung into an address space in use
  * @val: the entry that will refer to it, present
  * @level: the table's level, 2 or 3
  * @slot: the entry for it in the twin above, which is empty; NULL if the CPU walks
@@ -269,51 +274,52 @@ static void part(u64 *table, unsigned int level)
  *
  * Context: after hc_begin(); the entry's lock is held.
  */
-void hc_adopt_below(u64 val, unsigned int level, u64 *slot)
+void hc_activate_below(u64 val, unsigned int level, u64 *slot)
 {
-	u64 *table = hc_table_of(val);
+	u64 *table = hc_entry_table(val);
 	struct hc_edits edits;
 
 	if (hc_pinned(table))
 		return;
 	if (!hc_twinned(table)) {
-		edits.turn = NULL;
+		edits.walk = NULL;
 		edits.nr = 0;
-		hc_adopt(table, level, slot, &edits, NULL);
-		hc_edit_all(&edits);
+		hc_activate_table(table, level, slot, &edits, NULL);
+		hc_queue_edits(&edits);
 	} else if (!slot) {
 		hc_make_readonly(table);
-		part(table, level);
+		hc_give_up_twin(table, level);
 	}
 }
 
-static void disown_pmd(u64 *pmd, u64 *twin, struct hc_unpinning *u)
+static void hc_deactivate_pmd(u64 *pmd, u64 *twin, struct hc_unpinning *u)
 {
 	unsigned int i;
 
 	for_each_present(i, pmd, PTRS_PER_PMD) {
 		if (twin)
-			hc_update(&twin[i], 0, MMU_NORMAL_PT_UPDATE);
-		hc_make_writable(hc_table_of(pmd[i]), u);
+			hc_queue_update(&twin[i], 0, MMU_NORMAL_PT_UPDATE);
+		hc_make_writable(hc_entry_table(pmd[i]), u);
 	}
 }
 
-static void disown_pud(u64 *pud, u64 *twin, bool stays, struct hc_disowning *d)
+static void hc_deactivate_pud(u64 *pud, u64 *twin, bool stays,
+			      struct hc_deactivation *d)
 {
 	unsigned int i;
 
 	for_each_present(i, pud, PTRS_PER_PUD) {
-		u64 *pmd = hc_table_of(pud[i]);
-		bool pmd_stays = stays && hc_may_stay(pmd, d);
+		u64 *pmd = hc_entry_table(pud[i]);
+		bool pmd_stays = stays && hc_keep_twin_in_place(pmd, d);
 
 		if (twin && !pmd_stays)
-			hc_update(&twin[i], 0, MMU_NORMAL_PT_UPDATE);
-		hc_disown(pmd, 2, pmd_stays, d);
+			hc_queue_update(&twin[i], 0, MMU_NORMAL_PT_UPDATE);
+		hc_deactivate_table(pmd, 2, pmd_stays, d);
 	}
 }
 
 /**
- * hc_may_stay() - may the twin of a table stay where it is in the twin above?
+ * hc_keep_twin_in_place() - may the twin of a table stay where it is in the twin above?
  * @table: the table
  * @d: says how many still may
  *
@@ -322,7 +328,7 @@ static void disown_pud(u64 *pud, u64 *twin, bool stays, struct hc_disowning *d)
  * Context: any.
  * Return: true if so, and it is counted; false if the entry must go.
  */
-bool hc_may_stay(const u64 *table, struct hc_disowning *d)
+bool hc_keep_twin_in_place(const u64 *table, struct hc_deactivation *d)
 {
 	if (!d->may_stay || !hc_twinned(table))
 		return false;
@@ -331,7 +337,7 @@ bool hc_may_stay(const u64 *table, struct hc_disowning *d)
 }
 
 /**
- * hc_disown() - a table, and all below it, goes out of use
+ * hc_deactivate_table() - a table, and all below it, goes out of use
  * @table: the table
  * @level: 2 or 3
  * @stays: its twin stays in the twin above; otherwise no table refers to it or to
@@ -340,21 +346,21 @@ bool hc_may_stay(const u64 *table, struct hc_disowning *d)
  *
  * Context: after hc_begin(); no CPU has the address space loaded.
  */
-void hc_disown(u64 *table, unsigned int level, bool stays,
-	       struct hc_disowning *d)
+void hc_deactivate_table(u64 *table, unsigned int level, bool stays,
+			 struct hc_deactivation *d)
 {
 	u64 *twin = hc_twinned(table) ? hc_twin(table) : NULL;
 
 	if (level == 2)
-		disown_pmd(table, twin, &d->u);
+		hc_deactivate_pmd(table, twin, &d->u);
 	else
-		disown_pud(table, twin, stays, d);
+		hc_deactivate_pud(table, twin, stays, d);
 
 	if (!twin) {
 		hc_make_writable(table, &d->u);
 		return;
 	}
-	take_twin(table, twin);
+	hc_clear_twin(table, twin);
 	if (!stays)
 		list_add(&virt_to_page(twin)->lru, &d->twins[level]);
 }
@@ -375,14 +381,14 @@ void hc_alloc_table(struct mm_struct *mm, unsigned long pfn)
 		hc_alloc_pte(mm, pfn);
 }
 
-static void release(unsigned long pfn, unsigned int level)
+static void hc_release_table(unsigned long pfn, unsigned int level)
 {
 	u64 *table = __va(PFN_PHYS(pfn));
 	u8 masked;
 
 	if (hc_twinned(table)) {
 		masked = hc_begin();
-		part(table, level);
+		hc_give_up_twin(table, level);
 		hc_release(masked);
 	} else {
 		hc_release_pte(pfn);
@@ -397,7 +403,7 @@ static void release(unsigned long pfn, unsigned int level)
  */
 void hc_release_pmd(unsigned long pfn)
 {
-	release(pfn, 2);
+	hc_release_table(pfn, 2);
 }
 
 /**
@@ -408,7 +414,7 @@ void hc_release_pmd(unsigned long pfn)
  */
 void hc_release_pud(unsigned long pfn)
 {
-	release(pfn, 3);
+	hc_release_table(pfn, 3);
 }
 
 /*
@@ -416,7 +422,7 @@ void hc_release_pud(unsigned long pfn)
  * made anew with its frames translated. Linux's own tables are not among those,
  * so they hold Linux's frames meanwhile. Those that the CPU walks are left alone.
  */
-static void translate(u64 *table, unsigned int level, bool save)
+static void hc_translate_table(u64 *table, unsigned int level, bool save)
 {
 	unsigned int i, end = level == 4 ? USER_ENTRIES : PTRS_PER_PMD;
 
@@ -427,7 +433,7 @@ static void translate(u64 *table, unsigned int level, bool save)
 			u64 *below = __va(val & PTE_PFN_MASK);
 
 			if (hc_twinned(below))
-				translate(below, level - 1, save);
+				hc_translate_table(below, level - 1, save);
 		}
 		table[i] = save ? val : hc_make_entry(val);
 	}
@@ -440,51 +446,51 @@ static void translate(u64 *table, unsigned int level, bool save)
 
 /*
  * All other CPUs wait, and no one is inside of a lock. User tasks are frozen, so no
- * address space is handed over or taken back by half: hc_take_turns() lets no
+ * address space is handed over or taken back by half: hc_walk_resched() lets no
  * kernel thread be interrupted in it.
  */
-static void translate_all(bool save)
+static void hc_translate_all(bool save)
 {
 	struct page *page;
 
 	spin_lock(&pgd_lock);
 	list_for_each_entry(page, &pgd_list, lru)
-		if (hc_kernel_top(page_address(page)))
-			translate(page_address(page), 4, save);
+		if (hc_kernel_pgd(page_address(page)))
+			hc_translate_table(page_address(page), 4, save);
 	spin_unlock(&pgd_lock);
 }
 
 /* In the course of 6.12 these were given an argument, which is not needed. */
 #ifdef HC_SYSCORE_HAS_DATA
-#define SYSCORE_ARGS	void *data
+#define HC_SYSCORE_ARGS	void *data
 #else
-#define SYSCORE_ARGS	void
+#define HC_SYSCORE_ARGS	void
 #endif
 
-static int suspend(SYSCORE_ARGS)
+static int hc_twin_suspend(HC_SYSCORE_ARGS)
 {
-	translate_all(true);
+	hc_translate_all(true);
 	return 0;
 }
 
-static void resume(SYSCORE_ARGS)
+static void hc_twin_resume(HC_SYSCORE_ARGS)
 {
-	translate_all(false);
+	hc_translate_all(false);
 }
 
 #ifdef HC_SYSCORE_HAS_DATA
-static const struct syscore_ops twin_syscore_ops = {
-	.suspend = suspend,
-	.resume = resume,
+static const struct syscore_ops hc_twin_syscore_ops = {
+	.suspend = hc_twin_suspend,
+	.resume = hc_twin_resume,
 };
 
-static struct syscore twin_syscore = {
-	.ops = &twin_syscore_ops,
+static struct syscore hc_twin_syscore = {
+	.ops = &hc_twin_syscore_ops,
 };
 #else
-static struct syscore_ops twin_syscore = {
-	.suspend = suspend,
-	.resume = resume,
+static struct syscore_ops hc_twin_syscore = {
+	.suspend = hc_twin_suspend,
+	.resume = hc_twin_resume,
 };
 
 #define register_syscore(syscore)	register_syscore_ops(syscore)
@@ -500,5 +506,5 @@ static struct syscore_ops twin_syscore = {
  */
 void __init hc_twin_init(void)
 {
-	register_syscore(&twin_syscore);
+	register_syscore(&hc_twin_syscore);
 }
