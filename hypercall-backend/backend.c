@@ -23,6 +23,7 @@
 
 #include <pvops/backend.h>
 
+#include "codec.h"
 #include "ops.h"
 #include "queue.h"
 

@@ -24,7 +24,6 @@
 #include <asm/xen/hypercall.h>
 #include <asm/xen/page.h>
 
-#include "ops.h"
 #include "queue.h"
 #include "tables.h"
 
@@ -37,48 +36,6 @@
 /* What Xen takes is copied here, should it not take it as a whole. */
 static u64 hc_refused_table[PTRS_PER_PTE];
 static DEFINE_SPINLOCK(hc_refused_lock);
-
-/**
- * hc_set_owner() - note whose table of the lowest level this is
- * @page: the table
- * @mm: the address space, or NULL for nobody's any more
- *
- * Context: any.
- */
-void hc_set_owner(struct page *page, struct mm_struct *mm)
-{
-	page_ptdesc(page)->pt_mm = mm;
-}
-
-/**
- * hc_owner() - whose table of the lowest level this is
- * @page: the table
- *
- * Context: any.
- * Return: what hc_set_owner() was told last; not to be looked into, if it is not
- * known to be a table.
- */
-struct mm_struct *hc_owner(struct page *page)
-{
-	return page_ptdesc(page)->pt_mm;
-}
-
-/**
- * hc_set_slot() - note where the CPU finds a table of the lowest level
- * @table: the table
- * @slot: the entry that refers to it in the table above that the CPU walks
- *
- * Context: any; nobody else changes that entry.
- */
-void hc_set_slot(const u64 *table, u64 *slot)
-{
-	page_ptdesc(virt_to_page(table))->_pt_pad_1 = (unsigned long)slot;
-}
-
-static u64 *hc_slot(struct page *page)
-{
-	return (u64 *)page_ptdesc(page)->_pt_pad_1;
-}
 
 static unsigned int hc_update_index(const struct mmu_update *update)
 {

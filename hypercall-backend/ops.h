@@ -4,7 +4,6 @@
 #define HYPERCALL_OPS_H
 
 #include <linux/mm.h>
-#include <linux/page-flags.h>
 
 #include <asm/paravirt_types.h>
 #include <asm/pgtable.h>
@@ -13,26 +12,6 @@ struct flush_tlb_info;
 struct insn;
 struct task_struct;
 struct thread_struct;
-
-/**
- * hc_pinned() - does Xen hold this page table?
- * @entry: an entry of it
- *
- * A top level that has twins is marked, too, so that the kernel's own code for
- * Xen leaves it alone when the domain is saved (twin.c).
- *
- * Context: any.
- * Return: true if it is read-only and changed by hypercall; false if it is
- * ordinary memory.
- */
-static __always_inline bool hc_pinned(const void *entry)
-{
-	return PagePinned(virt_to_page(entry));
-}
-
-/* codec.S */
-pteval_t hc_entry_val(pteval_t entry);
-pteval_t hc_make_entry(pteval_t entry);
 
 /* entry.c */
 void hc_set_pte(pte_t *ptep, pte_t pte);

@@ -228,26 +228,6 @@ static __always_inline void hc_queue_update(void *entry, u64 val,
 }
 
 /**
- * hc_maps_own_page() - does an entry map memory of this domain?
- * @entry: the entry, present, with a machine frame
- *
- * Grants, other domains' pages and devices are not: Xen counts those apart. Not
- * a function: detach.c asks for each entry of a table.
- *
- * Context: any.
- * Return: true if so.
- */
-static __always_inline bool hc_maps_own_page(u64 entry)
-{
-	unsigned long mfn = (entry & PTE_PFN_MASK) >> PAGE_SHIFT, pfn;
-
-	/* Xen's array has holes where there is no memory. */
-	return mfn < machine_to_phys_nr &&
-	       !xen_safe_read_ulong(machine_to_phys_mapping + mfn, &pfn) &&
-	       pfn < xen_p2m_size && xen_p2m_addr[pfn] == mfn;
-}
-
-/**
  * hc_note_removal() - note a removal before which a CPU may set Dirty
  * @entry: the entry; its removal was queued last, and keeps Dirty
  * @pfn: the page that it maps

@@ -147,7 +147,7 @@ static void hc_activate_mm(struct mm_struct *mm)
 {
 	u64 *pgd = (u64 *)mm->pgd;
 	u64 *user = hc_take_from_stock(4);
-	u64 *top = (u64 *)page_private(virt_to_page(user));
+	u64 *top = hc_pair_kernel_pgd(user);
 	struct list_head twins[HC_LEVELS];
 	struct hc_edits edits;
 	struct hc_walk walk = { .mm = mm, .masked = hc_begin() };
@@ -179,7 +179,7 @@ static void hc_activate_mm(struct mm_struct *mm)
 	hc_queue_edits(&edits);
 	hc_end(walk.masked, XEN_LAZY_NONE);
 
-	set_page_private(virt_to_page(pgd), (unsigned long)user);
+	hc_set_user_pgd(pgd, user);
 	SetPagePinned(virt_to_page(pgd));
 	hc_return_all_to_stock(twins);
 }
@@ -210,7 +210,7 @@ static void hc_deactivate_mm(struct mm_struct *mm)
 	hc_release(walk.masked);
 
 	ClearPagePinned(virt_to_page(pgd));
-	set_page_private(virt_to_page(pgd), 0);
+	hc_set_user_pgd(pgd, NULL);
 	list_add(&virt_to_page(user)->lru, &d.twins[4]);
 	hc_return_all_to_stock(d.twins);
 }

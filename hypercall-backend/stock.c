@@ -217,9 +217,9 @@ int hc_pgd_alloc(struct mm_struct *mm)
 		return err;
 	}
 	user = hc_user_pgd(mm->pgd);
-	set_page_private(virt_to_page(mm->pgd), 0);
+	hc_set_user_pgd(mm->pgd, NULL);
 	hc_pin_table(user, 4);
-	set_page_private(virt_to_page(user), (unsigned long)top);
+	hc_set_pair_kernel_pgd(user, top);
 
 	spin_lock(&hc_stock_lock);
 	hc_link_stock_page(virt_to_page(user), 4);
@@ -231,7 +231,7 @@ int hc_pgd_alloc(struct mm_struct *mm)
 /* A pair of top levels that nobody needs; what stayed below it goes into stock. */
 static void hc_free_pair(u64 *user)
 {
-	u64 *top = (u64 *)page_private(virt_to_page(user));
+	u64 *top = hc_pair_kernel_pgd(user);
 	struct list_head twins[HC_LEVELS];
 	struct hc_edits edits;
 	unsigned int i;

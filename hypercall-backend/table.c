@@ -23,22 +23,6 @@
 #include "queue.h"
 #include "tables.h"
 
-/**
- * hc_set_protection() - how the linear map maps a table
- * @call: (out) arguments of the request, __HYPERVISOR_update_va_mapping
- * @table: the table
- * @prot: PAGE_KERNEL or PAGE_KERNEL_RO
- *
- * Context: any.
- */
-void hc_set_protection(struct multicall_entry *call, const void *table,
-		       pgprot_t prot)
-{
-	call->args[0] = (unsigned long)table;
-	call->args[1] = pfn_pte(PFN_DOWN(__pa(table)), prot).pte;
-	call->args[2] = 0;
-}
-
 /* Done when the queue is issued. */
 static void hc_queue_protection(const void *table, pgprot_t prot)
 {

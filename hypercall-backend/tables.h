@@ -5,91 +5,12 @@
 
 #include <linux/list.h>
 #include <linux/mm.h>
-#include <linux/page-flags.h>
 
-#include <asm/pgtable.h>
-
-#include "ops.h"
+#include "ptpage.h"
 #include "queue.h"
-
-/* Entries of the top level that belong to user mode; Xen's own come next. */
-#define USER_ENTRIES	(PTRS_PER_PGD / 2)
-
-/* The first entry of the top level behind Xen's. */
-#define KERNEL_FIRST	pgd_index(GUARD_HOLE_END_ADDR)
-
-/* What the CPU sets in an entry says nothing about it. */
-#define HC_AD	((u64)(_PAGE_ACCESSED | _PAGE_DIRTY))
 
 /* A stock is kept for each level from 2 to 4. */
 #define HC_LEVELS	5
-
-/**
- * hc_twinned() - does the CPU walk another table instead of this one?
- * @entry: an entry of it; of level 2 or 3
- *
- * Context: any.
- * Return: true if so; the table itself is ordinary memory.
- */
-static __always_inline bool hc_twinned(const void *entry)
-{
-	return PageTwinned(virt_to_page(entry));
-}
-
-/**
- * hc_twin() - the table that the CPU walks
- * @entry: an entry of a table for which hc_twinned() is true
- *
- * Context: any.
- * Return: the twin's first entry.
- */
-static __always_inline u64 *hc_twin(const void *entry)
-{
-	u64 *twin = (u64 *)page_ptdesc(virt_to_page(entry))->_pt_pad_1;
-
-	VM_WARN_ON_ONCE(!PagePinned(virt_to_page(twin)) ||
-			page_private(virt_to_page(twin)) !=
-			((unsigned long)entry & PAGE_MASK));
-	return twin;
-}
-
-/**
- * hc_user_pgd() - user mode's top level
- * @pgd: the top level of an address space, as Linux has it
- *
- * Context: any.
- * Return: the table, or NULL if the address space is not in use.
- */
-static __always_inline u64 *hc_user_pgd(const void *pgd)
-{
-	return (u64 *)page_private(virt_to_page(pgd));
-}
-
-/**
- * hc_kernel_pgd() - the twin of a top level
- * @pgd: the top level, as Linux has it
- *
- * Context: any.
- * Return: the twin, or NULL if the CPU walks @pgd itself or nothing yet.
- */
-static __always_inline u64 *hc_kernel_pgd(const void *pgd)
-{
-	u64 *user = hc_user_pgd(pgd);
-
-	return user ? (u64 *)page_private(virt_to_page(user)) : NULL;
-}
-
-/**
- * hc_entry_table() - the table below an entry
- * @entry: the entry, present, with a machine frame
- *
- * Context: any.
- * Return: the table's first entry.
- */
-static __always_inline u64 *hc_entry_table(u64 entry)
-{
-	return __va(hc_entry_val(entry) & PTE_PFN_MASK);
-}
 
 /* table.c */
 
@@ -134,8 +55,6 @@ unsigned int hc_next_present_in_two(const u64 *one, const u64 *other,
 	     (index) < (end);						\
 	     (index) = hc_next_present_in_two(one, other, (index) + 1, end))
 
-void hc_set_protection(struct multicall_entry *call, const void *table,
-		       pgprot_t prot);
 void hc_make_readonly(void *table);
 void hc_make_readonly_synced(void *table);
 void hc_make_writable(void *table, struct hc_unpinning *u);
@@ -196,11 +115,6 @@ u64 *hc_take_from_stock(unsigned int level);
 void hc_return_to_stock(struct list_head *pages, unsigned int level);
 void hc_return_all_to_stock(struct list_head *twins);
 void hc_stock_init(const struct pv_mmu_ops *ops);
-
-/* detach.c */
-void hc_set_owner(struct page *page, struct mm_struct *mm);
-struct mm_struct *hc_owner(struct page *page);
-void hc_set_slot(const u64 *table, u64 *slot);
 
 /* twin.c */
 u64 hc_twin_val(u64 val);

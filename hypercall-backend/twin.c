@@ -152,19 +152,6 @@ void hc_remove_twins(u64 *slot, unsigned int level, struct hc_edits *edits,
 		hc_remove_pmd_twins(twin, edits, twins);
 }
 
-static void hc_set_twin(u64 *table, u64 *twin)
-{
-	set_page_private(virt_to_page(twin), (unsigned long)table);
-	page_ptdesc(virt_to_page(table))->_pt_pad_1 = (unsigned long)twin;
-	SetPageTwinned(virt_to_page(table));
-}
-
-static void hc_clear_twin(u64 *table, u64 *twin)
-{
-	ClearPageTwinned(virt_to_page(table));
-	set_page_private(virt_to_page(twin), 0);
-}
-
 /* So many tables become read-only at a time below one that has no twin. */
 #define HC_WHOLE	24
 
