@@ -24,8 +24,11 @@
 #include <asm/xen/hypercall.h>
 #include <asm/xen/page.h>
 
-#include "queue.h"
-#include "tables.h"
+#include "call.h"
+#include "codec.h"
+#include "detach.h"
+#include "ptpage.h"
+#include "refused.h"
 
 /* Instructions in Xen, as measured: an update; both ways for a page; the rest. */
 #define HC_COST_UPDATE	660

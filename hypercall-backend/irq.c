@@ -19,8 +19,8 @@
 
 #include <xen/interface/callback.h>
 
+#include "call.h"
 #include "ops.h"
-#include "queue.h"
 
 static bool hc_irq_in_use __initdata;
 

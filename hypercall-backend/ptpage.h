@@ -8,7 +8,7 @@
 #include <linux/pfn.h>
 
 #include <asm/pgtable.h>
-#include <asm/xen/interface.h>
+#include <xen/interface/xen.h>
 
 #include "codec.h"
 

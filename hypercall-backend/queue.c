@@ -7,288 +7,18 @@
  * hypercall. A call that is alone in the queue is made directly, since Xen's
  * multicall adds its own loop around it.
  */
-#define pr_fmt(fmt) "pvops: hypercall: " fmt
-
-#include <kunit/static_stub.h>
-#include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/kernel.h>
 #include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
-#include <linux/printk.h>
-#include <linux/sched.h>
-#include <linux/stdarg.h>
 
-#include <asm/xen/hypercall.h>
-
-#include <xen/interface/sched.h>
-
+#include "call.h"
+#include "detach.h"
 #include "queue.h"
-#include "tables.h"
+#include "refused.h"
 
 DEFINE_PER_CPU(struct hc_queue, hc_queue);
-
-#ifdef CONFIG_PVOPS_KUNIT_TEST
-DEFINE_PER_CPU(bool, hc_stubbed);
-#endif
-
-/**
- * hc_issue() - make one hypercall; the place where this backend enters Xen
- * @call: the hypercall
- *
- * Context: any.
- * Return: what Xen returns.
- */
-long __kprobes hc_issue(struct multicall_entry *call)
-{
-	if (hc_is_stubbed())
-		KUNIT_STATIC_STUB_REDIRECT(hc_issue, call);
-	return xen_single_call(call->op, call->args[0], call->args[1],
-			       call->args[2], call->args[3], call->args[4]);
-}
-
-/**
- * hc_issue_multi() - make several hypercalls; the other place
- * @calls: the hypercalls; their results are set
- * @nr: how many
- *
- * Context: any.
- * Return: 0, or a negative errno if Xen did not look at them.
- */
-int __kprobes hc_issue_multi(struct multicall_entry *calls, unsigned int nr)
-{
-	if (hc_is_stubbed())
-		KUNIT_STATIC_STUB_REDIRECT(hc_issue_multi, calls, nr);
-	return HYPERVISOR_multicall(calls, nr);
-}
-
-/**
- * hc_report_refusal() - say that Xen refused something
- * @line: what, and why as far as Xen tells
- *
- * Context: any.
- */
-void hc_report_refusal(const char *line)
-{
-	if (hc_is_stubbed())
-		KUNIT_STATIC_STUB_REDIRECT(hc_report_refusal, line);
-	pr_err_ratelimited("%s, in %s[%d]\n", line, current->comm,
-			   current->pid);
-}
-
-/**
- * hc_panic() - stop, because a page table is not what Linux takes it for
- * @line: what Xen refused, and why as far as Xen tells
- *
- * Linux goes on to free what it has unmapped. A program that still reaches it
- * could read and write what belongs to others by then.
- *
- * Context: any.
- */
-void hc_panic(const char *line)
-{
-	if (hc_is_stubbed())
-		KUNIT_STATIC_STUB_REDIRECT(hc_panic, line);
-	panic("pvops: hypercall: %s, in %s[%d]: memory is not safe any more",
-	      line, current->comm, current->pid);
-}
-
-static __printf(2, 3) void hc_report_or_panic(bool fatal, const char *fmt, ...)
-{
-	char line[160];
-	va_list args;
-
-	va_start(args, fmt);
-	vscnprintf(line, sizeof(line), fmt, args);
-	va_end(args);
-	if (fatal)
-		hc_panic(line);
-	else
-		hc_report_refusal(line);
-}
-
-static const char *hc_call_name(unsigned long op)
-{
-	switch (op) {
-	case __HYPERVISOR_mmu_update:		return "mmu_update";
-	case __HYPERVISOR_mmuext_op:		return "mmuext_op";
-	case __HYPERVISOR_update_va_mapping:	return "update_va_mapping";
-	case __HYPERVISOR_update_descriptor:	return "update_descriptor";
-	case __HYPERVISOR_stack_switch:		return "stack_switch";
-	case __HYPERVISOR_set_segment_base:	return "set_segment_base";
-	case __HYPERVISOR_fpu_taskswitch:	return "fpu_taskswitch";
-	default:				return "another call";
-	}
-}
-
-static const char *hc_mmuext_name(unsigned int cmd)
-{
-	static const char * const names[] = {
-		[MMUEXT_PIN_L1_TABLE]		= "pin an L1 table",
-		[MMUEXT_PIN_L2_TABLE]		= "pin an L2 table",
-		[MMUEXT_PIN_L3_TABLE]		= "pin an L3 table",
-		[MMUEXT_PIN_L4_TABLE]		= "pin an L4 table",
-		[MMUEXT_UNPIN_TABLE]		= "unpin a table",
-		[MMUEXT_NEW_BASEPTR]		= "load the kernel's page table",
-		[MMUEXT_TLB_FLUSH_LOCAL]	= "flush this CPU's TLB",
-		[MMUEXT_INVLPG_LOCAL]		= "invalidate a page here",
-		[MMUEXT_TLB_FLUSH_MULTI]	= "flush some CPUs' TLBs",
-		[MMUEXT_INVLPG_MULTI]		= "invalidate a page on some CPUs",
-		[MMUEXT_TLB_FLUSH_ALL]		= "flush all TLBs",
-		[MMUEXT_INVLPG_ALL]		= "invalidate a page everywhere",
-		[MMUEXT_SET_LDT]		= "load an LDT",
-		[MMUEXT_NEW_USER_BASEPTR]	= "load a user page table",
-	};
-
-	return cmd < ARRAY_SIZE(names) && names[cmd] ? names[cmd] : "another operation";
-}
-
-static long hc_issue_array(unsigned long op, void *array, unsigned int nr,
-			   int *done)
-{
-	struct multicall_entry call = {
-		.op = op,
-		.args = { (unsigned long)array, nr, (unsigned long)done, DOMID_SELF },
-	};
-
-	return hc_issue(&call);
-}
-
-/*
- * So often an update is tried that Xen refuses: if it need not be busy with the
- * table, and if it may be. The latter is some seconds of this CPU's own.
- */
-#define HC_TRIES		100
-#define HC_TRIES_IN_TRANSIT	1000000
-
-static bool hc_update_in_transit(const struct mmu_update *update)
-{
-	unsigned long pfn = mfn_to_pfn(PFN_DOWN(update->ptr));
-
-	return pfn_valid(pfn) && hc_in_transit(pfn_to_page(pfn));
-}
-
-/*
- * Xen does not change a table that it is just accepting or giving up for another
- * CPU, and says no more than that it will not. Reverse mapping may come by just
- * then: it finds tables of an address space that comes or goes. So try until that
- * is over, and let the other CPU run, which may have been taken away meanwhile if
- * Xen itself is some hypervisor's guest. Not without end: it may be waiting for a
- * lock that our caller holds.
- */
-static long hc_retry_update(struct mmu_update *update)
-{
-	struct multicall_entry yield = {
-		.op = __HYPERVISOR_sched_op,
-		.args = { SCHEDOP_yield },
-	};
-	unsigned int tries = 0, busy = 0;
-	long err;
-
-	for (;;) {
-		err = hc_issue_array(__HYPERVISOR_mmu_update, update, 1, NULL);
-		if (err != -EINVAL)
-			return err;
-		if (hc_update_in_transit(update) ?
-		    ++busy == HC_TRIES_IN_TRANSIT : ++tries == HC_TRIES)
-			return err;
-		hc_issue(&yield);
-	}
-}
-
-static void hc_flush_all_tlbs(void)
-{
-	struct mmuext_op op = { .cmd = MMUEXT_TLB_FLUSH_ALL };
-
-	hc_issue_array(__HYPERVISOR_mmuext_op, &op, 1, NULL);
-}
-
-static const char *hc_update_name(u64 ptr)
-{
-	switch (ptr & 3) {
-	case MMU_NORMAL_PT_UPDATE:		return "set";
-	case MMU_PT_UPDATE_PRESERVE_AD:		return "set, keeping A and D";
-	default:				return "another update";
-	}
-}
-
-/*
- * Does an update take memory away from those who use the table? If it is not
- * carried out, they keep what Linux is about to give to others. What is not this
- * domain's own memory Linux gives to nobody. Xen refuses some changes of such
- * entries, which a program that has mapped a grant may ask for by mprotect().
- */
-static bool hc_update_revokes(const struct mmu_update *update)
-{
-	unsigned long pfn = mfn_to_pfn(PFN_DOWN(update->ptr));
-	u64 old, new = update->val;
-
-	if (!pfn_valid(pfn))
-		return false;
-	old = *(u64 *)(page_address(pfn_to_page(pfn)) +
-		       offset_in_page(update->ptr & ~3ULL));
-	if (!(old & _PAGE_PRESENT) || !hc_maps_own_page(old))
-		return false;
-	return !(new & _PAGE_PRESENT) || ((old ^ new) & PTE_PFN_MASK) ||
-	       (old & ~new & (_PAGE_RW | _PAGE_USER)) || (new & ~old & _PAGE_NX);
-}
-
-/*
- * Xen stops at the first update that it refuses. That one and those behind it
- * are made one at a time. The ones before it are not made again: a CPU may have
- * set Accessed or Dirty since.
- */
-static void hc_reissue_updates(struct mmu_update *updates, unsigned int nr)
-{
-	unsigned int i;
-	long err;
-
-	for (i = 0; i < nr; i++) {
-		err = hc_retry_update(&updates[i]);
-		if (err)
-			hc_report_or_panic(hc_update_revokes(&updates[i]),
-					   "Xen refused to write page-table entry %#llx (%s %#llx): error %ld",
-					   updates[i].ptr & ~3ULL,
-					   hc_update_name(updates[i].ptr),
-					   updates[i].val, err);
-	}
-}
-
-/* Without these a CPU goes on to use what Linux has taken from it. */
-static bool hc_mmuext_must_succeed(unsigned int cmd)
-{
-	switch (cmd) {
-	case MMUEXT_NEW_BASEPTR:
-	case MMUEXT_NEW_USER_BASEPTR:
-	case MMUEXT_TLB_FLUSH_LOCAL:
-	case MMUEXT_INVLPG_LOCAL:
-	case MMUEXT_TLB_FLUSH_MULTI:
-	case MMUEXT_INVLPG_MULTI:
-	case MMUEXT_TLB_FLUSH_ALL:
-	case MMUEXT_INVLPG_ALL:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* A pin made twice is an error, so it goes on where Xen stopped. */
-static void hc_reissue_mmuexts(struct mmuext_op *exts, unsigned int nr,
-			       int done)
-{
-	while (done < nr) {
-		struct mmuext_op *op = &exts[done];
-		long err = hc_issue_array(__HYPERVISOR_mmuext_op, op, 1, NULL);
-
-		if (err)
-			hc_report_or_panic(hc_mmuext_must_succeed(op->cmd),
-					   "Xen refused to %s (%#lx): error %ld",
-					   hc_mmuext_name(op->cmd),
-					   (unsigned long)op->arg1.mfn, err);
-		done++;
-	}
-}
 
 /*
  * What was asked for and not done is said and, as far as it goes, made up for.
@@ -311,11 +41,7 @@ static noinline void hc_handle_refusal(struct hc_queue *q, unsigned int index,
 		hc_reissue_mmuexts(&q->exts[first], nr, q->done[index]);
 		break;
 	default:
-		/* Without its stack a task would enter on another one's. */
-		hc_report_or_panic(call->op == __HYPERVISOR_stack_switch,
-				   "Xen refused %s(%#lx, %#lx, %#lx): error %ld",
-				   hc_call_name(call->op), call->args[0],
-				   call->args[1], call->args[2], err);
+		hc_report_refused_call(call, err);
 		break;
 	}
 	hc_flush_all_tlbs();
@@ -568,27 +294,6 @@ void hc_queue_update_table(unsigned long table)
 	q->table = table;
 	q->table_ma = virt_to_machine(table).maddr;
 	q->nr_tables++;
-}
-
-/**
- * hc_issue_update() - update a page-table entry with a hypercall of its own
- * @entry: as for hc_queue_update()
- * @val: the same
- * @how: the same
- *
- * What is queued stays there: the caller knows that it is not about @entry.
- *
- * Context: any but NMI; no need for hc_begin().
- */
-void hc_issue_update(void *entry, u64 val, unsigned int how)
-{
-	struct mmu_update u = {
-		.ptr = virt_to_machine(entry).maddr | how,
-		.val = val,
-	};
-
-	if (unlikely(hc_issue_array(__HYPERVISOR_mmu_update, &u, 1, NULL)))
-		hc_reissue_updates(&u, 1);
 }
 
 /**

@@ -20,6 +20,8 @@
 #include <asm/xen/interface.h>
 #include <asm/xen/page.h>
 
+#include "call.h"
+#include "refused.h"
 #include "xen-ops.h"
 
 /*
@@ -29,12 +31,10 @@
  */
 #define HC_UPDATES	512
 
-/* So many updates of one table may be worth another way (detach.c). */
-#define HC_DETACH_MIN		80
 #define HC_CALLS	32
 #define HC_EXTS		32
 #define HC_CALLBACKS	32
-#define HC_REMOVALS		64
+#define HC_REMOVALS	64
 
 /**
  * struct hc_queue - what one CPU is about to ask of Xen
@@ -92,28 +92,6 @@ struct hc_queue {
 };
 
 DECLARE_PER_CPU(struct hc_queue, hc_queue);
-
-#ifdef CONFIG_PVOPS_KUNIT_TEST
-DECLARE_PER_CPU(bool, hc_stubbed);
-#endif
-
-/**
- * hc_is_stubbed() - does a test stand for Xen on this CPU?
- *
- * Asked before KUnit is: a thread that ran a test still points to it when it
- * exits, and may switch tasks, which comes through here, when the test is gone.
- *
- * Context: any.
- * Return: true only inside of a test of this backend, events and preemption off.
- */
-static __always_inline bool hc_is_stubbed(void)
-{
-#ifdef CONFIG_PVOPS_KUNIT_TEST
-	return this_cpu_read(hc_stubbed);
-#else
-	return false;
-#endif
-}
 
 /* irq-entry.S: take the events that are pending; they are on afterwards. */
 void hc_upcall(void);
@@ -189,16 +167,11 @@ static __always_inline void hc_end(u8 masked, enum xen_lazy_mode mode)
 	hc_release(masked);
 }
 
-long hc_issue(struct multicall_entry *call);
-int hc_issue_multi(struct multicall_entry *calls, unsigned int nr);
-void hc_report_refusal(const char *line);
-void hc_panic(const char *line);
 struct mmuext_op *hc_queue_mmuext(unsigned int cmd);
 struct multicall_entry *hc_queue_call(unsigned long op);
 void hc_queue_callback(void (*fn)(void *data), void *data);
 void hc_mark_pages_dirty(void);
 bool hc_is_queued(const void *entry);
-void hc_issue_update(void *entry, u64 val, unsigned int how);
 void hc_queue_update_table(unsigned long table);
 
 /**
@@ -263,8 +236,5 @@ static __always_inline bool hc_queued_same_table(const void *entry)
 	return hc_lazy(XEN_LAZY_MMU) &&
 	       this_cpu_read(hc_queue.table) == ((unsigned long)entry & PAGE_MASK);
 }
-
-/* detach.c */
-bool hc_write_detached(const struct mmu_update *updates, unsigned int nr);
 
 #endif /* HYPERCALL_QUEUE_H */

@@ -34,59 +34,11 @@
 /* What Xen has been told is this CPU's page table, and has taken note of. */
 static DEFINE_PER_CPU(unsigned long, hc_current_cr3);
 
-/* Whose tables this CPU is having Xen accept or give up. */
-static DEFINE_PER_CPU(struct mm_struct *, hc_mm_in_transit);
-
 /*
  * How many twins stay below a pair of top levels. A small process has four, and
  * a page each is all they cost.
  */
 #define HC_TWINS_IN_PLACE	8
-
-/**
- * hc_transit_begin() - from here on Xen accepts or gives up tables
- * @mm: whose they are, or NULL if that is not known
- *
- * Context: not preemptible, or events off.
- */
-void hc_transit_begin(struct mm_struct *mm)
-{
-	this_cpu_write(hc_mm_in_transit, mm);
-}
-
-/**
- * hc_transit_end() - it has done so
- *
- * Context: as hc_transit_begin(); all that was queued for it has been done.
- */
-void hc_transit_end(void)
-{
-	this_cpu_write(hc_mm_in_transit, NULL);
-}
-
-/**
- * hc_in_transit() - may Xen be busy with a table for another CPU?
- * @page: the table
- *
- * Context: any; this CPU goes on being the same.
- * Return: true if so, and it will be over without anything from this CPU.
- */
-bool hc_in_transit(struct page *page)
-{
-	struct mm_struct *owner = hc_owner(page);
-	int cpu;
-
-	if (hc_is_stubbed())
-		KUNIT_STATIC_STUB_REDIRECT(hc_in_transit, page);
-
-	if (!owner)
-		return false;
-	for_each_online_cpu(cpu)
-		if (cpu != raw_smp_processor_id() &&
-		    READ_ONCE(per_cpu(hc_mm_in_transit, cpu)) == owner)
-			return true;
-	return false;
-}
 
 /**
  * hc_walk_resched() - let events and other tasks have the CPU for a moment

@@ -106,9 +106,6 @@ static inline void hc_init_twin_lists(struct list_head *twins)
 
 /* space.c */
 void hc_walk_resched(struct hc_walk *walk);
-void hc_transit_begin(struct mm_struct *mm);
-void hc_transit_end(void);
-bool hc_in_transit(struct page *page);
 
 /* stock.c */
 u64 *hc_take_from_stock(unsigned int level);
