@@ -40,37 +40,6 @@ static DEFINE_PER_CPU(unsigned long, hc_current_cr3);
  */
 #define HC_TWINS_IN_PLACE	8
 
-/**
- * hc_walk_resched() - let events and other tasks have the CPU for a moment
- * @walk: the walk that pauses, or NULL if it must not
- *
- * A big address space has thousands of tables, and Xen takes tens of
- * microseconds for each. Nothing depends on their being done in one go: what is
- * done stays done, and what is not is as it was.
- *
- * Context: after hc_begin(), page_table_lock held, in the walks of this file.
- * All that was queued has been done on return.
- */
-void hc_walk_resched(struct hc_walk *walk)
-{
-	if (!walk)
-		return;
-	hc_flush_queue();
-	hc_release(walk->masked);
-	/*
-	 * exec holds tasks' locks as well; what it makes is small. A kernel thread
-	 * is not frozen when the domain is saved, which must not find an address
-	 * space that is taken back by half (translate_all()).
-	 */
-	if (!walk->masked && walk->mm != current->mm &&
-	    !(current->flags & PF_KTHREAD)) {
-		hc_transit_end();
-		cond_resched_lock(&walk->mm->page_table_lock);
-		hc_transit_begin(walk->mm);
-	}
-	walk->masked = hc_begin();
-}
-
 /*
  * The kernel's part of a twin out of stock may be older than that of the address
  * space, which set_p4d() keeps up to date. As a rule it is the same: eight

@@ -55,10 +55,13 @@ unsigned int hc_next_present_in_two(const u64 *one, const u64 *other,
 	     (index) < (end);						\
 	     (index) = hc_next_present_in_two(one, other, (index) + 1, end))
 
+void hc_walk_resched(struct hc_walk *walk);
 void hc_make_readonly(void *table);
 void hc_make_readonly_synced(void *table);
 void hc_make_writable(void *table, struct hc_unpinning *u);
 void hc_finish_unpinning(struct hc_unpinning *u, bool flush);
+
+/* edit.c */
 
 /**
  * struct hc_edits - entries of twins to be written after all else
@@ -79,18 +82,6 @@ struct hc_edits {
 };
 
 /**
- * struct hc_deactivation - what becomes of an address space that goes out of use
- * @u: tables that become ordinary memory
- * @twins: for each level, those that go back into stock
- * @may_stay: how many twins below the top level may still stay where they are
- */
-struct hc_deactivation {
-	struct hc_unpinning u;
-	struct list_head twins[HC_LEVELS];
-	unsigned int may_stay;
-};
-
-/**
  * hc_init_twin_lists() - no twins yet, of any level
  * @twins: a list for each level
  *
@@ -104,8 +95,12 @@ static inline void hc_init_twin_lists(struct list_head *twins)
 		INIT_LIST_HEAD(&twins[level]);
 }
 
-/* space.c */
-void hc_walk_resched(struct hc_walk *walk);
+void hc_queue_edits(struct hc_edits *edits);
+void hc_add_edit(struct hc_edits *edits, u64 *entry, u64 val);
+void hc_add_edit_if_changed(struct hc_edits *edits, u64 *entry, u64 val);
+void hc_walk_resched_untwinned(const u64 *table, struct hc_edits *edits);
+void hc_remove_twins(u64 *slot, unsigned int level, struct hc_edits *edits,
+		     struct list_head *twins);
 
 /* stock.c */
 u64 *hc_take_from_stock(unsigned int level);
@@ -114,13 +109,20 @@ void hc_return_all_to_stock(struct list_head *twins);
 void hc_stock_init(const struct pv_mmu_ops *ops);
 
 /* twin.c */
+
+/**
+ * struct hc_deactivation - what becomes of an address space that goes out of use
+ * @u: tables that become ordinary memory
+ * @twins: for each level, those that go back into stock
+ * @may_stay: how many twins below the top level may still stay where they are
+ */
+struct hc_deactivation {
+	struct hc_unpinning u;
+	struct list_head twins[HC_LEVELS];
+	unsigned int may_stay;
+};
+
 u64 hc_twin_val(u64 val);
-void hc_add_edit(struct hc_edits *edits, u64 *entry, u64 val);
-void hc_add_edit_if_changed(struct hc_edits *edits, u64 *entry, u64 val);
-void hc_queue_edits(struct hc_edits *edits);
-void hc_walk_resched_untwinned(const u64 *table, struct hc_edits *edits);
-void hc_remove_twins(u64 *slot, unsigned int level, struct hc_edits *edits,
-		     struct list_head *twins);
 void hc_activate_table(u64 *table, unsigned int level, u64 *slot,
 		       struct hc_edits *edits, struct list_head *twins);
 void hc_activate_below(u64 val, unsigned int level, u64 *slot);
