@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The hypercall backend: a Xen PV guest with operations of our own.
+ * The hypercall backend: the ops of a Xen PV guest.
  *
- * The kernel's code for Xen brings the machine up: memory map, event channels,
- * timers, other CPUs. It needs pv_ops for that from its first instruction on, so
- * its own ops are in the table when a backend is chosen, and it goes on changing
- * them until page tables and per-CPU data are final. Ours take their place
- * after that, before the call sites are patched. Both work on the same state, so
- * there is nothing to hand over.
+ * Linux's own code for Xen brings the machine up: memory map, event channels,
+ * timers, other CPUs. It needs pv_ops from its first instruction on. So its ops
+ * are in the table when a backend is chosen, and it changes them until page
+ * tables and per-CPU data are final. The ops of this backend replace them
+ * afterwards, before the call sites are patched. Both sets of ops work on the
+ * same state, so nothing is handed over.
  */
 #include <linux/errno.h>
 #include <linux/init.h>
@@ -54,7 +54,7 @@ hc_probe(const struct pvops_backend *self, const struct pvops_facts *facts,
 	return PVOPS_ABSENT;
 }
 
-/* What the ops cannot do without. */
+/* The name of a Xen feature that the ops depend on and that is missing. */
 static const char * __init hc_missing_feature(void)
 {
 	if (!xen_feature(XENFEAT_mmu_pt_update_preserve_ad))
@@ -77,8 +77,9 @@ hc_setup(const struct pvops_backend *self, const struct pvops_facts *facts,
 	}
 
 	/*
-	 * switch.c says why. It must be now, before the features of the CPU are
-	 * looked at; the kernel's own ops do without it as well.
+	 * switch.c tells why FSGSBASE is hidden. It must be hidden before the
+	 * features of the CPU are used. Linux's own ops for Xen work without
+	 * it, too.
 	 */
 	setup_clear_cpu_cap(X86_FEATURE_FSGSBASE);
 	hc_fsgsbase_hidden();
@@ -93,7 +94,10 @@ hc_complete(const struct pvops_backend *self,
 	struct pv_mmu_ops *mmu = &ops->mmu;
 	int err;
 
-	/* hc_begin() depends on it; Xen before 3.4 cannot move it there. */
+	/*
+	 * hc_begin() depends on this. Xen before 3.4 cannot move vcpu_info
+	 * there.
+	 */
 	if (this_cpu_read(xen_vcpu) != this_cpu_ptr(&xen_vcpu_info)) {
 		pvops_set_reason(reason, "Xen did not move vcpu_info to per-CPU data");
 		return -EBUSY;
@@ -145,7 +149,7 @@ hc_complete(const struct pvops_backend *self,
 		PV_CALLEE_SAVE(hc_ptep_test_and_clear_young);
 	ops->rmw.ptep_clear_flush = PV_CALLEE_SAVE(hc_ptep_clear_flush);
 
-	/* Changes more than @ops, so nothing may go wrong after it. */
+	/* This changes more than @ops, so nothing after it may fail. */
 	err = hc_irq_ops(&ops->irq);
 	if (err)
 		pvops_set_reason(reason, "Xen did not take the entries for events and page faults");

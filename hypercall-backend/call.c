@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Entering Xen, and saying that Xen refused something.
+ * Entering Xen.
+ *
+ * The backend enters Xen in hc_issue() and hc_issue_multi() only. This file
+ * knows nothing of page tables.
  */
 #define pr_fmt(fmt) "pvops: hypercall: " fmt
 
@@ -20,7 +23,7 @@ DEFINE_PER_CPU(bool, hc_stubbed);
 #endif
 
 /**
- * hc_issue() - make one hypercall; the place where this backend enters Xen
+ * hc_issue() - make one hypercall
  * @call: the hypercall
  *
  * Context: any.
@@ -35,12 +38,12 @@ long __kprobes hc_issue(struct multicall_entry *call)
 }
 
 /**
- * hc_issue_multi() - make several hypercalls; the other place
- * @calls: the hypercalls; their results are set
- * @nr: how many
+ * hc_issue_multi() - make several hypercalls in one multicall
+ * @calls: the hypercalls; Xen sets their results
+ * @nr: number of hypercalls
  *
  * Context: any.
- * Return: 0, or a negative errno if Xen did not look at them.
+ * Return: 0, or a negative errno if Xen refused the multicall as a whole.
  */
 int __kprobes hc_issue_multi(struct multicall_entry *calls, unsigned int nr)
 {
@@ -50,8 +53,8 @@ int __kprobes hc_issue_multi(struct multicall_entry *calls, unsigned int nr)
 }
 
 /**
- * hc_report_refusal() - say that Xen refused something
- * @line: what, and why as far as Xen tells
+ * hc_report_refusal() - log that Xen refused a request
+ * @line: the request and Xen's error
  *
  * Context: any.
  */
@@ -64,11 +67,12 @@ void hc_report_refusal(const char *line)
 }
 
 /**
- * hc_panic() - stop, because a page table is not what Linux takes it for
- * @line: what Xen refused, and why as far as Xen tells
+ * hc_panic() - stop the kernel because a page table is not what Linux expects
+ * @line: the refused request and Xen's error
  *
- * Linux goes on to free what it has unmapped. A program that still reaches it
- * could read and write what belongs to others by then.
+ * Linux frees a page after it has unmapped it. If the unmapping failed, a
+ * program can still read and write the page, which belongs to someone else by
+ * then.
  *
  * Context: any.
  */

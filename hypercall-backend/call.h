@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Entering Xen: the only way to it that this backend has. */
+/* Entering Xen. */
 #ifndef HYPERCALL_CALL_H
 #define HYPERCALL_CALL_H
 
@@ -13,13 +13,15 @@ DECLARE_PER_CPU(bool, hc_stubbed);
 #endif
 
 /**
- * hc_is_stubbed() - does a test stand for Xen on this CPU?
+ * hc_is_stubbed() - does a KUnit stub replace Xen on this CPU?
  *
- * Asked before KUnit is: a thread that ran a test still points to it when it
- * exits, and may switch tasks, which comes through here, when the test is gone.
+ * This flag is read before KUnit is asked. A thread that has run a test points
+ * to the test until it exits. It may switch tasks, and so enter Xen, after the
+ * test has been freed.
  *
  * Context: any.
- * Return: true only inside of a test of this backend, events and preemption off.
+ * Return: true only inside a test of this backend, with events and preemption
+ * off.
  */
 static __always_inline bool hc_is_stubbed(void)
 {
@@ -39,8 +41,8 @@ void hc_panic(const char *line);
  * hc_issue_array() - make one hypercall that takes an array of requests
  * @op: __HYPERVISOR_mmu_update or __HYPERVISOR_mmuext_op
  * @array: the requests
- * @nr: how many
- * @done: (out) how many Xen carried out, or NULL
+ * @nr: number of requests
+ * @done: (out) number of requests that Xen carried out, or NULL
  *
  * Context: any.
  * Return: what Xen returns.

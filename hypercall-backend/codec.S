@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Page-table entries between what Linux calculates with and what the CPU reads.
+ * Translation of page-table entries.
  *
- * A PV guest's page tables hold machine frames. Linux thinks in its own,
- * contiguous frames, so each entry is translated when it is made and when it is
- * looked at, by two arrays: phys-to-machine is the guest's, machine-to-phys is
- * Xen's. This happens several times for each entry that is touched, and in C
- * most of its cost would be saving registers, as the callers expect all of them
- * unchanged. So the usual case stands here: a present entry for a frame of this
- * guest's own memory. All else is left to the kernel's functions: foreign and
- * device memory, frames that were given back, entries with nothing behind them.
+ * The page tables of a PV guest hold machine frames. Linux uses frames of its
+ * own, which are contiguous. So an entry is translated when it is made and when
+ * it is read. Two arrays hold the translation: phys-to-machine is the guest's,
+ * and machine-to-phys is Xen's. An entry is translated several times when Linux
+ * changes it. In C most of the cost would be saving registers, because the
+ * callers expect all registers unchanged.
  *
- * The entries of all levels have the same layout where it matters, so the
- * functions serve all of them. Sources: Xen public/arch-x86_64/xen.h
+ * The functions here handle the usual case, a present entry for a frame of this
+ * guest's own memory. Linux's own functions handle the rest: foreign and device
+ * memory, frames that were given back, entries without memory behind them.
+ *
+ * Entries of all levels have the same layout as far as it matters here, so the
+ * functions serve all levels. Sources: Xen public/arch-x86_64/xen.h
  * (machine_to_phys_mapping); the p2m table, arch/x86/xen/p2m.c.
  */
 #include <asm/asm.h>
@@ -27,11 +29,11 @@
 	shrq	$24, \entry
 .endm
 
-/* Behind the p2m entry of a foreign or an identity frame; or no frame at all. */
+/* Bits of a p2m entry that mark a foreign, an identity or a missing frame. */
 #define P2M_FLAGS_SHIFT	62
 
 /*
- * hc_entry_val() - an entry as Linux sees it
+ * hc_entry_val() - translate an entry for Linux
  *
  * RDI: entry with a machine frame. RAX: the same with a frame of this guest.
  * Preserves all other registers.
@@ -52,11 +54,11 @@ OP_START hc_entry_val
 	movq	(%rdx, %rcx, 8), %rdx
 	cmpq	xen_p2m_size(%rip), %rdx
 	jae	.Lval_slow
-	/* It is ours only if our own array agrees. */
+	/* The frame is this guest's only if the guest's array agrees. */
 	movq	xen_p2m_addr(%rip), %rax
 	cmpq	(%rax, %rdx, 8), %rcx
 	jne	.Lval_slow
-	/* One frame out, the other one in. */
+	/* Replace one frame by the other. */
 	xorq	%rdx, %rcx
 	shlq	$12, %rcx
 	movq	%rdi, %rax
@@ -73,7 +75,7 @@ OP_START hc_entry_val
 SYM_FUNC_END(hc_entry_val)
 
 /*
- * hc_make_entry() - an entry as the CPU shall see it
+ * hc_make_entry() - translate an entry for the CPU
  *
  * RDI: entry with a frame of this guest. RAX: the same with a machine frame.
  * Preserves all other registers.

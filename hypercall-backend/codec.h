@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Page-table entries: what they say, and translating them. */
+/* Page-table entries. */
 #ifndef HYPERCALL_CODEC_H
 #define HYPERCALL_CODEC_H
 
@@ -9,7 +9,7 @@
 #include <asm/pgtable_types.h>
 #include <asm/xen/page.h>
 
-/* What the CPU sets in an entry says nothing about it. */
+/* The bits that a CPU sets in an entry. */
 #define HC_AD	((u64)(_PAGE_ACCESSED | _PAGE_DIRTY))
 
 /* codec.S */
@@ -20,8 +20,9 @@ pteval_t hc_make_entry(pteval_t entry);
  * hc_maps_own_page() - does an entry map memory of this domain?
  * @entry: the entry, present, with a machine frame
  *
- * Grants, other domains' pages and devices are not: Xen counts those apart. Not
- * a function: detach.c asks for each entry of a table.
+ * Grants, pages of other domains and devices are not memory of this domain. Xen
+ * counts references to those separately. The function is inline because
+ * detach.c calls it for every entry of a table.
  *
  * Context: any.
  * Return: true if so.
@@ -30,19 +31,13 @@ static __always_inline bool hc_maps_own_page(u64 entry)
 {
 	unsigned long mfn = (entry & PTE_PFN_MASK) >> PAGE_SHIFT, pfn;
 
-	/* Xen's array has holes where there is no memory. */
+	/* Xen's machine-to-phys array has holes where there is no memory. */
 	return mfn < machine_to_phys_nr &&
 	       !xen_safe_read_ulong(machine_to_phys_mapping + mfn, &pfn) &&
 	       pfn < xen_p2m_size && xen_p2m_addr[pfn] == mfn;
 }
 
-/**
- * hc_entry_table() - the table below an entry
- * @entry: the entry, present, with a machine frame
- *
- * Context: any.
- * Return: the table's first entry.
- */
+/* The table that a present entry (with a machine frame) refers to. */
 static __always_inline u64 *hc_entry_table(u64 entry)
 {
 	return __va(hc_entry_val(entry) & PTE_PFN_MASK);

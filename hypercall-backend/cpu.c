@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The CPU's registers and descriptor tables.
+ * Registers and descriptor tables.
  *
- * What happens once at boot, or once for a CPU, stays with the kernel's own ops:
- * GDT and IDT, control and debug registers, CPUID. Each is one hypercall there
- * or none. What is here happens while tasks run.
+ * Linux's own ops for Xen serve what is done once at boot or once for a CPU:
+ * GDT and IDT, control and debug registers, CPUID. They make at most one
+ * hypercall for each. The ops here are those that are used while tasks run.
  */
 #include <linux/types.h>
 
@@ -39,11 +39,13 @@ static void hc_set_ldt(const void *addr, unsigned int entries)
 
 	op->arg1.linear_addr = (unsigned long)addr;
 	op->arg2.nr_ents = entries;
-	/* A selector of it may be loaded before the task switch is over. */
+	/*
+	 * A selector of the LDT may be loaded before the task switch is over.
+	 */
 	hc_end(masked, XEN_LAZY_NONE);
 }
 
-/* An LDT entry is written by Xen, which checks it. */
+/* Xen checks an LDT entry and writes it. */
 static void hc_write_ldt_entry(struct desc_struct *dt, int nr, const void *desc)
 {
 	u8 masked = hc_begin();
@@ -56,8 +58,8 @@ static void hc_write_ldt_entry(struct desc_struct *dt, int nr, const void *desc)
 }
 
 /**
- * hc_cpu_ops() - fill in the CPU ops
- * @ops: (in/out) the kernel's own ops for Xen
+ * hc_cpu_ops() - set the CPU ops
+ * @ops: (in/out) Linux's own ops for Xen
  *
  * Context: boot CPU, from the backend's complete().
  */
@@ -72,8 +74,8 @@ void __init hc_cpu_ops(struct pv_cpu_ops *ops)
 	ops->write_ldt_entry = hc_write_ldt_entry;
 	ops->load_sp0 = hc_load_sp0;
 	/*
-	 * Not write_msr_safe: the queue does not tell, and a base that is not
-	 * canonical is an error there.
+	 * write_msr_safe stays: it must return an error for a base that is not
+	 * canonical, and a queued request returns none.
 	 */
 	ops->write_msr = hc_write_msr;
 	ops->start_context_switch = hc_start_context_switch;

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many changes of one page table: as ordinary memory.
+ * Many updates of one page table, carried out as ordinary writes.
  *
- * An update costs some 660 instructions in Xen, however many there are. To give
- * a table of the lowest level up and accept it again costs half of that for each
- * page that it maps. So where most of a table changes at once (fork, mprotect,
- * munmap), it is detached for a moment from the table above that the CPU walks,
- * written to, and attached again. Linux's own table above goes on referring to
- * it, so reverse mapping finds its pages all the time.
+ * An update costs about 660 instructions in Xen, whatever the length of the
+ * batch. Xen needs half of that per mapped page to devalidate an L1 table and
+ * to validate it again. So if most of a table changes at once (fork, mprotect,
+ * munmap), the table is detached: the entry for it in the table above that the
+ * CPU walks is cleared, the updates are carried out as ordinary writes, and the
+ * entry is set again. Linux's own table above keeps its entry, so reverse
+ * mapping finds the pages at all times.
  *
- * Meanwhile the CPU would not find what the table maps. So a table is detached
- * only in an address space that has one user, the current task, which is in the
- * kernel. A kernel thread may begin to use the address space at any moment
- * (kthread_use_mm()). It takes a page fault where the table is missing, and the
- * fault handler waits for the table's lock, which is held here.
+ * A CPU that runs in the address space does not find the pages while the table
+ * is detached. So a table is detached only if the address space has one user,
+ * the current task, which is in the kernel. A kernel thread may begin to use
+ * the address space at any time (kthread_use_mm()). It takes a page fault where
+ * the table is missing. The fault handler waits for the table's lock, which is
+ * held here.
  */
 #include <linux/mm.h>
 #include <linux/preempt.h>
@@ -30,13 +32,16 @@
 #include "ptpage.h"
 #include "refused.h"
 
-/* Instructions in Xen, as measured: an update; both ways for a page; the rest. */
+/*
+ * Measured instructions in Xen: for an update, for dropping and taking the
+ * reference to one page, and for the rest of detaching and attaching a table.
+ */
 #define HC_COST_UPDATE	660
 #define HC_COST_DROP	150
 #define HC_COST_TAKE	200
 #define HC_COST_TABLE	25000
 
-/* What Xen takes is copied here, should it not take it as a whole. */
+/* A copy of the entries, for when Xen refuses to validate the whole table. */
 static u64 hc_refused_table[PTRS_PER_PTE];
 static DEFINE_SPINLOCK(hc_refused_lock);
 
@@ -46,8 +51,10 @@ static unsigned int hc_update_index(const struct mmu_update *update)
 }
 
 /*
- * Does it pay, and may it be? All that is in the table is looked at, since Xen
- * will: what it would refuse alone it must not refuse with all the rest.
+ * Is detaching cheaper, and is it allowed? Xen validates every entry of the
+ * table when the table is attached. An entry that Xen would refuse must not
+ * make it refuse all others with it, so every entry must map this domain's own
+ * memory.
  */
 static bool hc_detach_pays(const u64 *table, const struct mmu_update *updates,
 			   unsigned int nr)
@@ -55,7 +62,7 @@ static bool hc_detach_pays(const u64 *table, const struct mmu_update *updates,
 	int before = 0, after;
 	unsigned int i;
 
-	/* Most of them are present, or it would not pay. */
+	/* Most entries are present; otherwise detaching would not pay. */
 	for (i = 0; i < PTRS_PER_PTE; i++) {
 		if (!(table[i] & _PAGE_PRESENT))
 			continue;
@@ -68,7 +75,10 @@ static bool hc_detach_pays(const u64 *table, const struct mmu_update *updates,
 		u64 old = table[hc_update_index(&updates[i])];
 		u64 new = updates[i].val;
 
-		/* Usually it maps the same page, which was looked at. */
+		/*
+		 * The new entry usually maps the same page, which was checked
+		 * above.
+		 */
 		if (!((old ^ new) & (PTE_PFN_MASK | _PAGE_PRESENT)))
 			continue;
 		if ((new & _PAGE_PRESENT) && !hc_maps_own_page(new))
@@ -79,7 +89,7 @@ static bool hc_detach_pays(const u64 *table, const struct mmu_update *updates,
 	       before * HC_COST_DROP + after * HC_COST_TAKE + HC_COST_TABLE;
 }
 
-/* Nobody else is in the address space, and no one comes by an interrupt. */
+/* The current task is the only user, and this is not an interrupt handler. */
 static bool hc_is_sole_user(struct page *page)
 {
 	struct mm_struct *mm = current->mm;
@@ -108,7 +118,7 @@ static void hc_fill_slot_call(struct multicall_entry *call,
 	call->args[3] = DOMID_SELF;
 }
 
-/* Both, in this order. */
+/* Xen carries out the two calls in this order. */
 static bool hc_issue_pair(struct multicall_entry *calls)
 {
 	return !hc_issue_multi(calls, 2) && (long)calls[0].result >= 0 &&
@@ -136,9 +146,10 @@ static bool hc_attach_table(u64 *table, u64 *slot, u64 val)
 }
 
 /*
- * Xen did not take the table as a whole. So it is attached empty, and gets its
- * entries one by one. The table may be read-only by now: it is made writable
- * first. If it cannot be attached, the program has lost what the table maps.
+ * Xen refused the table as a whole. So the table is attached empty, and its
+ * entries are set one by one. The table may be read-only already, so
+ * hc_detach_table() makes it writable first. If the table cannot be attached,
+ * the program has lost its mappings, and the kernel stops.
  */
 static void hc_attach_by_entry(u64 *table, u64 *slot, u64 val)
 {
@@ -159,12 +170,13 @@ static void hc_attach_by_entry(u64 *table, u64 *slot, u64 val)
 }
 
 /**
- * hc_write_detached() - carry out updates of one table as ordinary memory
+ * hc_write_detached() - carry out updates of one table as ordinary writes
  * @updates: the updates
- * @nr: how many
+ * @nr: number of updates
  *
  * Context: the table's lock is held, events are off.
- * Return: true if it is done; false if it is better done one by one.
+ * Return: true if the updates were carried out; false if the caller must issue
+ * them.
  */
 bool hc_write_detached(const struct mmu_update *updates, unsigned int nr)
 {
@@ -178,7 +190,7 @@ bool hc_write_detached(const struct mmu_update *updates, unsigned int nr)
 	slot = hc_slot(page);
 	val = *slot;
 	if (!hc_detach_table(table, slot)) {
-		/* It may have gone half the way. */
+		/* The entry may be cleared already. */
 		if (!hc_attach_table(table, slot, val))
 			hc_attach_by_entry(table, slot, val);
 		return false;

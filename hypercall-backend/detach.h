@@ -7,7 +7,7 @@
 
 struct mmu_update;
 
-/* So many updates of one table may be worth another way. */
+/* The number of updates of one table from which on detaching may pay. */
 #define HC_DETACH_MIN	80
 
 bool hc_write_detached(const struct mmu_update *updates, unsigned int nr);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Entries of twins, written together.
+ * Entries of twins, written in batches.
  */
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -12,8 +12,8 @@
 #include "tables.h"
 
 /**
- * hc_queue_edits() - queue the entries to be written
- * @edits: the entries; empty on return
+ * hc_queue_edits() - queue the entries of a batch
+ * @edits: the batch; empty on return
  *
  * Context: after hc_begin().
  */
@@ -28,9 +28,10 @@ void hc_queue_edits(struct hc_edits *edits)
 }
 
 /**
- * hc_add_edit() - have an entry of a twin written
- * @edits: where it is kept until hc_queue_edits()
- * @entry: the entry; what it will refer to is queued to be made a table
+ * hc_add_edit() - add an entry of a twin to a batch
+ * @edits: the batch
+ * @entry: the entry. If @val refers to a table, the requests that make it a
+ *	table are queued already.
  * @val: its new value
  *
  * Context: after hc_begin().
@@ -47,10 +48,10 @@ void hc_add_edit(struct hc_edits *edits, u64 *entry, u64 val)
 }
 
 /**
- * hc_add_edit_if_changed() - the same with an entry that may say so already
- * @edits: as for hc_add_edit()
- * @entry: the same
- * @val: the same
+ * hc_add_edit_if_changed() - add an entry unless it has the value already
+ * @edits: the batch
+ * @entry: the entry, as for hc_add_edit()
+ * @val: its new value
  *
  * Context: after hc_begin().
  */
@@ -61,11 +62,12 @@ void hc_add_edit_if_changed(struct hc_edits *edits, u64 *entry, u64 val)
 }
 
 /**
- * hc_walk_resched_untwinned() - let others have their turn behind a table without a twin
- * @table: the table, whose entry in the twin above was edited last
- * @edits: the edits
+ * hc_walk_resched_untwinned() - interrupt a walk after a table without a twin
+ * @table: the table; its entry in the twin above was added last
+ * @edits: the batch
  *
- * Xen accepts such a table with all that is below when that entry is written.
+ * When that entry is written, Xen validates the table and everything below it,
+ * which takes long.
  *
  * Context: after hc_begin().
  */
@@ -77,7 +79,7 @@ void hc_walk_resched_untwinned(const u64 *table, struct hc_edits *edits)
 	hc_walk_resched(edits->walk);
 }
 
-/* The twins below one of level 3 go. */
+/* Take all L2 twins out of an L3 twin. */
 static void hc_remove_pmd_twins(u64 *twin, struct hc_edits *edits,
 				struct list_head *twins)
 {
@@ -91,12 +93,12 @@ static void hc_remove_pmd_twins(u64 *twin, struct hc_edits *edits,
 }
 
 /**
- * hc_remove_twins() - a twin goes from the twin above, and all below it from it
- * @slot: the entry that refers to it; of a twin that no CPU has loaded
- * @level: its level, 2 or 3
- * @edits: what will be written to twins is added
- * @twins: for each level, a list to which twins are added; they are empty and
- *	nothing refers to them when the edits are done
+ * hc_remove_twins() - take a twin and all below it out of the twin above
+ * @slot: the entry for the twin; no CPU has loaded the table that @slot is in
+ * @level: the level of the twin, 2 or 3
+ * @edits: the batch to which the cleared entries are added
+ * @twins: for each level, a list to which the twins are added. When the batch
+ *	has been issued the twins are empty, and nothing refers to them.
  *
  * Context: after hc_begin().
  */

@@ -2,27 +2,28 @@
 /*
  * Writing page-table entries.
  *
- * A page table that Xen uses is read-only to the guest, and every change of it
- * is asked for. A page table under construction or being torn down is ordinary
- * memory, and is written as such: Xen looks at it as a whole later, which costs
- * less than half as much for each entry (see space.c). Which of the two a page
- * table is, its struct page says (PagePinned). Tables above the lowest level stay
- * ordinary memory, and what is written there is asked for in a twin (twin.c).
+ * A page table that Xen knows is read-only to the guest, and every change of it
+ * is a hypercall. A page table that is being built or torn down is ordinary
+ * memory, and is written as such. Xen validates it as a whole later, which
+ * costs less than half as much for each entry (see space.c). PG_pinned tells
+ * the two apart. Tables above L1 usually stay ordinary memory. A change of such
+ * a table is written there and requested for its twin (twin.c).
  *
- * What makes reading and changing an entry in one step difficult is that Xen's
- * hypercall does not return what it replaced, while any CPU that runs in the
- * address space may set Accessed or Dirty at any moment. A lost Accessed bit makes
- * a page look older than it is, which does no harm. A lost Dirty bit loses what
- * was written. So what matters is whether a CPU may still set Dirty:
+ * Read-modify-write of an entry is difficult. Xen's hypercall does not return
+ * the value that it replaced, and any CPU that runs in the address space may
+ * set Accessed or Dirty at any time. A lost Accessed bit makes a page look
+ * older than it is, which does no harm. A lost Dirty bit loses data. So the
+ * question is whether a CPU may still set Dirty:
  *
- * - It may not, because Dirty is set already, or because the entry is read-only.
- *   Then what was read is what is replaced, and the update may wait in the queue.
+ * - It may not, because Dirty is set already or the entry is read-only. The
+ *   value that was read is the value that is replaced, and the update may be
+ *   queued.
  *
- * - It may. Then the entry is replaced by nothing, with the request to keep the
- *   two bits (MMU_PT_UPDATE_PRESERVE_AD), which Xen does atomically. What stands
- *   there afterwards, the two bits alone, is not an entry to Linux (pte_none())
- *   and says what they were in the end. If the update waits in the queue,
- *   hc_flush_queue() looks there, and the page is marked dirty if need be.
+ * - It may. Then the entry is replaced by 0 with MMU_PT_UPDATE_PRESERVE_AD: Xen
+ *   keeps the two bits atomically. The entry then holds the two bits alone.
+ *   Linux takes this for no entry (pte_none()), and it tells the final state of
+ *   the two bits. If the update is queued, hc_flush_queue() reads the entry
+ *   afterwards, and the page is marked dirty if necessary.
  */
 #include <linux/mm.h>
 #include <linux/page_table_check.h>
@@ -35,7 +36,7 @@
 #include "queue.h"
 #include "tables.h"
 
-/* Flags by which a CPU may set Dirty in an entry that has it not. */
+/* The flags with which a CPU may set Dirty in an entry that lacks it. */
 #define HC_MAY_BECOME_DIRTY	(_PAGE_PRESENT | _PAGE_RW)
 
 static __always_inline bool hc_may_become_dirty(pteval_t entry)
@@ -44,7 +45,7 @@ static __always_inline bool hc_may_become_dirty(pteval_t entry)
 	       HC_MAY_BECOME_DIRTY;
 }
 
-/* Write an entry of a pinned table: with the others, or now. */
+/* Write an entry of a pinned table: queue the update in a lazy section. */
 static __always_inline void hc_write_pinned_entry(void *entry, u64 val,
 						  unsigned int how)
 {
@@ -58,15 +59,18 @@ static __always_inline void hc_write_pinned_entry(void *entry, u64 val,
 	}
 }
 
-/* The same where most tables are ordinary memory, so that those cost no registers. */
+/*
+ * The same, out of line. Most tables that the callers write are ordinary
+ * memory, and the callers save no registers for those.
+ */
 static noinline void hc_write_entry(void *entry, u64 val, unsigned int how)
 {
 	hc_write_pinned_entry(entry, val, how);
 }
 
 /*
- * The same for an entry that points to a table: that the table below became
- * read-only may still be in the queue (space.c).
+ * Write an entry that refers to a table. The request that makes the table
+ * read-only may still be queued (space.c), so the update is queued behind it.
  */
 static __always_inline void hc_write_table_entry(void *entry, u64 val)
 {
@@ -77,9 +81,10 @@ static __always_inline void hc_write_table_entry(void *entry, u64 val)
 }
 
 /*
- * An entry of a table that has a twin. Who finds a table in Linux's own writes to
- * it by hypercall, and Xen refuses that while it is still looking at the table. So
- * what is new is in the twin first.
+ * Write an entry of a table that has a twin. A CPU that finds a table below
+ * through the own table updates it by hypercall, and Xen refuses that while it
+ * validates the table. So a new entry is issued for the twin before it is
+ * written to the own table.
  */
 static void hc_write_twinned_entry(u64 *entry, u64 val, u64 *twin, u64 twin_val)
 {
@@ -96,7 +101,7 @@ static void hc_write_twinned_entry(u64 *entry, u64 val, u64 *twin, u64 twin_val)
 	hc_end(masked, XEN_LAZY_MMU);
 }
 
-/* The entry of the table that the CPU walks in place of this one's. */
+/* The entry of the twin that corresponds to an entry of the own table. */
 static __always_inline void *hc_twin_entry(const void *entry)
 {
 	return hc_twin(entry) + offset_in_page(entry) / sizeof(u64);
@@ -116,8 +121,8 @@ void hc_set_pte(pte_t *ptep, pte_t pte)
 		return;
 	}
 	/*
-	 * The removal of what still stands there may be queued. What it keeps
-	 * must be looked at before it is overwritten.
+	 * The removal of the present entry may be queued. The bits that the
+	 * removal keeps must be read before the entry is overwritten.
 	 */
 	if (unlikely(this_cpu_read(hc_queue.nr_removals)) &&
 	    (ptep->pte & HC_MAY_BECOME_DIRTY) == HC_MAY_BECOME_DIRTY)
@@ -130,7 +135,8 @@ void hc_set_pte(pte_t *ptep, pte_t pte)
  * @pmdp: the entry
  * @pmd: its new value
  *
- * mremap() moves a table by it, in which reverse mapping may be at work.
+ * mremap() moves an L1 table by this op, while reverse mapping may be writing
+ * to the table.
  *
  * Context: any.
  */
@@ -192,11 +198,11 @@ void hc_set_pud(pud_t *pudp, pud_t pud)
 }
 
 /**
- * hc_set_p4d() - mmu.set_p4d: an entry of the top level
+ * hc_set_p4d() - mmu.set_p4d: write an L4 entry
  * @p4dp: the entry
  * @p4d: its new value
  *
- * An address space in use has two twins of it, one of them for user mode.
+ * The L4 of an active address space has two twins, one of them for user mode.
  *
  * Context: any.
  */
@@ -231,10 +237,11 @@ void hc_set_p4d(p4d_t *p4dp, p4d_t p4d)
 /**
  * hc_ptep_modify_prot_start() - mmu.ptep_modify_prot_start
  * @vma: the mapping
- * @addr: the address it maps
+ * @addr: the address that the entry maps
  * @ptep: the entry
  *
- * It stays in place, the commit adds what the CPU sets meanwhile.
+ * The entry stays in place. The commit keeps the bits that a CPU sets
+ * meanwhile.
  *
  * Context: page-table lock held.
  * Return: the entry.
@@ -248,16 +255,16 @@ pte_t hc_ptep_modify_prot_start(struct vm_area_struct *vma, unsigned long addr,
 /**
  * hc_ptep_modify_prot_commit() - mmu.ptep_modify_prot_commit
  * @vma: the mapping
- * @addr: the address it maps
+ * @addr: the address that the entry maps
  * @ptep: the entry
- * @pte: what it shall be
+ * @pte: its new value
  *
  * Context: page-table lock held.
  */
 void hc_ptep_modify_prot_commit(struct vm_area_struct *vma, unsigned long addr,
 				pte_t *ptep, pte_t pte)
 {
-	/* The entry was not cleared: this takes back what was counted for it. */
+	/* The entry was not cleared, so this drops its old count, too. */
 	page_table_check_ptes_set(vma->vm_mm, ptep, pte, 1);
 	if (!hc_queued_same_table(ptep) && !hc_pinned(ptep))
 		native_set_pte(ptep, pte);
@@ -265,7 +272,7 @@ void hc_ptep_modify_prot_commit(struct vm_area_struct *vma, unsigned long addr,
 		hc_write_pinned_entry(ptep, pte.pte, MMU_PT_UPDATE_PRESERVE_AD);
 }
 
-/* The kernel's own mappings, and devices': nobody looks at Dirty in them. */
+/* False for the kernel's own mappings and devices: nobody reads their Dirty. */
 static bool hc_maps_page(const struct mm_struct *mm, pteval_t entry)
 {
 	pteval_t val = hc_entry_val(entry);
@@ -274,7 +281,7 @@ static bool hc_maps_page(const struct mm_struct *mm, pteval_t entry)
 	       (val & _PAGE_PRESENT) && pfn_valid(PFN_DOWN(val & PTE_PFN_MASK));
 }
 
-/* Replace an entry of a pinned table by nothing, now; what it was. */
+/* Clear an entry of a pinned table at once, and return its last value. */
 static pteval_t hc_clear_pinned_now(pte_t *ptep)
 {
 	pteval_t old = READ_ONCE(ptep->pte);
@@ -287,7 +294,7 @@ static pteval_t hc_clear_pinned_now(pte_t *ptep)
 	return old | (READ_ONCE(ptep->pte) & HC_AD);
 }
 
-/* The same, when the lazy section ends. */
+/* Clear an entry of a pinned table, at the end of a lazy section if in one. */
 static noinline pteval_t hc_clear_pinned(const struct mm_struct *mm,
 					 pte_t *ptep)
 {
@@ -314,10 +321,10 @@ static noinline pteval_t hc_clear_pinned(const struct mm_struct *mm,
 
 /**
  * hc_ptep_get_and_clear() - rmw.ptep_get_and_clear
- * @mm: whose page table it is
- * @addr: the address it maps
+ * @mm: the address space
+ * @addr: the address that the entry maps
  * @ptep: the entry
- * @full: the whole address space is going
+ * @full: the whole address space is torn down
  *
  * Context: page-table lock held, or @full.
  * Return: the entry as it was.
@@ -336,11 +343,12 @@ PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_get_and_clear);
 
 /**
  * hc_ptep_set_wrprotect() - rmw.ptep_set_wrprotect
- * @mm: whose page table it is
- * @addr: the address it maps
+ * @mm: the address space
+ * @addr: the address that the entry maps
  * @ptep: the entry
  *
- * Nothing is returned, so it can wait in any case: Xen adds the bits.
+ * Nothing is returned, so the update may be queued in any case. Xen keeps
+ * Accessed and Dirty.
  *
  * Context: page-table lock held.
  */
@@ -360,15 +368,16 @@ PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_set_wrprotect);
 /**
  * hc_ptep_test_and_clear_young() - rmw.ptep_test_and_clear_young
  * @vma: the mapping
- * @addr: the address it maps
+ * @addr: the address that the entry maps
  * @ptep: the entry
  *
- * Keeping Dirty means keeping Accessed for Xen. So where a CPU could set Dirty,
- * the entry is taken away and put back at once. A CPU that needs it between the
- * two hypercalls takes a page fault and waits for the lock that the caller holds.
+ * Xen can keep Dirty only together with Accessed. So where a CPU could set
+ * Dirty, the entry is cleared and set again at once. A CPU that needs the entry
+ * between the two hypercalls takes a page fault and waits for the lock that the
+ * caller holds.
  *
  * Context: page-table lock held.
- * Return: 1 if Accessed was set, else 0; it is clear afterwards.
+ * Return: 1 if Accessed was set, else 0. Accessed is clear afterwards.
  */
 __visible int hc_ptep_test_and_clear_young(struct vm_area_struct *vma,
 					   unsigned long addr, pte_t *ptep)
@@ -395,14 +404,14 @@ PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_test_and_clear_young);
 /**
  * hc_ptep_clear_flush() - rmw.ptep_clear_flush
  * @vma: the mapping
- * @addr: the address it maps
+ * @addr: the address that the entry maps
  * @ptep: the entry
  *
- * The entry does not wait for a lazy section to end: the caller relies on it
- * that no CPU can find it.
+ * The update does not wait for the end of a lazy section, since the caller
+ * relies on it that no CPU can use the entry any more.
  *
  * Context: page-table lock held.
- * Return: the entry as it was; no CPU uses it any more.
+ * Return: the entry as it was. No CPU uses it any more.
  */
 __visible pteval_t hc_ptep_clear_flush(struct vm_area_struct *vma,
 				       unsigned long addr, pte_t *ptep)

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * RDFSBASE, RDGSBASE, WRFSBASE and WRGSBASE, carried out for a program.
+ * RDFSBASE, RDGSBASE, WRFSBASE and WRGSBASE, emulated for programs.
  *
- * The backend hides FSGSBASE (switch.c says why), and the CPU does not know these
- * instructions then. A program that asks the kernel (AT_HWCAP2) does without them,
- * but one that asks the CPU by CPUID sees them offered, since CPUID is not the
- * kernel's to answer. What such a program executes ends here, as an invalid
- * opcode.
+ * The backend hides FSGSBASE (see switch.c), so these instructions are invalid
+ * opcodes. A program that asks the kernel (AT_HWCAP2) does not use them. But a
+ * program that asks CPUID finds them offered, since the kernel cannot change
+ * what CPUID returns to a program. The invalid opcode exception of such a
+ * program comes here.
  *
  * A base that was written must survive a task switch. Without FSGSBASE Linux
- * keeps one in thread.fsbase or thread.gsbase, but only while the selector is 0. So
- * the task is marked (TIF_PVOPS_FSGSBASE), and what a marked task has beside another
- * selector is read from the CPU when it is switched out (patch 0024). That costs
- * what this backend hides FSGSBASE for, but only such a task, and only then.
+ * keeps the base in thread.fsbase or thread.gsbase only while the selector is
+ * 0. So the task is marked (TIF_PVOPS_FSGSBASE). If the selector of a marked
+ * task is not 0, its base is read from the CPU when the task is switched out
+ * (patch 0024). Xen has to emulate this read, which is why the backend hides
+ * FSGSBASE. But only marked tasks pay for it, and only with such a selector.
  */
 #include <linux/bits.h>
 #include <linux/init.h>
@@ -42,14 +43,14 @@
 #define PREFIX_REPNE	0xf2
 #define PREFIX_REP	0xf3
 
-/* Programs are told of the instructions, and the CPU does not know them. */
+/* CPUID offers the instructions to programs, and the CPU does not know them. */
 static bool hc_fsgsbase_promised __ro_after_init;
 
 /**
- * hc_fsgsbase_hidden() - the backend has hidden FSGSBASE
+ * hc_fsgsbase_hidden() - note that the backend has hidden FSGSBASE
  *
- * Whether a program sees it all the same is what CPUID says, executed as a program
- * would. The kernel's own question goes to Xen, whose answer may be another one.
+ * Programs see FSGSBASE if CPUID offers it, so CPUID is executed as by a
+ * program. The kernel's own CPUID goes to Xen, which may give another answer.
  *
  * Context: boot CPU, from the backend's setup().
  */
@@ -62,18 +63,18 @@ void __init hc_fsgsbase_hidden(void)
 }
 
 /**
- * hc_fsgsbase_decode() - is it one of the four instructions?
- * @insn: (out) the instruction, taken apart
- * @buf: what is at the instruction pointer of 64-bit code
- * @len: how many bytes of it could be read
+ * hc_fsgsbase_decode() - decode one of the four instructions
+ * @insn: (out) the decoded instruction
+ * @buf: the bytes at the instruction pointer, 64-bit code
+ * @len: number of bytes in @buf
  *
- * F3, perhaps REX, 0F AE, and a register as the operand. Of F2 and F3 the last one
- * counts. The other prefixes mean nothing here but for LOCK, which makes it an
- * invalid opcode.
+ * The encoding is F3, an optional REX prefix, 0F AE, and a register operand.
+ * The last one of F2 and F3 counts. LOCK makes the instruction an invalid
+ * opcode. Other prefixes have no effect.
  *
  * Context: any.
- * Return: its number in the group 0F AE: 0 RDFSBASE, 1 RDGSBASE, 2 WRFSBASE,
- * 3 WRGSBASE; -1 if it is something else.
+ * Return: the number in the group 0F AE (0 RDFSBASE, 1 RDGSBASE, 2 WRFSBASE,
+ * 3 WRGSBASE), or -1 if it is another instruction.
  */
 int hc_fsgsbase_decode(struct insn *insn, const u8 *buf, int len)
 {
@@ -84,7 +85,7 @@ int hc_fsgsbase_decode(struct insn *insn, const u8 *buf, int len)
 		return -1;
 	if (insn->emulate_prefix_size || insn_is_avx(insn))
 		return -1;
-	/* Of one with REX2 there is only the last byte. */
+	/* Of an opcode behind REX2 only the last byte is there. */
 	if (insn->opcode.nbytes != 2 || insn->opcode.bytes[0] != 0x0f ||
 	    insn->opcode.bytes[1] != 0xae)
 		return -1;
@@ -101,16 +102,15 @@ int hc_fsgsbase_decode(struct insn *insn, const u8 *buf, int len)
 	return rep == PREFIX_REP ? X86_MODRM_REG(insn->modrm.value) : -1;
 }
 
-/*
- * The CPU's own, and not what Linux knows: a program may have loaded a selector
- * since.
- */
+/* Linux's copy may be stale: the program may have loaded a selector since. */
 static unsigned long hc_read_base(bool gs)
 {
 	return gs ? x86_gsbase_read_cpu_inactive() : x86_fsbase_read_cpu();
 }
 
-/* A task switch in the middle would load what was there before. */
+/*
+ * Not preemptible: a task switch in the middle would load the old base again.
+ */
 static void hc_write_base(bool gs, unsigned long base)
 {
 	preempt_disable();
@@ -124,7 +124,7 @@ static void hc_write_base(bool gs, unsigned long base)
 	preempt_enable();
 }
 
-/* What the CPU does after an instruction when it steps: see exc_debug_user(). */
+/* Do what exc_debug_user() does after a single-stepped instruction. */
 static void hc_report_single_step(struct pt_regs *regs)
 {
 	unsigned long dr6 = DR_STEP;
@@ -132,7 +132,10 @@ static void hc_report_single_step(struct pt_regs *regs)
 
 	current->thread.virtual_dr6 = DR_STEP;
 
-	/* Uprobes step over a copy of the instruction, and take it from here. */
+	/*
+	 * Uprobes step over a copy of the instruction, and consume the step
+	 * here.
+	 */
 	local_irq_disable();
 	said = notify_die(DIE_DEBUG, "debug", regs, (long)&dr6, 0, SIGTRAP);
 	local_irq_enable();
@@ -168,7 +171,10 @@ static bool hc_emulate_fsgsbase(struct pt_regs *regs)
 	if (write) {
 		unsigned long base = wide ? *reg : (u32)*reg;
 
-		/* The kernel's half is as good as any: it only is an address. */
+		/*
+		 * An address of the kernel's half is allowed: a base is only an
+		 * address.
+		 */
 		if (!__is_canonical_address(base, __VIRTUAL_MASK_SHIFT + 1)) {
 			current->thread.error_code = 0;
 			current->thread.trap_nr = X86_TRAP_GP;
@@ -183,22 +189,22 @@ static bool hc_emulate_fsgsbase(struct pt_regs *regs)
 	}
 
 	regs->ip += insn.length;
-	/* A fault sets it, so that its instruction can be begun anew. */
+	/* RF is set for a fault, so that the instruction can be restarted. */
 	regs->flags &= ~X86_EFLAGS_RF;
-	/* With TIF_BLOCKSTEP only a branch would end the step. */
+	/* With TIF_BLOCKSTEP only a branch ends the step. */
 	if ((regs->flags & X86_EFLAGS_TF) && !test_thread_flag(TIF_BLOCKSTEP))
 		hc_report_single_step(regs);
 	return true;
 }
 
 /**
- * hc_fixup_ud() - an invalid opcode in user mode: carry it out if it is ours
- * @regs: where it is; what it does shows here
+ * hc_fixup_ud() - emulate an instruction that is an invalid opcode in user mode
+ * @regs: the registers of the program; changed by the emulation
  *
- * Context: from the exception, interrupts off; they are on in between, since
- * reading the instruction may sleep.
- * Return: true if there is nothing more to do, also when it ended in a signal;
- * false if it is an invalid opcode for all that this backend knows.
+ * Context: from the exception, with interrupts off. They are on during the
+ * emulation, since reading the instruction may sleep.
+ * Return: true if the exception is handled, be it by a signal; false if the
+ * instruction is not one that this backend emulates.
  */
 bool hc_fixup_ud(struct pt_regs *regs)
 {

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Events: on, off, and what happens to one that was pending meanwhile; and the
- * way back to kernel code, also from a page fault.
+ * Events: mask, unmask, handle those that are pending; and the return to kernel
+ * code from events and page faults.
  *
- * A guest of Xen has its interrupt flag in memory, a byte that masks events, and
- * beside it stands whether one is pending. Xen looks at both on its way back to
- * the guest. An event that comes while they are masked waits until somebody
- * unmasks them and looks.
+ * The interrupt flag of a PV guest is a byte in memory that masks events. The
+ * byte beside it tells whether an event is pending. Xen reads both when it
+ * returns to the guest. An event that arrives while events are masked stays
+ * pending until the guest unmasks events and looks.
  *
- * Who finds one pending then need not enter Xen to be called back by it. What
- * Xen would do is mask events again and build a frame: hc_upcall() does that, and
- * returns as a function does. Nor is Xen needed to go back to kernel code that
- * was interrupted. It runs in ring 3, as the handler does: unmasking is a store,
- * and IRET within ring 3 is not privileged. Only user mode has other page tables
- * and another GS, which Xen has to switch.
+ * A guest that finds an event pending need not enter Xen to be called back. Xen
+ * would mask events and build a frame. hc_upcall() does the same, and returns
+ * as a function does. The return to kernel code that was interrupted does not
+ * need Xen either: kernel code runs in ring 3, as the handler does, so
+ * unmasking events is a store, and IRET within ring 3 is not privileged. Only
+ * the return to user mode needs Xen, which must switch the page tables and GS.
  *
- * No flag that a program can set is taken for granted. Xen clears NT, AC, RF and TF
- * in the flags of whoever it enters, but not DF, so each entry of Xen's here has a
- * CLD. hc_upcall() is called by the kernel, where DF is clear. An entry from kernel
- * code need not untrain return predictions: that was done when the kernel was
- * entered from user mode, and VALIDATE_UNRET_END tells objtool so.
+ * A program may have set any flag. Xen clears NT, AC, RF and TF when it enters
+ * the guest, but not DF. So each entry from Xen here executes CLD. hc_upcall()
+ * is called by the kernel, where DF is clear. An entry from kernel code need
+ * not untrain return predictions, because they were untrained when the kernel
+ * was entered from user mode. VALIDATE_UNRET_END tells this to objtool.
  *
  * Sources: Xen public/xen.h (struct vcpu_info), public/callback.h; Intel SDM
  * vol. 2A, IRET; AMD APM vol. 3, IRET.
@@ -40,11 +40,11 @@
 #define MASK	PER_CPU_VAR(xen_vcpu_info + XEN_vcpu_info_mask)
 #define PENDING	PER_CPU_VAR(xen_vcpu_info + XEN_vcpu_info_pending)
 
-/* What an interrupt leaves on the stack: RIP, CS, RFLAGS, RSP, SS. */
+/* What an interrupt pushes: RIP, CS, RFLAGS, RSP, SS. */
 #define FRAME_CS	(CS - RIP)
 #define FRAME_RSP	(RSP - RIP)
 
-/* The ring of a selector. Xen stores 0 for the kernel. */
+/* The ring in a selector. Xen stores 0 for the kernel. */
 #define RING		3
 
 .pushsection .noinstr.text, "ax"
@@ -52,7 +52,7 @@
 /*
  * hc_save_fl() - irq.save_fl
  *
- * RAX: X86_EFLAGS_IF tells whether events are on. Preserves all other registers.
+ * RAX: X86_EFLAGS_IF is set if events are on. Preserves all other registers.
  */
 OP_START hc_save_fl
 	testb	$0xff, MASK
@@ -74,8 +74,9 @@ SYM_FUNC_END(hc_irq_disable)
 /*
  * hc_irq_enable() - irq.irq_enable
  *
- * To be preempted in between does no harm: then whatever was pending has been
- * taken, and looking at another CPU's byte neither.
+ * Preemption between the two instructions does no harm. Pending events were
+ * handled before the task was preempted, and to read the byte of another CPU is
+ * harmless.
  *
  * Preserves all registers.
  */
@@ -87,11 +88,12 @@ OP_START hc_irq_enable
 SYM_FUNC_END(hc_irq_enable)
 
 /*
- * hc_upcall() - take the events that are pending, as if Xen had called back
+ * hc_upcall() - handle pending events as if Xen had called back
  *
- * The handler sees its caller as interrupted behind the call, with events on, as
- * it is by Xen. It may do what an interrupt may do there: softirqs, preemption.
- * Returns with events on and none pending. Preserves all registers.
+ * The handler finds its caller interrupted behind the call, with events on, as
+ * if Xen had interrupted it. It may do whatever an interrupt may do there: run
+ * softirqs, preempt the task. Returns with events on and none pending.
+ * Preserves all registers.
  */
 SYM_CODE_START(hc_upcall)
 	ANNOTATE_NOENDBR
@@ -115,19 +117,19 @@ SYM_CODE_START(hc_upcall)
 	POP_REGS
 	addq	$(FRAME_SIZE - ORIG_RAX), %rsp
 	UNWIND_HINT_FUNC
-	/* Looks again, with as little on the stack as the first time. */
+	/* Look again, with nothing more on the stack than the first time. */
 	jmp	hc_irq_enable
 SYM_CODE_END(hc_upcall)
 
 /*
- * hc_event_callback() - Xen says that events are pending
+ * hc_event_callback() - Xen's callback for pending events
  *
- * On the stack: RCX, R11, and the frame of what was interrupted. Events were on
- * there and are masked here.
+ * On the stack: RCX, R11, and the frame of the interrupted code. Events were on
+ * in the interrupted code, and are masked here.
  *
- * Between unmasking events and IRET the next one may come, with all registers
- * restored already but the frame still on the stack. So that frames do not pile
- * up then, the new one is dropped and the old one serves again.
+ * The next event may arrive between unmasking events and IRET. All registers
+ * are restored by then, but the frame is still on the stack. The new frame is
+ * dropped and the old frame is used again, so that frames do not pile up.
  */
 SYM_CODE_START(hc_event_callback)
 	UNWIND_HINT_ENTRY
@@ -178,10 +180,11 @@ SYM_INNER_LABEL(hc_leaving, SYM_L_GLOBAL)
 SYM_CODE_END(hc_event_callback)
 
 /*
- * hc_page_fault() - what Xen calls for a page fault
+ * hc_page_fault() - Xen's callback for page faults
  *
- * On the stack: RCX, R11, the error code, and the frame of what faulted. Kernel
- * code that does may have events on, or off: then IRET is all there is to do.
+ * On the stack: RCX, R11, the error code, and the frame of the faulting code.
+ * Kernel code may fault with events on, or with events off. If they were off,
+ * IRET suffices to return.
  */
 SYM_CODE_START(hc_page_fault)
 	UNWIND_HINT_ENTRY

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Interrupts: the ops, and where Xen enters the kernel. How is in irq-entry.S.
+ * The interrupt ops, and the entries of the kernel for Xen (irq-entry.S).
  *
- * Halting stays with the kernel's own op: to unmask events and to sleep must be
- * one step for Xen, and it is one hypercall there. So do inter-processor
- * interrupts and NMIs, which Xen sends.
+ * safe_halt stays with Linux's own code for Xen, since Xen must unmask events
+ * and block in one step, which is one hypercall there. IPIs and NMIs stay
+ * there, too, since Xen sends them.
  */
 #define pr_fmt(fmt) "pvops: hypercall: " fmt
 
@@ -24,10 +24,13 @@
 
 static bool hc_irq_in_use __initdata;
 
-/* In the trap table, as for an interrupt gate: events off when it is entered. */
+/* In the trap table: mask events on entry, as an interrupt gate does. */
 #define HC_TRAP_MASKS_EVENTS	4
 
-/* Both are this CPU's own. The table has an entry after the last one. */
+/*
+ * Register the entries for events and page faults on this CPU. An entry of
+ * zeros ends the trap table.
+ */
 static int hc_register_entries(void)
 {
 	struct callback_register callback = {
@@ -56,8 +59,8 @@ static int hc_register_entries(void)
 }
 
 /*
- * A CPU comes up with the entries of the kernel's own code, which do as well. No
- * user task runs on it before CPUHP_AP_ACTIVE, which comes later.
+ * A CPU comes up with the entries of Linux's own code, which work as well. No
+ * user task runs on the CPU before CPUHP_AP_ACTIVE, which is a later state.
  */
 static int hc_cpu_online(unsigned int cpu)
 {
@@ -84,11 +87,11 @@ static int __init hc_irq_init(void)
 early_initcall(hc_irq_init);
 
 /**
- * hc_irq_ops() - fill in the interrupt ops
- * @ops: (in/out) the kernel's own ops for Xen
+ * hc_irq_ops() - set the interrupt ops
+ * @ops: (in/out) Linux's own ops for Xen
  *
  * Context: boot CPU, from the backend's complete().
- * Return: 0, or a negative errno if Xen does not take the entries.
+ * Return: 0, or a negative errno if Xen refused the entries.
  */
 int __init hc_irq_ops(struct pv_irq_ops *ops)
 {

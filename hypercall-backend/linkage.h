@@ -7,8 +7,9 @@
 #include <linux/objtool.h>
 
 /*
- * SYM_FUNC_START() without ENDBR. A PV guest's kernel runs in ring 3, where no
- * branch of a kernel is tracked, and these are the functions called most.
+ * SYM_FUNC_START() without ENDBR. The kernel of a PV guest runs in ring 3,
+ * where branches of a kernel are not tracked, and these ops are called most
+ * often.
  */
 .macro OP_START name
 SYM_START(\name, SYM_L_GLOBAL, SYM_F_ALIGN)

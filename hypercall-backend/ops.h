@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The ops of this backend, and what its files need of each other. */
+/* The ops of this backend. */
 #ifndef HYPERCALL_OPS_H
 #define HYPERCALL_OPS_H
 

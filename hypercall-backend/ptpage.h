@@ -1,5 +1,64 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the page of a page table says about it. */
+/*
+ * The state of a page-table page.
+ *
+ * Linux and Xen know a page table by its page, so the backend keeps what it
+ * must know of a table there. struct ptdesc overlays struct page. "L1" to "L4"
+ * are Xen's names for the levels: PTE, PMD, PUD and PGD. "Own" tables are those
+ * that Linux has allocated; a twin is a table that the CPU walks in place of an
+ * own one (twin.c).
+ *
+ *   field         page of         meaning
+ *   ------------  --------------  -------------------------------------------
+ *   PG_pinned     any table       Xen has the page as a table, at the latest
+ *                                 when the queue has been issued. The page is
+ *                                 read-only and written by hypercall.
+ *                 own L4          The address space is active.
+ *   PG_twinned    own L2, L3      The table has a twin and is ordinary memory.
+ *   pt_mm         L1              owner: the address space, or NULL
+ *                 pinned L2, L3   the same; NULL for twins
+ *   _pt_pad_1     L1              slot: the entry for the table in the twin
+ *                                 above, or NULL
+ *                 twinned L2, L3  the twin
+ *   page_private  own L4          user mode L4 of an active address space
+ *                 user mode L4    kernel mode L4 of the same pair
+ *                 twin of L2, L3  the own table, or 0
+ *   lru           twin,           link in a stock, or in a list of tables that
+ *                 user mode L4    return to stock
+ *
+ * _pt_pad_1 overlays lru.next, and page_private overlays the split page-table
+ * lock. Linux has no own L1, L2 or L3 on a list. Twins and L4 tables have no
+ * split lock.
+ *
+ *   change                 made by                  others are excluded by
+ *   ---------------------  -----------------------  --------------------------
+ *   set PG_pinned, owner   hc_alloc_pte()           nothing refers to the table
+ *   of a new table                                  yet
+ *   set PG_pinned or       hc_activate_table()      page_table_lock; for L1 see
+ *   PG_twinned in a tree                            below
+ *   clear PG_pinned or     hc_deactivate_table(),   page_table_lock; no CPU has
+ *   PG_twinned in a tree   hc_finish_unpinning()    loaded the address space
+ *   the same of one table  hc_activate_below()      page_table_lock, which
+ *   in use                                          guards L3 and L4 entries
+ *   clear PG_pinned,       hc_release_pte(),        nothing refers to the table
+ *   PG_twinned, owner      hc_release_pmd() ...     any more
+ *   slot                   hc_set_pmd()             lock of the L2 entry
+ *                          hc_activate_table()      page_table_lock
+ *                          hc_release_pmd()         nothing refers to the L2
+ *   page_private of L4     hc_activate_mm(),        page_table_lock
+ *                          hc_deactivate_mm()
+ *   lru in a stock         stock.c                  hc_stock_lock
+ *
+ * PG_pinned is read without a lock. A reader that finds PG_pinned set may use
+ * the hypercall, since the hypercall writes any page of the guest. A reader
+ * that finds PG_pinned clear writes under the lock that guards the entries.
+ * hc_make_readonly_synced() takes the lock of an L1 table once after it has set
+ * PG_pinned (table.c).
+ *
+ * While Xen validates or devalidates tables for a CPU, the CPU notes their
+ * owner (hc_transit_begin() in refused.c). Only the CPU itself changes its
+ * note, with preemption or events off. All CPUs read it.
+ */
 #ifndef HYPERCALL_PTPAGE_H
 #define HYPERCALL_PTPAGE_H
 
@@ -12,47 +71,35 @@
 
 #include "codec.h"
 
-/* Entries of the top level that belong to user mode; Xen's own come next. */
+/* L4 entries for user mode. Xen's own entries follow. */
 #define USER_ENTRIES	(PTRS_PER_PGD / 2)
 
-/* The first entry of the top level behind Xen's. */
+/* The first L4 entry behind Xen's. */
 #define KERNEL_FIRST	pgd_index(GUARD_HOLE_END_ADDR)
 
 /**
- * hc_pinned() - does Xen hold this page table?
- * @entry: an entry of it
+ * hc_pinned() - does Xen know this page table?
+ * @entry: an entry of the table
  *
- * A top level that has twins is marked, too, so that the kernel's own code for
- * Xen leaves it alone when the domain is saved (twin.c).
+ * The mark is set for an L4 table with twins, too. Linux's own code for Xen
+ * then leaves the table alone when the domain is saved (twin.c).
  *
  * Context: any.
- * Return: true if it is read-only and changed by hypercall; false if it is
- * ordinary memory.
+ * Return: true if the table is read-only and changed by hypercall; false if it
+ * is ordinary memory.
  */
 static __always_inline bool hc_pinned(const void *entry)
 {
 	return PagePinned(virt_to_page(entry));
 }
 
-/**
- * hc_twinned() - does the CPU walk another table instead of this one?
- * @entry: an entry of it; of level 2 or 3
- *
- * Context: any.
- * Return: true if so; the table itself is ordinary memory.
- */
+/* Does the CPU walk a twin of the L2 or L3 table that @entry is in? */
 static __always_inline bool hc_twinned(const void *entry)
 {
 	return PageTwinned(virt_to_page(entry));
 }
 
-/**
- * hc_twin() - the table that the CPU walks
- * @entry: an entry of a table for which hc_twinned() is true
- *
- * Context: any.
- * Return: the twin's first entry.
- */
+/* The twin of the table that @entry is in; hc_twinned() is true for it. */
 static __always_inline u64 *hc_twin(const void *entry)
 {
 	u64 *twin = (u64 *)page_ptdesc(virt_to_page(entry))->_pt_pad_1;
@@ -76,13 +123,7 @@ static inline void hc_clear_twin(u64 *table, u64 *twin)
 	set_page_private(virt_to_page(twin), 0);
 }
 
-/**
- * hc_user_pgd() - user mode's top level
- * @pgd: the top level of an address space, as Linux has it
- *
- * Context: any.
- * Return: the table, or NULL if the address space is not in use.
- */
+/* The user mode L4 of an address space; NULL if it is not active. */
 static __always_inline u64 *hc_user_pgd(const void *pgd)
 {
 	return (u64 *)page_private(virt_to_page(pgd));
@@ -93,13 +134,7 @@ static __always_inline void hc_set_user_pgd(const void *pgd, u64 *user)
 	set_page_private(virt_to_page(pgd), (unsigned long)user);
 }
 
-/**
- * hc_pair_kernel_pgd() - the other half of a pair of top levels
- * @user: user mode's top level
- *
- * Context: any.
- * Return: the top level that the CPU walks in the kernel.
- */
+/* The kernel mode L4 of the pair to which a user mode L4 belongs. */
 static __always_inline u64 *hc_pair_kernel_pgd(const u64 *user)
 {
 	return (u64 *)page_private(virt_to_page(user));
@@ -110,13 +145,7 @@ static __always_inline void hc_set_pair_kernel_pgd(const u64 *user, u64 *top)
 	set_page_private(virt_to_page(user), (unsigned long)top);
 }
 
-/**
- * hc_kernel_pgd() - the twin of a top level
- * @pgd: the top level, as Linux has it
- *
- * Context: any.
- * Return: the twin, or NULL if the CPU walks @pgd itself or nothing yet.
- */
+/* The twin of Linux's own L4; NULL if the CPU walks @pgd, or nothing yet. */
 static __always_inline u64 *hc_kernel_pgd(const void *pgd)
 {
 	u64 *user = hc_user_pgd(pgd);
@@ -124,37 +153,24 @@ static __always_inline u64 *hc_kernel_pgd(const void *pgd)
 	return user ? hc_pair_kernel_pgd(user) : NULL;
 }
 
-/**
- * hc_set_owner() - note whose table of the lowest level this is
- * @page: the table
- * @mm: the address space, or NULL for nobody's any more
- *
- * Context: any.
- */
+/* Note to which address space a table belongs; NULL if to none. */
 static inline void hc_set_owner(struct page *page, struct mm_struct *mm)
 {
 	page_ptdesc(page)->pt_mm = mm;
 }
 
-/**
- * hc_owner() - whose table of the lowest level this is
- * @page: the table
- *
- * Context: any.
- * Return: what hc_set_owner() was told last; not to be looked into, if it is not
- * known to be a table.
+/*
+ * The address space to which a table belongs. It must not be dereferenced
+ * unless the page is known to be a table.
  */
 static inline struct mm_struct *hc_owner(struct page *page)
 {
 	return page_ptdesc(page)->pt_mm;
 }
 
-/**
- * hc_set_slot() - note where the CPU finds a table of the lowest level
- * @table: the table
- * @slot: the entry that refers to it in the table above that the CPU walks
- *
- * Context: any; nobody else changes that entry.
+/*
+ * Note which entry refers to an L1 table in the twin above; NULL if the table
+ * above has no twin. Nobody else may be changing that entry.
  */
 static inline void hc_set_slot(const u64 *table, u64 *slot)
 {
@@ -166,14 +182,7 @@ static inline u64 *hc_slot(struct page *page)
 	return (u64 *)page_ptdesc(page)->_pt_pad_1;
 }
 
-/**
- * hc_set_protection() - how the linear map maps a table
- * @call: (out) arguments of the request, __HYPERVISOR_update_va_mapping
- * @table: the table
- * @prot: PAGE_KERNEL or PAGE_KERNEL_RO
- *
- * Context: any.
- */
+/* Fill in __HYPERVISOR_update_va_mapping: how the linear map maps a table. */
 static inline void hc_set_protection(struct multicall_entry *call,
 				     const void *table, pgprot_t prot)
 {

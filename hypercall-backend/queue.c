@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The queue of hypercalls, and what happens if Xen refuses one.
+ * The queue of requests to Xen.
  *
- * Page-table updates are the mass of what is queued. They go into one array,
- * and one call covers as many as follow each other: 512 of them cost one
- * hypercall. A call that is alone in the queue is made directly, since Xen's
- * multicall adds its own loop around it.
+ * Most requests are page-table updates. All updates go into one array, and one
+ * call covers as many as follow each other: 512 updates cost one hypercall. If
+ * the queue holds a single call, the call is made directly, since a multicall
+ * adds a loop of its own in Xen.
  */
 #include <linux/export.h>
 #include <linux/kernel.h>
@@ -21,9 +21,10 @@
 DEFINE_PER_CPU(struct hc_queue, hc_queue);
 
 /*
- * What was asked for and not done is said and, as far as it goes, made up for.
- * The calls behind it were made already, a flush perhaps, that now comes too
- * early: flush all there is.
+ * Make what Xen refused again, as far as possible, and report the rest. The
+ * calls behind the refused one have been carried out already. A TLB flush among
+ * them came too early for a request that is made again. So all TLBs are
+ * flushed.
  */
 static noinline void hc_handle_refusal(struct hc_queue *q, unsigned int index,
 				       long err)
@@ -58,7 +59,7 @@ static void hc_issue_updates(struct mmu_update *updates, unsigned int nr)
 	}
 }
 
-/* How many updates from here on are of the same table. */
+/* The number of updates at the beginning of the array that are of one table. */
 static unsigned int hc_count_same_table(const struct mmu_update *updates,
 					unsigned int nr)
 {
@@ -70,7 +71,7 @@ static unsigned int hc_count_same_table(const struct mmu_update *updates,
 	return i;
 }
 
-/* Many updates and nothing else: perhaps there is a better way for some. */
+/* Many updates and nothing else: some tables may be worth detaching. */
 static noinline void hc_issue_many_updates(struct hc_queue *q)
 {
 	unsigned int first = 0, i = 0, run, nr = q->nr_updates;
@@ -81,7 +82,9 @@ static noinline void hc_issue_many_updates(struct hc_queue *q)
 		      nr : hc_count_same_table(updates + i, nr - i);
 		if (run < HC_DETACH_MIN)
 			continue;
-		/* In order, though they are of different tables. */
+		/*
+		 * Updates stay in order, though they are of different tables.
+		 */
 		hc_issue_updates(updates + first, i - first);
 		first = i;
 		if (hc_write_detached(updates + i, run))
@@ -90,7 +93,9 @@ static noinline void hc_issue_many_updates(struct hc_queue *q)
 	hc_issue_updates(updates + first, nr - first);
 }
 
-/* How many updates the last call covers is known when something else follows it. */
+/*
+ * The number of updates of a call is known when another request follows them.
+ */
 static void __kprobes hc_close_update_call(struct hc_queue *q)
 {
 	unsigned int index, nr;
@@ -100,7 +105,7 @@ static void __kprobes hc_close_update_call(struct hc_queue *q)
 	index = q->run - q->calls;
 	nr = q->nr_updates - q->slice[index].first;
 	q->run->args[1] = nr;
-	/* How far Xen came is needed only if it may stop on the way. */
+	/* Xen can stop on the way only if there is more than one update. */
 	if (nr > 1)
 		q->run->args[2] = (unsigned long)&q->done[index];
 	q->slice[index].nr = nr;
@@ -108,7 +113,7 @@ static void __kprobes hc_close_update_call(struct hc_queue *q)
 	q->table = 0;
 }
 
-/* The removals have been carried out: which entries have got Dirty before? */
+/* The removals have been issued: collect the pages whose entries are Dirty. */
 static noinline void hc_collect_dirty(struct hc_queue *q)
 {
 	unsigned int i, nr = q->nr_removals;
@@ -120,16 +125,16 @@ static noinline void hc_collect_dirty(struct hc_queue *q)
 }
 
 /**
- * hc_mark_pages_dirty() - mark the pages that were written to before they were unmapped
+ * hc_mark_pages_dirty() - mark pages that were written before their removal
  *
- * To mark a page may take locks with events on, so hc_flush_queue() leaves it to the
- * task whose lazy section it is.
+ * Marking a page may take locks, with events on. So hc_flush_queue() only
+ * collects the pages, and the task that owns the lazy section marks them.
  *
- * The page may have lost its reverse mapping by now, as with any write through a
- * TLB that is not flushed yet. No file system is surprised by that: where one
- * wants to know who writes to a page, a writable entry has Dirty from the
- * beginning. Without it there are anonymous and shared memory, which are not
- * written back behind the section's back.
+ * The page may have no reverse mapping any more, as after any write through a
+ * stale TLB entry. File systems can stand that: if a file system wants to know
+ * of writes to a page, a writable entry for the page has Dirty from the
+ * beginning. What remains is anonymous and shared memory, which is not written
+ * back during the lazy section.
  *
  * Context: the page-table lock is held; not after hc_begin().
  */
@@ -140,7 +145,7 @@ void hc_mark_pages_dirty(void)
 	u8 masked;
 
 	while (q->nr_dirty) {
-		/* An interrupt may issue the queue, and add to them. */
+		/* An interrupt may issue the queue, and append to @dirty. */
 		masked = hc_begin();
 		pfn = q->dirty[--q->nr_dirty];
 		hc_release(masked);
@@ -149,11 +154,12 @@ void hc_mark_pages_dirty(void)
 }
 
 /**
- * hc_is_queued() - does an update of an entry wait in the queue?
+ * hc_is_queued() - is an update of an entry queued?
  * @entry: the entry
  *
- * Context: any. It looks at the whole queue.
- * Return: true if so: what stands in memory is not what Linux has written.
+ * Context: any. The whole queue is searched.
+ * Return: true if so. Memory then does not hold the value that Linux has
+ * written.
  */
 bool hc_is_queued(const void *entry)
 {
@@ -172,7 +178,7 @@ bool hc_is_queued(const void *entry)
 
 #ifdef CONFIG_PVOPS_CHECK_READS
 /**
- * pvops_check_read() - warn if an entry is read back before it is written
+ * pvops_check_read() - warn if an entry is read whose update is still queued
  * @ptep: the entry
  *
  * Context: any.
@@ -188,10 +194,10 @@ EXPORT_SYMBOL_GPL(pvops_check_read);
 /**
  * hc_flush_queue() - issue everything that this CPU has queued
  *
- * A call that Xen refuses is reported, one line for each request in it that
- * was refused, and the requests behind it are carried out all the same.
+ * Each request that Xen refuses is reported in a line of its own. The requests
+ * behind a refused one are carried out.
  *
- * Context: after hc_begin(), or otherwise with events off.
+ * Context: after hc_begin(), or with events off for another reason.
  */
 void __kprobes hc_flush_queue(void)
 {
@@ -221,7 +227,7 @@ void __kprobes hc_flush_queue(void)
 	if (q->nr_removals)
 		hc_collect_dirty(q);
 
-	/* They may queue, too: the counter is taken back first. */
+	/* A callback may queue requests, so the counter is reset first. */
 	nr = q->nr_callbacks;
 	q->nr_callbacks = 0;
 	for (i = 0; i < nr; i++)
@@ -233,7 +239,7 @@ void __kprobes hc_flush_queue(void)
  * @op: its number
  *
  * Context: after hc_begin().
- * Return: the entry, for the caller to fill in the arguments.
+ * Return: the call. The caller fills in the arguments.
  */
 struct multicall_entry __kprobes *hc_queue_call(unsigned long op)
 {
@@ -249,9 +255,9 @@ struct multicall_entry __kprobes *hc_queue_call(unsigned long op)
 }
 
 /*
- * A new call for updates or operations from @first on. Not hc_queue_call(), since a flush
- * would lose what the caller has put into the array; the caller has seen to it that
- * there is room.
+ * Open a call for the updates or operations from @first on. This is not
+ * hc_queue_call(), since flushing the queue would lose what the caller has put
+ * into the array. The caller has checked that there is room for a call.
  */
 static struct multicall_entry *hc_open_array_call(struct hc_queue *q,
 						  unsigned long op, void *args,
@@ -273,10 +279,10 @@ static struct multicall_entry *hc_open_array_call(struct hc_queue *q,
 }
 
 /**
- * hc_queue_update_table() - have updates of another table queued from here on
- * @table: its address, page-aligned
+ * hc_queue_update_table() - let the next updates be of another table
+ * @table: address of the table, page-aligned
  *
- * For hc_queue_update() alone. There is room for one more, at least.
+ * For hc_queue_update() only. There is room for at least one update on return.
  *
  * Context: after hc_begin().
  */
@@ -301,7 +307,7 @@ void hc_queue_update_table(unsigned long table)
  * @cmd: MMUEXT_*
  *
  * Context: after hc_begin().
- * Return: the operation, for the caller to fill in its arguments.
+ * Return: the operation. The caller fills in the arguments.
  */
 struct mmuext_op *hc_queue_mmuext(unsigned int cmd)
 {
@@ -326,8 +332,8 @@ struct mmuext_op *hc_queue_mmuext(unsigned int cmd)
 }
 
 /**
- * hc_queue_callback() - have a function called when what is queued has been done
- * @fn: the function; events are off when it is called
+ * hc_queue_callback() - call a function after the queue has been issued
+ * @fn: the function; it is called with events off
  * @data: its argument
  *
  * Context: after hc_begin().

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The call layer: everything this backend asks of Xen goes through here.
+ * The queue of requests to Xen.
  *
- * A hypercall costs its way into Xen and back, whatever it does. So requests
- * are queued, one queue a CPU, and issued together: at the end of a lazy
- * section, or at once outside of one. Requests of one queue are carried out in
- * the order in which they were made.
+ * Entering Xen and returning costs the same whatever the hypercall does. So
+ * each CPU queues its requests and issues them together: at the end of a lazy
+ * section, or at once outside one. Xen carries out the requests of a queue in
+ * the order in which they were queued.
  */
 #ifndef HYPERCALL_QUEUE_H
 #define HYPERCALL_QUEUE_H
@@ -25,9 +25,9 @@
 #include "xen-ops.h"
 
 /*
- * Long enough for what one lazy section brings: the entries of a page table. One
- * hypercall may take some hundred microseconds then; Xen breaks it off and goes
- * on with it where an event is to be delivered.
+ * A lazy section usually updates the entries of one page table, which is 512. A
+ * hypercall of that length may take some hundred microseconds. Xen interrupts
+ * and continues it if an event is to be delivered.
  */
 #define HC_UPDATES	512
 
@@ -37,29 +37,29 @@
 #define HC_REMOVALS	64
 
 /**
- * struct hc_queue - what one CPU is about to ask of Xen
- * @nr_calls: hypercalls queued
- * @nr_updates: page-table updates queued, in one or more of the calls
- * @nr_exts: extended MMU operations queued, the same
- * @nr_callbacks: functions to call when all is done
- * @nr_removals: removals in @removals that have not been carried out
- * @nr_dirty: pages in @dirty
- * @table: the page table that was updated last, by its address; 0 if what comes
- *	next cannot simply be added to @updates
- * @table_ma: its machine address
- * @nr_tables: how often updates went on to another table
- * @run: the call that the updates at the end of @updates belong to, which does
- *	not know yet how many they are; NULL if something else came behind them
- * @calls: the hypercalls, as Xen takes them
+ * struct hc_queue - the requests that one CPU has queued
+ * @nr_calls: number of hypercalls in @calls
+ * @nr_updates: number of page-table updates in @updates, of one or more calls
+ * @nr_exts: number of extended MMU operations in @exts, of one or more calls
+ * @nr_callbacks: number of functions in @callbacks
+ * @nr_removals: number of removals in @removals, none of them issued yet
+ * @nr_dirty: number of pages in @dirty
+ * @table: address of the page table that was updated last; 0 if the next update
+ *	cannot be appended to the current call
+ * @table_ma: machine address of @table
+ * @nr_tables: how many times the updates went on to another table
+ * @run: the call to which the last updates in @updates belong, and whose number
+ *	of updates is not set yet; NULL if another request follows them
+ * @calls: the hypercalls, in Xen's format
  * @updates: (address, value) pairs
- * @exts: pins, unpins, base pointers, flushes
- * @slice: for each call, which updates or operations are its own; Xen may have
- *	changed the arguments of a call that it broke off and went on with
- * @done: for each call of extended operations, how many Xen carried out
- * @callbacks: functions and their arguments
- * @removals: entries that are being removed and in which a CPU may set Dirty until
- *	then, and what they map
- * @dirty: frames of pages whose entries have got Dirty so
+ * @exts: pins, unpins, base pointers, TLB flushes
+ * @slice: for each call, which updates or operations belong to it; Xen may
+ *	change the arguments of a call that it interrupts and continues
+ * @done: for each call of updates or operations, how many Xen carried out
+ * @callbacks: functions to call after the requests were issued
+ * @removals: entries whose removal is queued and in which a CPU may set Dirty
+ *	until it is issued, with the pages that they map
+ * @dirty: frames of pages whose entries were found Dirty after the removal
  */
 struct hc_queue {
 	unsigned int nr_calls;
@@ -93,19 +93,19 @@ struct hc_queue {
 
 DECLARE_PER_CPU(struct hc_queue, hc_queue);
 
-/* irq-entry.S: take the events that are pending; they are on afterwards. */
+/* irq-entry.S: handle pending events. Events are on when it returns. */
 void hc_upcall(void);
 
 /**
- * hc_begin() - the queue of this CPU is ours until hc_end()
+ * hc_begin() - mask events and start to use the queue of this CPU
  *
- * An interrupt queues requests of its own, so events are kept off. That is one
- * byte in memory for a guest of Xen, written here and not through pv_ops: this
- * is the hottest path there is. Lockdep and the tracers of interrupt latency
- * are told where they are built in, as local_irq_save() tells them.
+ * An interrupt handler queues requests, too, so events are masked. The mask is
+ * a byte in memory for a guest of Xen. It is written here and not through
+ * pv_ops, because this is the hottest path of the backend. Lockdep and the
+ * irqsoff tracer are told as by local_irq_save().
  *
  * Context: any but NMI.
- * Return: whether events were off before, for hc_end() or hc_release().
+ * Return: whether events were masked before, for hc_end() or hc_release().
  */
 static __always_inline u8 hc_begin(void)
 {
@@ -119,7 +119,7 @@ static __always_inline u8 hc_begin(void)
 }
 
 /**
- * hc_release() - the other half of hc_begin(): leave the queue as it is
+ * hc_release() - restore the event mask and leave the queue as it is
  * @masked: what hc_begin() returned
  *
  * Context: after hc_begin().
@@ -137,13 +137,13 @@ static __always_inline void hc_release(u8 masked)
 }
 
 /**
- * hc_lazy() - may requests wait?
- * @mode: the kind of lazy section in which they may
+ * hc_lazy() - may requests wait for the end of a lazy section?
+ * @mode: the kind of lazy section
  *
- * An interrupt inside of a lazy section is not part of it.
+ * An interrupt in a lazy section is not part of the section.
  *
  * Context: any.
- * Return: true inside of such a section.
+ * Return: true inside a lazy section of that kind.
  */
 static __always_inline bool hc_lazy(enum xen_lazy_mode mode)
 {
@@ -153,10 +153,10 @@ static __always_inline bool hc_lazy(enum xen_lazy_mode mode)
 void hc_flush_queue(void);
 
 /**
- * hc_end() - issue what is queued, unless it may wait
+ * hc_end() - issue the queue unless it may wait, and restore the event mask
  * @masked: what hc_begin() returned
- * @mode: the kind of lazy section in which it may wait; XEN_LAZY_NONE for no
- *	kind
+ * @mode: the kind of lazy section in which the queue may wait; XEN_LAZY_NONE if
+ *	it must not wait
  *
  * Context: after hc_begin().
  */
@@ -178,13 +178,14 @@ void hc_queue_update_table(unsigned long table);
  * hc_queue_update() - queue the update of a page-table entry
  * @entry: the entry, by its address in the linear map or the kernel image
  * @val: the new value, with a machine frame
- * @how: MMU_NORMAL_PT_UPDATE, or MMU_PT_UPDATE_PRESERVE_AD to have the bits
- *	Accessed and Dirty that are set when Xen writes it set in it, too
+ * @how: MMU_NORMAL_PT_UPDATE, or MMU_PT_UPDATE_PRESERVE_AD to keep the Accessed
+ *	and Dirty bits that are set when Xen writes the entry
  *
- * Entries come one after the other, so what belongs to a table is found once. The
- * rest is here and not in a function: this is done for each of them.
+ * Successive updates usually are of the same table, so the machine address of a
+ * table is looked up once. The function is inline because it runs for every
+ * entry.
  *
- * Context: after hc_begin(). The page table is one that Xen knows (pinned).
+ * Context: after hc_begin(). Xen knows the page table as such (pinned).
  */
 static __always_inline void hc_queue_update(void *entry, u64 val,
 					    unsigned int how)
@@ -201,14 +202,14 @@ static __always_inline void hc_queue_update(void *entry, u64 val,
 }
 
 /**
- * hc_note_removal() - note a removal before which a CPU may set Dirty
+ * hc_note_removal() - note the removal of an entry in which a CPU may set Dirty
  * @entry: the entry; its removal was queued last, and keeps Dirty
- * @pfn: the page that it maps
+ * @pfn: the page that the entry maps
  *
- * The caller told Linux that Dirty was not set. If it is set when the removal
- * has been carried out, hc_mark_pages_dirty() marks the page.
+ * The caller has reported to Linux that Dirty is not set. If Dirty is set when
+ * the removal has been issued, hc_mark_pages_dirty() marks the page.
  *
- * Context: after hc_begin(); the page stays allocated until the lazy section
+ * Context: after hc_begin(). The page stays allocated until the lazy section
  * ends.
  */
 static __always_inline void hc_note_removal(const void *entry,
@@ -223,13 +224,13 @@ static __always_inline void hc_note_removal(const void *entry,
 }
 
 /**
- * hc_queued_same_table() - is the last thing queued an update of the same table?
+ * hc_queued_same_table() - was the last request an update of the same table?
  * @entry: an entry of the table
  *
- * So it is one that Xen knows: what is a little dearer to find out otherwise.
+ * If so, Xen knows the table. This is cheaper than to look at the struct page.
  *
  * Context: any.
- * Return: true if so, and more may wait for the same lazy section to end.
+ * Return: true if so, and updates may wait for the same lazy section to end.
  */
 static __always_inline bool hc_queued_same_table(const void *entry)
 {

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests that Xen refuses: made again where that may help, and reported.
+ * Requests that Xen refuses.
+ *
+ * A refused page-table update or extended MMU operation is made again where
+ * this may help. If it is refused again, it is reported. A refused request that
+ * takes memory away from a program stops the kernel.
  */
 #include <kunit/static_stub.h>
 #include <linux/cpumask.h>
@@ -20,12 +24,12 @@
 #include "ptpage.h"
 #include "refused.h"
 
-/* Whose tables this CPU is having Xen accept or give up. */
+/* The address space whose tables Xen validates or devalidates for this CPU. */
 static DEFINE_PER_CPU(struct mm_struct *, hc_mm_in_transit);
 
 /**
- * hc_transit_begin() - from here on Xen accepts or gives up tables
- * @mm: whose they are, or NULL if that is not known
+ * hc_transit_begin() - note that Xen will validate or devalidate tables
+ * @mm: the owner of the tables, or NULL if it is not known
  *
  * Context: not preemptible, or events off.
  */
@@ -35,9 +39,10 @@ void hc_transit_begin(struct mm_struct *mm)
 }
 
 /**
- * hc_transit_end() - it has done so
+ * hc_transit_end() - note that Xen is done with the tables
  *
- * Context: as hc_transit_begin(); all that was queued for it has been done.
+ * Context: as for hc_transit_begin(). Everything that was queued for the tables
+ * has been issued.
  */
 void hc_transit_end(void)
 {
@@ -45,11 +50,11 @@ void hc_transit_end(void)
 }
 
 /**
- * hc_in_transit() - may Xen be busy with a table for another CPU?
+ * hc_in_transit() - may Xen be busy with a table on behalf of another CPU?
  * @page: the table
  *
- * Context: any; this CPU goes on being the same.
- * Return: true if so, and it will be over without anything from this CPU.
+ * Context: any, not preemptible.
+ * Return: true if so. Xen then finishes without any action of this CPU.
  */
 bool hc_in_transit(struct page *page)
 {
@@ -119,8 +124,9 @@ static const char *hc_mmuext_name(unsigned int cmd)
 }
 
 /*
- * So often an update is tried that Xen refuses: if it need not be busy with the
- * table, and if it may be. The latter is some seconds of this CPU's own.
+ * The number of attempts at an update that Xen refuses: when no CPU has noted
+ * that the table is in transit, and when one has. A million attempts take this
+ * CPU some seconds.
  */
 #define HC_TRIES		100
 #define HC_TRIES_IN_TRANSIT	1000000
@@ -133,12 +139,14 @@ static bool hc_update_in_transit(const struct mmu_update *update)
 }
 
 /*
- * Xen does not change a table that it is just accepting or giving up for another
- * CPU, and says no more than that it will not. Reverse mapping may come by just
- * then: it finds tables of an address space that comes or goes. So try until that
- * is over, and let the other CPU run, which may have been taken away meanwhile if
- * Xen itself is some hypervisor's guest. Not without end: it may be waiting for a
- * lock that our caller holds.
+ * Xen does not change a table that it is validating or devalidating for another
+ * CPU. It returns only -EINVAL then. Reverse mapping may update such a table,
+ * because it finds the tables of an address space that is being activated or
+ * deactivated. So the update is tried until the other CPU is done.
+ *
+ * Between the attempts this CPU yields: if Xen itself runs under a hypervisor,
+ * the other CPU may have been preempted. The number of attempts is limited,
+ * because the other CPU may be waiting for a lock that the caller holds.
  */
 static long hc_retry_update(struct mmu_update *update)
 {
@@ -177,10 +185,13 @@ static const char *hc_update_name(u64 ptr)
 }
 
 /*
- * Does an update take memory away from those who use the table? If it is not
- * carried out, they keep what Linux is about to give to others. What is not this
- * domain's own memory Linux gives to nobody. Xen refuses some changes of such
- * entries, which a program that has mapped a grant may ask for by mprotect().
+ * Does an update take memory away from the users of the table? If such an
+ * update is not carried out, they keep access to memory that Linux is about to
+ * reuse.
+ *
+ * Linux reuses this domain's own memory only, so entries for other memory do
+ * not count. Xen refuses some changes of those: for example, a program that has
+ * mapped a grant may request one by mprotect().
  */
 static bool hc_update_revokes(const struct mmu_update *update)
 {
@@ -197,10 +208,16 @@ static bool hc_update_revokes(const struct mmu_update *update)
 	       (old & ~new & (_PAGE_RW | _PAGE_USER)) || (new & ~old & _PAGE_NX);
 }
 
-/*
- * Xen stops at the first update that it refuses. That one and those behind it
- * are made one at a time. The ones before it are not made again: a CPU may have
- * set Accessed or Dirty since.
+/**
+ * hc_reissue_updates() - make updates one at a time after Xen refused one
+ * @updates: the updates; the first one is the refused one
+ * @nr: number of updates
+ *
+ * Xen stops at the first update that it refuses. Updates before that one must
+ * not be made again, because a CPU may have set Accessed or Dirty in the entry
+ * since.
+ *
+ * Context: any.
  */
 void hc_reissue_updates(struct mmu_update *updates, unsigned int nr)
 {
@@ -218,7 +235,9 @@ void hc_reissue_updates(struct mmu_update *updates, unsigned int nr)
 	}
 }
 
-/* Without these a CPU goes on to use what Linux has taken from it. */
+/*
+ * If one of these fails, a CPU goes on to use memory that Linux has unmapped.
+ */
 static bool hc_mmuext_must_succeed(unsigned int cmd)
 {
 	switch (cmd) {
@@ -236,7 +255,17 @@ static bool hc_mmuext_must_succeed(unsigned int cmd)
 	}
 }
 
-/* A pin made twice is an error, so it goes on where Xen stopped. */
+/**
+ * hc_reissue_mmuexts() - make operations one at a time after Xen refused one
+ * @exts: the operations of one hypercall
+ * @nr: number of operations
+ * @done: number of operations that Xen carried out
+ *
+ * An operation that was carried out is not made again: to pin a table twice is
+ * an error.
+ *
+ * Context: any.
+ */
 void hc_reissue_mmuexts(struct mmuext_op *exts, unsigned int nr, int done)
 {
 	while (done < nr) {
@@ -253,15 +282,18 @@ void hc_reissue_mmuexts(struct mmuext_op *exts, unsigned int nr, int done)
 }
 
 /**
- * hc_report_refused_call() - report a call that is not made again
- * @call: the call
- * @err: what Xen returned
+ * hc_report_refused_call() - report a hypercall that is not made again
+ * @call: the hypercall
+ * @err: Xen's error
  *
  * Context: any.
  */
 void hc_report_refused_call(const struct multicall_entry *call, long err)
 {
-	/* Without its stack a task would enter on another one's. */
+	/*
+	 * Without its own stack a task would enter the kernel on another
+	 * task's.
+	 */
 	hc_report_or_panic(call->op == __HYPERVISOR_stack_switch,
 			   "Xen refused %s(%#lx, %#lx, %#lx): error %ld",
 			   hc_call_name(call->op), call->args[0], call->args[1],
@@ -269,14 +301,14 @@ void hc_report_refused_call(const struct multicall_entry *call, long err)
 }
 
 /**
- * hc_issue_update() - update a page-table entry with a hypercall of its own
- * @entry: as for hc_queue_update()
- * @val: the same
- * @how: the same
+ * hc_issue_update() - update a page-table entry by a hypercall of its own
+ * @entry: the entry, by its address in the linear map or the kernel image
+ * @val: the new value, with a machine frame
+ * @how: MMU_NORMAL_PT_UPDATE or MMU_PT_UPDATE_PRESERVE_AD
  *
- * What is queued stays there: the caller knows that it is not about @entry.
+ * The queue is not issued. The caller knows that it holds no update of @entry.
  *
- * Context: any but NMI; no need for hc_begin().
+ * Context: any but NMI. hc_begin() is not necessary.
  */
 void hc_issue_update(void *entry, u64 val, unsigned int how)
 {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The life of an address space.
+ * Address spaces: activate, load, deactivate.
  *
- * Xen accepts a page table when it is first used: it looks at every entry, takes
- * a reference to what it maps, and from then on lets no one write to it.
+ * Xen validates a page table when it is first used. It looks at every entry,
+ * takes a reference to the page that the entry maps, and makes sure that the
+ * guest cannot write to the table from then on.
  *
- * So fork builds the new tables as ordinary memory. In the end, those of the
- * lowest level become read-only, and what refers to them gets its twin (twin.c),
- * which makes Xen accept them as they are. exit takes the twins' entries away first
- * and tears down ordinary memory: some 350 instructions in Xen for each page that
- * is mapped, both ways together, where asking for each entry alone costs 1,100.
+ * So fork builds the new tables as ordinary memory. In the end the L1 tables
+ * become read-only, and the tables above get twins (twin.c). Xen validates all
+ * of them when the entries of the twins are written. exit clears the entries of
+ * the twins first, and then tears down ordinary memory. Validating and
+ * devalidating costs about 350 instructions in Xen for each mapped page. To set
+ * and clear each entry by hypercalls would cost 1,100.
  */
 #include <kunit/static_stub.h>
 #include <linux/cpu.h>
@@ -31,19 +33,19 @@
 #include "queue.h"
 #include "tables.h"
 
-/* What Xen has been told is this CPU's page table, and has taken note of. */
+/* The page table that Xen has loaded on this CPU, as Linux's own L4. */
 static DEFINE_PER_CPU(unsigned long, hc_current_cr3);
 
 /*
- * How many twins stay below a pair of top levels. A small process has four, and
- * a page each is all they cost.
+ * How many twins may stay in place below a pair of L4 tables. A small process
+ * has four twins. Each costs a page.
  */
 #define HC_TWINS_IN_PLACE	8
 
 /*
- * The kernel's part of a twin out of stock may be older than that of the address
- * space, which set_p4d() keeps up to date. As a rule it is the same: eight
- * entries at a time.
+ * A kernel mode L4 out of stock may have old kernel entries. The entries of
+ * Linux's own L4 are current, since set_p4d() keeps them so. Both usually are
+ * the same, so eight entries are compared at a time.
  */
 static void hc_update_kernel_part(u64 *top, const u64 *pgd,
 				  struct hc_edits *edits)
@@ -94,7 +96,9 @@ static void hc_activate_mm(struct mm_struct *mm)
 		hc_add_edit_if_changed(&edits, &user[i], val);
 	}
 	hc_queue_edits(&edits);
-	/* Memory hotplug may have changed it while others had their turn. */
+	/*
+	 * Memory hotplug may have changed the kernel's entries during the walk.
+	 */
 	edits.walk = NULL;
 	hc_update_kernel_part(top, pgd, &edits);
 	hc_queue_edits(&edits);
@@ -137,8 +141,8 @@ static void hc_deactivate_mm(struct mm_struct *mm)
 }
 
 /**
- * hc_enter_mmap() - mmu.enter_mmap: an address space is complete
- * @mm: the address space; no CPU has used it
+ * hc_enter_mmap() - mmu.enter_mmap: activate an address space
+ * @mm: the address space, complete; no CPU has loaded it yet
  *
  * Context: process.
  */
@@ -158,7 +162,7 @@ static void hc_leave_mm(void *info)
 	if (this_cpu_read(cpu_tlbstate.loaded_mm) == mm)
 		leave_mm();
 
-	/* Left, but Xen has not been told yet. */
+	/* Linux has left the address space, but Xen has not been told yet. */
 	if (this_cpu_read(hc_current_cr3) == __pa(mm->pgd)) {
 		u8 masked = hc_begin();
 
@@ -166,7 +170,10 @@ static void hc_leave_mm(void *info)
 	}
 }
 
-/* No CPU may have it loaded: the twins will be another address space's. */
+/*
+ * No CPU may have the address space loaded when it is deactivated, since
+ * another address space will get the twins.
+ */
 static void hc_leave_mm_everywhere(struct mm_struct *mm)
 {
 	unsigned int here = get_cpu(), cpu;
@@ -179,8 +186,8 @@ static void hc_leave_mm_everywhere(struct mm_struct *mm)
 }
 
 /**
- * hc_exit_mmap() - mmu.exit_mmap: an address space is about to be torn down
- * @mm: the address space; no thread is left in it
+ * hc_exit_mmap() - mmu.exit_mmap: deactivate an address space
+ * @mm: the address space; it has no thread any more, and is torn down next
  *
  * Context: process.
  */
@@ -189,7 +196,7 @@ void hc_exit_mmap(struct mm_struct *mm)
 	hc_leave_mm_everywhere(mm);
 
 	spin_lock(&mm->page_table_lock);
-	/* It was never in use if exec failed half-way. */
+	/* If exec failed half-way, the address space was never activated. */
 	if (hc_pinned(mm->pgd)) {
 		hc_transit_begin(mm);
 		hc_deactivate_mm(mm);
@@ -205,7 +212,7 @@ static void hc_note_cr3(void *cr3)
 
 /**
  * hc_write_cr3() - mmu.write_cr3: load an address space
- * @cr3: the physical address of its top level, as Linux has it
+ * @cr3: the physical address of Linux's own L4
  *
  * Context: not preemptible.
  */
@@ -224,10 +231,10 @@ void hc_write_cr3(unsigned long cr3)
 }
 
 /**
- * hc_space_init() - take over address spaces from the kernel's own ops
- * @ops: what the kernel's own code for Xen has put into the table
+ * hc_space_init() - take over address spaces from Linux's own ops for Xen
+ * @ops: the MMU ops that Linux's own code for Xen has set
  *
- * The kernel's own address space and the one for patching text are there already.
+ * The kernel's own address space and the one for text patching exist already.
  * They stay as they are, without twins.
  *
  * Context: boot CPU, from the backend's complete().

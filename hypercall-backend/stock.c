@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stocks of tables that Xen holds already.
+ * Stocks of pinned tables.
  *
- * When Xen accepts a table it looks at all 512 entries, and again when it gives
- * the table up. Tables above the lowest level hold a handful. So those that the
- * CPU walks (twin.c) are pinned once and stay so: they are taken from a stock,
- * get their entries one by one, and go back without them.
+ * Xen looks at all 512 entries when it validates a table, and again when it
+ * devalidates the table. Tables above L1 have a handful of entries. So the
+ * tables that the CPU walks in place of those (twin.c) are pinned once and stay
+ * pinned. They are taken from a stock, get their entries one by one, and return
+ * to the stock without entries.
  *
- * Top levels come in pairs: the guest's kernel runs in ring 3 like its programs,
- * so user mode has a top level of its own without the kernel in it. There are
- * always as many pairs as were promised to address spaces that will come for
- * one. Of the lower levels there may be none: whoever comes then does without.
+ * L4 tables come in pairs. The kernel of a PV guest runs in ring 3 like its
+ * programs, so user mode has an L4 without the kernel's entries. A pair is
+ * promised to each address space when its own L4 is allocated, and the stock
+ * always has as many pairs as are promised. The stocks of lower levels may be
+ * empty; an address space then does without a twin.
  *
- * A pair keeps some of the twins below it, which are empty: who has it next often
- * needs them in the same places, as the children of one process do.
+ * Some empty twins stay in place below a pair in stock. The next address space
+ * to get the pair often needs twins in the same places, as the children of one
+ * process do.
  */
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
@@ -28,22 +31,22 @@
 #include "queue.h"
 #include "tables.h"
 
-/* How many more pairs than promised are kept. */
+/* The number of pairs that are kept beyond the promised ones. */
 #define HC_SPARE_PAIRS	16
 
-static DEFINE_SPINLOCK(hc_stock_lock);	/* guards what follows */
-static unsigned int hc_promised_pairs;	/* pairs */
+static DEFINE_SPINLOCK(hc_stock_lock);	/* guards the two below */
+static unsigned int hc_promised_pairs;
 
-/* Pages linked by their lru; of a pair, user mode's. */
+/* Tables linked by lru. A pair is linked by its user mode L4. */
 static struct {
 	struct list_head pages;
 	unsigned int nr;
 } hc_stock[HC_LEVELS];
 
-/* The kernel's own op, which knows where the vsyscall page is mapped. */
+/* Linux's own op for Xen, which maps the vsyscall page in the user mode L4. */
 static int (*hc_intree_pgd_alloc)(struct mm_struct *mm) __ro_after_init;
 
-/* Fork takes about two tables of a level, and exit brings them back. */
+/* A fork takes about two tables of a level, and exit returns them. */
 static unsigned int hc_stock_low_mark(void)
 {
 	return 4 + 4 * num_online_cpus();
@@ -60,7 +63,7 @@ static void hc_pin_table(void *table, unsigned int level)
 	hc_end(masked, XEN_LAZY_NONE);
 }
 
-/* Give a table of a stock back to Linux. */
+/* Unpin a table of a stock and free it. */
 static void hc_free_stock_table(void *table)
 {
 	struct hc_unpinning u = { .nr = 0 };
@@ -95,10 +98,10 @@ static void hc_link_stock_page(struct page *page, unsigned int level)
 
 /**
  * hc_take_from_stock() - take an empty table out of stock
- * @level: of which level; 4 for a pair, which must have been promised
+ * @level: its level; 4 for a pair, which must have been promised
  *
  * Context: any.
- * Return: the table, of a pair that for user mode; or NULL if there is none.
+ * Return: the table, or the user mode L4 of a pair; NULL if there is none.
  */
 u64 *hc_take_from_stock(unsigned int level)
 {
@@ -116,11 +119,11 @@ u64 *hc_take_from_stock(unsigned int level)
 }
 
 /**
- * hc_return_to_stock() - put tables back into stock
- * @pages: a list of them, linked by their lru; empty on return
+ * hc_return_to_stock() - return tables to stock
+ * @pages: a list of the tables, linked by lru; empty on return
  * @level: their level
  *
- * Nothing is in them, and no CPU knows of anything that was.
+ * The tables are empty, and no TLB holds an entry of theirs.
  *
  * Context: any.
  */
@@ -142,8 +145,8 @@ void hc_return_to_stock(struct list_head *pages, unsigned int level)
 }
 
 /**
- * hc_return_all_to_stock() - put tables of all levels back into stock
- * @twins: for each level, as for hc_return_to_stock()
+ * hc_return_all_to_stock() - return tables of all levels to stock
+ * @twins: for each level, a list as for hc_return_to_stock()
  *
  * Context: any.
  */
@@ -156,7 +159,7 @@ void hc_return_all_to_stock(struct list_head *twins)
 			hc_return_to_stock(&twins[level], level);
 }
 
-/* Have a few tables of the lower levels. If there is no memory, so be it. */
+/* Fill the stock of a lower level. Without memory the stock stays as it is. */
 static void hc_fill_stock(unsigned int level)
 {
 	struct page *page;
@@ -172,7 +175,7 @@ static void hc_fill_stock(unsigned int level)
 	}
 }
 
-/* The kernel's top level of a pair starts out with the kernel's entries. */
+/* Make a kernel mode L4, which has the kernel's entries from the beginning. */
 static u64 *hc_new_kernel_pgd(void)
 {
 	u64 *top = (u64 *)get_zeroed_page(GFP_KERNEL);
@@ -186,8 +189,8 @@ static u64 *hc_new_kernel_pgd(void)
 }
 
 /**
- * hc_pgd_alloc() - mmu.pgd_alloc: promise an address space its top levels
- * @mm: the address space; Linux's own top level is there
+ * hc_pgd_alloc() - mmu.pgd_alloc: promise a pair of L4 tables
+ * @mm: the address space; its own L4 exists
  *
  * Context: process; may sleep.
  * Return: 0 or -ENOMEM.
@@ -228,7 +231,7 @@ int hc_pgd_alloc(struct mm_struct *mm)
 	return 0;
 }
 
-/* A pair of top levels that nobody needs; what stayed below it goes into stock. */
+/* Free a pair that is not needed. The twins in place below it go into stock. */
 static void hc_free_pair(u64 *user)
 {
 	u64 *top = hc_pair_kernel_pgd(user);
@@ -252,7 +255,7 @@ static void hc_free_pair(u64 *user)
 	hc_free_stock_table(user);
 }
 
-/* What is too much of a level, one at a time. */
+/* Take a table that is too many out of a stock, or return NULL. */
 static u64 *hc_take_surplus(unsigned int level)
 {
 	unsigned int enough = level == 4 ? HC_SPARE_PAIRS :
@@ -269,9 +272,9 @@ static u64 *hc_take_surplus(unsigned int level)
 }
 
 /**
- * hc_pgd_free() - mmu.pgd_free: take the promise back
- * @mm: the address space, not in use any more
- * @pgd: Linux's own top level
+ * hc_pgd_free() - mmu.pgd_free: take back the promise of a pair
+ * @mm: the address space, not active any more
+ * @pgd: Linux's own L4
  *
  * Context: any in which a page may be freed.
  */
@@ -292,8 +295,8 @@ void hc_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 }
 
 /**
- * hc_stock_init() - take over from the kernel's own ops
- * @ops: what the kernel's own code for Xen has put into the table
+ * hc_stock_init() - take over from Linux's own ops for Xen
+ * @ops: the MMU ops that Linux's own code for Xen has set
  *
  * Context: boot CPU, from the backend's complete().
  */

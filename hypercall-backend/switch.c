@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Switching from one task to another: one multicall.
+ * Task switches.
  *
- * What Xen has to know of the next task is its page tables, its kernel stack,
- * its thread-local segments, and the bases of FS and GS. Linux hands these out
- * one after the other in __switch_to(), the last one being the stack
- * (load_sp0). Interrupts are off all the time, and nothing in between needs
- * what was handed out already, but for descriptors: a selector is loaded right
- * after arch_end_context_switch(), so those are not left to wait. Everything
- * else is queued until the stack comes.
+ * Xen must know the page tables of the next task, its kernel stack, its
+ * thread-local segments, and its bases of FS and GS. __switch_to() hands these
+ * out one after the other, the stack last (load_sp0). Interrupts are off
+ * meanwhile. So all of them are queued until the stack comes, and issued by one
+ * multicall. Descriptors are the exception: a selector is loaded right after
+ * arch_end_context_switch(), so its descriptor must not wait.
  *
- * Reading the base of GS, as a CPU with FSGSBASE makes Linux do at each switch
- * because a program may have changed it, is an instruction that Xen must
- * emulate, at some 4,000 instructions. The backend therefore hides FSGSBASE
- * (backend.c): programs go through arch_prctl() and loads of selectors then, and
- * Linux knows the base without asking. What a program executes all the same is
- * carried out by fsgsbase.c, which tells Linux.
+ * With FSGSBASE a program may change the base of GS by an instruction, so Linux
+ * reads the base at each switch. Xen must emulate this read, at about 4,000
+ * instructions. So the backend hides FSGSBASE (backend.c). Programs then use
+ * arch_prctl() and load selectors, and Linux knows the base. If a program
+ * executes such an instruction all the same, fsgsbase.c carries it out and
+ * tells Linux.
  */
 #include <linux/kprobes.h>
 #include <linux/sched.h>
@@ -30,7 +29,7 @@
 /* A task switch is between its end_context_switch and its load_sp0. */
 static DEFINE_PER_CPU(bool, hc_awaiting_sp0);
 
-/* The descriptors that Xen has, as they were given to it. */
+/* The thread-local segments that Xen has, as they were given to it. */
 static DEFINE_PER_CPU(struct desc_struct[GDT_ENTRY_TLS_ENTRIES], hc_known_tls);
 
 /* The kernel stack that Xen has. */
@@ -38,9 +37,9 @@ static DEFINE_PER_CPU(unsigned long, hc_known_sp0);
 
 /**
  * hc_start_context_switch() - cpu.start_context_switch
- * @prev: the task that is left
+ * @prev: the task that is switched out
  *
- * A lazy section of the page tables belongs to the task, and is interrupted.
+ * A lazy MMU section belongs to its task, and is interrupted by the switch.
  *
  * Context: not preemptible.
  */
@@ -56,13 +55,14 @@ void hc_start_context_switch(struct task_struct *prev)
 
 /**
  * hc_end_context_switch() - cpu.end_context_switch
- * @next: the task that comes
+ * @next: the task that is switched in
  *
- * The kernel's own ops issue what is queued here, the page tables among it. Here
- * they wait until load_sp0, for one multicall instead of two. In between the
- * current task changes. Nothing reads or writes the memory of the current task
- * from there on: interrupts are off, and what is called until the queue is
- * issued cannot be traced or probed.
+ * Linux's own ops for Xen issue what is queued here, the page tables among it.
+ * This op leaves it queued until load_sp0, which makes one multicall out of
+ * two. The current task changes in between, while the CPU still walks the page
+ * tables of the previous task. No code accesses user memory in this time:
+ * interrupts are off, and the functions that are called cannot be traced or
+ * probed.
  *
  * Context: interrupts off.
  */
@@ -82,8 +82,8 @@ static bool hc_same_desc(const struct desc_struct *a,
 }
 
 /**
- * hc_load_tls() - cpu.load_tls: the three thread-local segments
- * @t: whose
+ * hc_load_tls() - cpu.load_tls: load the three thread-local segments
+ * @t: the thread
  * @cpu: this CPU
  *
  * Context: not preemptible.
@@ -134,7 +134,7 @@ static void hc_set_segment_base(unsigned int which, u64 base)
 }
 
 /**
- * hc_load_gs_index() - cpu.load_gs_index: the selector that user mode has in GS
+ * hc_load_gs_index() - cpu.load_gs_index: set the selector of user mode's GS
  * @idx: the selector
  *
  * Context: any.
@@ -145,12 +145,12 @@ void hc_load_gs_index(unsigned int idx)
 }
 
 /**
- * hc_write_segment_base() - what Linux writes to one of the base MSRs
+ * hc_write_segment_base() - write one of the MSRs for bases of FS and GS
  * @msr: MSR_FS_BASE, MSR_GS_BASE or MSR_KERNEL_GS_BASE
  * @base: the base
  *
- * While the kernel runs, Xen has swapped GS already: the "kernel" MSR is the
- * one that user mode gets.
+ * Xen swaps GS when it enters the guest's kernel. So in the kernel
+ * MSR_KERNEL_GS_BASE is the base of user mode.
  *
  * Context: any.
  */
@@ -165,9 +165,10 @@ void hc_write_segment_base(unsigned int msr, u64 base)
 /**
  * hc_switch_online() - forget which kernel stack Xen has for this CPU
  *
- * A CPU that was offline when the domain was saved is made anew by the next
- * online, and Xen then enters the kernel on the idle task's stack. The idle task
- * and kernel threads do not tell Xen of theirs, so the note would not change.
+ * If the domain was saved while the CPU was offline, the CPU is created again
+ * when it comes online. Xen then enters the kernel on the idle task's stack.
+ * The note would be stale, because the idle task and kernel threads do not tell
+ * Xen of their stacks.
  *
  * Context: the CPU itself, before it runs its first user task.
  */
@@ -177,11 +178,12 @@ void hc_switch_online(void)
 }
 
 /**
- * hc_load_sp0() - cpu.load_sp0: the stack on which the kernel is entered
+ * hc_load_sp0() - cpu.load_sp0: set the stack on which the kernel is entered
  * @sp0: its top
  *
- * It matters when user mode is left, so a kernel thread needs none, and who
- * comes back after one finds its own still there.
+ * Xen uses the stack when user mode is left. So a kernel thread does not set
+ * one, and if the next user task is the one before the kernel thread, Xen still
+ * has the right stack.
  *
  * Context: not preemptible.
  */

@@ -2,15 +2,18 @@
 /*
  * A page becomes a page table, and ordinary memory again.
  *
- * A table is marked PagePinned in its struct page from before it becomes
- * read-only until after it is writable again. In the time between, Xen's
- * hypercall works on it as well, since it writes to any page of the guest. So
- * whoever finds the mark may use the hypercall, and whoever does not find it may
- * write, if only the lock that guards the entries is taken once while the mark
- * is set: reverse mapping finds new tables early, and writes under that lock.
+ * PG_pinned is set before a table becomes read-only, and cleared after the
+ * table has become writable. In between the page may be writable or not, and
+ * Xen's hypercall works in both cases, since it writes any page of the guest.
+ * So a CPU that finds PG_pinned set may use the hypercall.
  *
- * The tables of the lowest level are not pinned one by one, as the kernel's own
- * code for Xen does, whose native read-modify-write operations need it.
+ * A CPU that finds PG_pinned clear writes the entry, under the lock that guards
+ * it. Reverse mapping finds new tables early, and may write in this way. So the
+ * lock of an L1 table is taken once after PG_pinned has been set, before the
+ * table becomes read-only.
+ *
+ * L1 tables are not pinned one by one. Linux's own code for Xen does that
+ * because its native read-modify-write operations need it.
  */
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -25,15 +28,16 @@
 #include "tables.h"
 
 /**
- * hc_walk_resched() - let events and other tasks have the CPU for a moment
- * @walk: the walk that pauses, or NULL if it must not
+ * hc_walk_resched() - let events and other tasks run in the middle of a walk
+ * @walk: the walk, or NULL if it must not be interrupted
  *
  * A big address space has thousands of tables, and Xen takes tens of
- * microseconds for each. Nothing depends on their being done in one go: what is
- * done stays done, and what is not is as it was.
+ * microseconds for each. The walk may stop between any two tables: a table that
+ * is done stays done, and the next one is unchanged.
  *
- * Context: after hc_begin(), page_table_lock held, in the walks of this file.
- * All that was queued has been done on return.
+ * Context: after hc_begin(), with page_table_lock held, in a walk that
+ * activates or deactivates an address space. The queue has been issued on
+ * return.
  */
 void hc_walk_resched(struct hc_walk *walk)
 {
@@ -42,9 +46,10 @@ void hc_walk_resched(struct hc_walk *walk)
 	hc_flush_queue();
 	hc_release(walk->masked);
 	/*
-	 * exec holds tasks' locks as well; what it makes is small. A kernel thread
-	 * is not frozen when the domain is saved, which must not find an address
-	 * space that is taken back by half (translate_all()).
+	 * During exec other locks are held, too. The address space is the
+	 * current one then, and small. A kernel thread is not frozen when the
+	 * domain is saved. So it must not be preempted here: an address space
+	 * must not be saved half deactivated (hc_translate_all()).
 	 */
 	if (!walk->masked && walk->mm != current->mm &&
 	    !(current->flags & PF_KTHREAD)) {
@@ -55,7 +60,7 @@ void hc_walk_resched(struct hc_walk *walk)
 	walk->masked = hc_begin();
 }
 
-/* Done when the queue is issued. */
+/* The protection changes when the queue is issued. */
 static void hc_queue_protection(const void *table, pgprot_t prot)
 {
 	hc_set_protection(hc_queue_call(__HYPERVISOR_update_va_mapping), table,
@@ -63,16 +68,16 @@ static void hc_queue_protection(const void *table, pgprot_t prot)
 }
 
 /**
- * hc_next_present() - the next present entry of a table
+ * hc_next_present() - find the next present entry of a table
  * @table: the table
  * @from: the first entry to look at
- * @end: the first one not to look at
+ * @end: the entry behind the last one to look at
  *
- * Tables are sparse, and looking for what is in them is much of the work: eight
- * entries at a time.
+ * Tables are sparse, and searching them is much of the cost of a walk. So eight
+ * entries are tested at a time.
  *
  * Context: any.
- * Return: its index, or @end.
+ * Return: the index of the entry, or @end.
  */
 unsigned int hc_next_present(const u64 *table, unsigned int from,
 			     unsigned int end)
@@ -95,14 +100,14 @@ unsigned int hc_next_present(const u64 *table, unsigned int from,
 }
 
 /**
- * hc_next_present_in_two() - the same for what is present in either of two tables
+ * hc_next_present_in_two() - find the next entry that either table has
  * @one: a table
- * @other: another one
+ * @other: another table
  * @from: the first entry to look at
- * @end: the first one not to look at
+ * @end: the entry behind the last one to look at
  *
  * Context: any.
- * Return: its index, or @end.
+ * Return: the index of the entry, or @end.
  */
 unsigned int hc_next_present_in_two(const u64 *one, const u64 *other,
 				    unsigned int from, unsigned int end)
@@ -113,9 +118,9 @@ unsigned int hc_next_present_in_two(const u64 *one, const u64 *other,
 }
 
 /*
- * The entries of a table of the lowest level are guarded by a lock of its own:
- * whoever has not seen a new mark on it has written when we get the lock. The
- * lock of the whole address space is held by our callers.
+ * Wait until no CPU writes to an L1 table that has just got PG_pinned. With
+ * split page-table locks a writer holds the lock of the table. Without them it
+ * holds page_table_lock, which the callers hold already.
  */
 static void hc_wait_for_pte_writers(struct page *page)
 {
@@ -128,10 +133,11 @@ static void hc_wait_for_pte_writers(struct page *page)
 }
 
 /**
- * hc_make_readonly() - a page that nobody else writes to becomes a table
+ * hc_make_readonly() - make a page a table; no other CPU writes to the page
  * @table: the page
  *
- * Context: after hc_begin(). It is done when the queue is issued.
+ * Context: after hc_begin(). The page becomes read-only when the queue is
+ * issued.
  */
 void hc_make_readonly(void *table)
 {
@@ -140,10 +146,12 @@ void hc_make_readonly(void *table)
 }
 
 /**
- * hc_make_readonly_synced() - the same with one that reverse mapping may have found
- * @table: the page, a table of the lowest level in a tree that is not in use
+ * hc_make_readonly_synced() - make a page a table that another CPU may write
+ * @table: the page, an L1 table of an address space that is not active; reverse
+ *	mapping may have found it
  *
- * Context: after hc_begin(). It is done when the queue is issued.
+ * Context: after hc_begin(), with page_table_lock held. The page becomes
+ * read-only when the queue is issued.
  */
 void hc_make_readonly_synced(void *table)
 {
@@ -156,10 +164,10 @@ void hc_make_readonly_synced(void *table)
 }
 
 /**
- * hc_make_writable() - a table becomes ordinary memory
- * @table: the table; no table that Xen holds refers to it any more, or none
- *	when all has been done that is queued
- * @u: what hc_finish_unpinning() will finish
+ * hc_make_writable() - make a table ordinary memory
+ * @table: the table. No table that Xen holds refers to it, or none will when
+ *	the queue has been issued.
+ * @u: collects the tables for hc_finish_unpinning()
  *
  * Context: after hc_begin().
  */
@@ -177,11 +185,12 @@ void hc_make_writable(void *table, struct hc_unpinning *u)
 }
 
 /**
- * hc_finish_unpinning() - finish what hc_make_writable() began
+ * hc_finish_unpinning() - make the collected tables ordinary memory
  * @u: the tables
- * @flush: flush this CPU's TLB, too, so that it learns of it without a fault
+ * @flush: also flush the TLB of this CPU, so that it does not take a fault
+ *	where it still has the read-only mapping
  *
- * Context: after hc_begin(). All that was queued has been done on return.
+ * Context: after hc_begin(). The queue has been issued on return.
  */
 void hc_finish_unpinning(struct hc_unpinning *u, bool flush)
 {
@@ -200,11 +209,11 @@ void hc_finish_unpinning(struct hc_unpinning *u, bool flush)
 /**
  * hc_alloc_pte() - mmu.alloc_pte
  * @mm: the address space
- * @pfn: a page that becomes a table of the lowest level, all of it empty
+ * @pfn: a page that becomes an L1 table; all its entries are clear
  *
- * Nothing points to it yet, so no one can be writing, and a kernel's table has
- * no lock to wait for. The entry that will point to it is written next, under
- * the same lock, and takes this request along.
+ * Nothing refers to the table yet, so no CPU writes to it, and it is not
+ * necessary to take its lock. A kernel table has none. The entry for the table
+ * is written next, under the same lock. That write issues this request, too.
  *
  * Context: any; set_pmd() follows.
  */
@@ -222,7 +231,7 @@ void hc_alloc_pte(struct mm_struct *mm, unsigned long pfn)
 
 /**
  * hc_release_pte() - mmu.release_pte
- * @pfn: a page that is no table any more; nothing points to it
+ * @pfn: a page that was a table; nothing refers to it any more
  *
  * Context: any.
  */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Page tables as pages: what Xen holds, what stands in for it, walking them. */
+/*
+ * Page tables as pages: make them tables, batch their entries, stock them, and
+ * activate them. ptpage.h describes the state of a page.
+ */
 #ifndef HYPERCALL_TABLES_H
 #define HYPERCALL_TABLES_H
 
@@ -9,13 +12,13 @@
 #include "ptpage.h"
 #include "queue.h"
 
-/* A stock is kept for each level from 2 to 4. */
+/* Indexed by level; there is a stock for each level from 2 to 4. */
 #define HC_LEVELS	5
 
 /* table.c */
 
 /**
- * struct hc_walk - a walk over an address space that lets others have the CPU
+ * struct hc_walk - a walk over an address space that may be interrupted
  * @mm: the address space; its page_table_lock is held
  * @masked: what hc_begin() returned
  */
@@ -25,13 +28,14 @@ struct hc_walk {
 };
 
 /**
- * struct hc_unpinning - tables on their way to being ordinary memory
- * @walk: for hc_walk_resched() when some are; NULL where no one else may come in
- * @nr: how many
+ * struct hc_unpinning - tables that are being made ordinary memory
+ * @walk: the walk that is interrupted when @page is full, or NULL if no walk
+ *	may be
+ * @nr: number of tables
  * @page: the tables
  *
- * The mark may go only when they are writable. As many as one multicall takes,
- * and two more calls.
+ * PG_pinned may be cleared only when the tables are writable. One multicall
+ * makes all of them writable, and has room for two more calls.
  */
 struct hc_unpinning {
 	struct hc_walk *walk;
@@ -64,13 +68,15 @@ void hc_finish_unpinning(struct hc_unpinning *u, bool flush);
 /* edit.c */
 
 /**
- * struct hc_edits - entries of twins to be written after all else
- * @walk: for hc_walk_resched() when some are; NULL where no one else may come in
- * @nr: how many
- * @edit: the entries and what they will be
+ * struct hc_edits - a batch of entries of twins, to be written after all else
+ * @walk: the walk that is interrupted when @edit is full, or NULL if no walk
+ *	may be
+ * @nr: number of entries
+ * @edit: the entries and their new values
  *
- * Xen flushes the TLBs of all CPUs that run the domain at the end of each hypercall
- * that writes an entry above the lowest level. So they go into one.
+ * At the end of each hypercall that writes an entry above L1, Xen flushes the
+ * TLBs of all CPUs that run the domain. So these entries are written by one
+ * hypercall.
  */
 struct hc_edits {
 	struct hc_walk *walk;
@@ -81,12 +87,7 @@ struct hc_edits {
 	} edit[24];
 };
 
-/**
- * hc_init_twin_lists() - no twins yet, of any level
- * @twins: a list for each level
- *
- * Context: any.
- */
+/* Twins are collected in lists, one for each level. Make the lists empty. */
 static inline void hc_init_twin_lists(struct list_head *twins)
 {
 	unsigned int level;
@@ -111,10 +112,10 @@ void hc_stock_init(const struct pv_mmu_ops *ops);
 /* twin.c */
 
 /**
- * struct hc_deactivation - what becomes of an address space that goes out of use
+ * struct hc_deactivation - the tables of an address space that is deactivated
  * @u: tables that become ordinary memory
- * @twins: for each level, those that go back into stock
- * @may_stay: how many twins below the top level may still stay where they are
+ * @twins: for each level, the twins that return to stock
+ * @may_stay: how many more twins below L4 may stay in place
  */
 struct hc_deactivation {
 	struct hc_unpinning u;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * TLB flushes, and the lazy sections in which page-table updates are collected.
+ * TLB flushes, and the lazy sections in which page-table updates are queued.
  *
- * A flush goes into the same queue as the updates that make it necessary, so
- * Xen does it after them. One operation flushes the TLBs of any set of CPUs;
- * Xen sends interrupts only to those physical CPUs that need it.
+ * A flush is queued behind the updates that make it necessary, so Xen carries
+ * it out after them. One operation flushes the TLBs of any set of CPUs. Xen
+ * sends interrupts only to the physical CPUs that need the flush.
  */
 #include <linux/cpumask.h>
 #include <linux/mm.h>
@@ -14,11 +14,13 @@
 #include "ops.h"
 #include "queue.h"
 
-/* Where a queued flush finds its CPUs when Xen gets to it. */
+/* The set of CPUs of a flush. Xen reads it when the queue is issued. */
 static DEFINE_PER_CPU(struct cpumask, hc_flush_mask);
 
 /**
- * hc_flush_tlb() - mmu.flush_tlb_user, mmu.flush_tlb_kernel: this CPU, all of it
+ * hc_flush_tlb() - mmu.flush_tlb_user, mmu.flush_tlb_kernel
+ *
+ * The whole TLB of this CPU is flushed.
  *
  * Context: any.
  */
@@ -31,7 +33,7 @@ void hc_flush_tlb(void)
 }
 
 /**
- * hc_flush_tlb_one_user() - mmu.flush_tlb_one_user: one page, on this CPU
+ * hc_flush_tlb_one_user() - mmu.flush_tlb_one_user: flush one page on this CPU
  * @addr: an address in the page
  *
  * Context: any.
@@ -46,12 +48,12 @@ void hc_flush_tlb_one_user(unsigned long addr)
 }
 
 /**
- * hc_flush_tlb_multi() - mmu.flush_tlb_multi: a page or all of it, on some CPUs
+ * hc_flush_tlb_multi() - mmu.flush_tlb_multi: a page, or all, on some CPUs
  * @cpus: the CPUs
  * @info: what to flush
  *
- * The set of CPUs is read by Xen from our memory when the queue is issued, so
- * it is issued at once.
+ * Xen reads the set of CPUs from this CPU's memory when the queue is issued. So
+ * the queue is issued at once.
  *
  * Context: preemption off.
  */
@@ -87,7 +89,7 @@ void hc_enter_lazy_mmu(void)
 }
 
 /**
- * hc_leave_lazy_mmu() - mmu.lazy_mode.leave: they have been made on return
+ * hc_leave_lazy_mmu() - mmu.lazy_mode.leave: issue the updates and wait no more
  *
  * Context: as for hc_enter_lazy_mmu().
  */
@@ -103,7 +105,7 @@ void hc_leave_lazy_mmu(void)
 }
 
 /**
- * hc_flush_lazy_mmu() - mmu.lazy_mode.flush: the same, but it goes on
+ * hc_flush_lazy_mmu() - mmu.lazy_mode.flush: issue the updates and go on
  *
  * Context: any.
  */

@@ -2,25 +2,48 @@
 /*
  * Twins: the tables that the CPU walks in place of Linux's own.
  *
- * Xen looks at all 512 entries of a table when it accepts it and when it gives it
- * up, whatever is in them. In a table of the lowest level there is much. Above,
- * there are a handful of entries. So Linux's own tables of levels 2 to 4 stay
- * ordinary memory, which only Linux walks, and the CPU walks twins of them. Those
- * come out of a stock (stock.c), Xen holds them all the time, and they have got
- * entries only while their address space is in use.
+ * Xen looks at all 512 entries when it validates a table, and again when it
+ * devalidates the table. An L1 table has many entries. A table above has a
+ * handful. So Linux's own L2, L3 and L4 tables stay ordinary memory, and only
+ * Linux walks them. The CPU walks twins of them, which are pinned all the time:
  *
- * An entry of a twin says the same as that of the table, but refers to the twin
- * of the table below. Tables of the lowest level have no twin: Linux's entry
- * and the twin's both refer to the one there is. Linux's entries hold
- * the machine frames of Linux's own tables, so walking them is as ever. What is new
- * is in the twin first, what goes is in Linux's own table first. Who runs into the
- * time between takes a page fault, finds nothing wrong and tries again.
+ *	       Linux walks                            the CPU walks
  *
- * A table comes into use with its address space, or when it is hung into one that
- * is. That cannot fail, and there may be no lower table in stock. Then the
- * table is the one the CPU walks, as it is in the kernel's own address space:
- * read-only, and every change is asked for. An entry of a table that the CPU walks
- * refers to a table that it walks, so all below is without twins as well.
+ *	         own L4                     kernel mode L4      user mode L4
+ *	           |                                |                |
+ *	           v                                v                |
+ *	  own L3 (PG_twinned) ---------------> twin of L3 <----------+
+ *	           |           <------------        |
+ *	           v                                v
+ *	  own L2 (PG_twinned) ---------------> twin of L2
+ *	           |           <------------        |
+ *	           v                                |
+ *	  L1 (PG_pinned) <--------------------------+
+ *	           |
+ *	           v
+ *	         pages
+ *
+ *	  vertical:    page-table entries, with machine frames
+ *	  horizontal:  _pt_pad_1 of the own table, page_private of the twin
+ *	  own tables:  ordinary memory; Linux writes them
+ *	  L1, twins:   read-only; written by hypercall
+ *
+ * An entry of a twin has the value of the own table's entry, except that it
+ * refers to the twin of the table below. L1 tables have no twin, so both
+ * entries refer to the same L1. The entries of own tables hold machine frames
+ * of own tables, so Linux walks them as ever.
+ *
+ * A new entry is written to the twin first, a cleared one to the own table
+ * first. In between another CPU may fault, because the two differ. The fault
+ * handler finds nothing wrong, and the access is retried.
+ *
+ * Twins come out of a stock (stock.c). They have entries only while the address
+ * space is active. A table gets its twin when the address space is activated,
+ * or when it is hung into an active one. This must not fail, but the stock may
+ * be empty. The CPU then walks the own table, as in the kernel's own address
+ * space: the table is read-only, and every change is a hypercall. An entry of a
+ * table that the CPU walks must refer to a table that the CPU walks, so no
+ * table below an untwinned one has a twin.
  */
 #include <linux/mm.h>
 #include <linux/pgtable.h>
@@ -32,12 +55,12 @@
 #include "tables.h"
 
 /**
- * hc_twin_val() - what a twin has for an entry of Linux's own table
- * @val: the entry, of level 3 or 4
+ * hc_twin_val() - the value of a twin's entry for an entry of the own table
+ * @val: the own table's entry, of L3 or L4
  *
  * Context: any.
- * Return: the same, but for the twin of the table that it refers to, if it has
- * one.
+ * Return: @val, but with the twin of the table that @val refers to, if that
+ * table has a twin.
  */
 u64 hc_twin_val(u64 val)
 {
@@ -52,7 +75,7 @@ u64 hc_twin_val(u64 val)
 	       (u64)virt_to_mfn(hc_twin(table)) << PAGE_SHIFT;
 }
 
-/* So many tables become read-only at a time below one that has no twin. */
+/* How many L1 tables below an untwinned table become read-only at a time. */
 #define HC_WHOLE	24
 
 static void hc_activate_pmd(u64 *pmd, u64 *twin, struct hc_edits *edits)
@@ -95,18 +118,18 @@ static void hc_activate_pud(u64 *pud, u64 *twin, struct hc_edits *edits,
 }
 
 /**
- * hc_activate_table() - a table, and all below it, comes into use
+ * hc_activate_table() - activate a table and all tables below it
  * @table: the table, ordinary memory
- * @level: 2 or 3
- * @slot: the entry for it in the twin above, which may refer to one that was
- *	left there; NULL if the CPU walks the table above itself
- * @edits: what will be written to twins is added, but for @slot
+ * @level: its level, 2 or 3
+ * @slot: the entry for it in the twin above, which may refer to a twin that has
+ *	stayed in place; NULL if the table above has no twin
+ * @edits: the batch to which entries of twins are added, except @slot
  * @twins: as for hc_remove_twins()
  *
- * Nothing that the CPU walks refers to it yet.
+ * No table that the CPU walks refers to @table yet.
  *
- * Context: after hc_begin(); nobody else changes tables of these levels. It is
- * done when the edits are queued and the queue is issued.
+ * Context: after hc_begin(). No other CPU changes tables of these levels. The
+ * table is active when the batch and the queue have been issued.
  */
 void hc_activate_table(u64 *table, unsigned int level, u64 *slot,
 		       struct hc_edits *edits, struct list_head *twins)
@@ -129,8 +152,9 @@ void hc_activate_table(u64 *table, unsigned int level, u64 *slot,
 }
 
 /*
- * Take the twin away from one table. TLBs may know it as a table until they are
- * flushed, and the next one to have it may be another address space.
+ * Take the twin away from one table. CPUs may have cached the twin as a page
+ * table, and its next user may be another address space. So all TLBs are
+ * flushed before the twin returns to stock.
  */
 static void hc_give_up_twin(u64 *table, unsigned int level)
 {
@@ -151,15 +175,15 @@ static void hc_give_up_twin(u64 *table, unsigned int level)
 }
 
 /**
- * hc_activate_below() - a table is about to be hung into an address space in use
- * @val: the entry that will refer to it, present
- * @level: the table's level, 2 or 3
- * @slot: the entry for it in the twin above, which is empty; NULL if the CPU walks
- *	the table above itself
+ * hc_activate_below() - activate a table that will be hung into an active space
+ * @val: the entry that will refer to the table, present
+ * @level: the level of the table, 2 or 3
+ * @slot: the entry for the table in the twin above, which is clear; NULL if the
+ *	table above has no twin
  *
- * Usually it is new. mremap() moves one that is in use.
+ * The table is usually new. But mremap() moves tables that are active.
  *
- * Context: after hc_begin(); the entry's lock is held.
+ * Context: after hc_begin(), with the lock of the entry held.
  */
 void hc_activate_below(u64 val, unsigned int level, u64 *slot)
 {
@@ -206,14 +230,16 @@ static void hc_deactivate_pud(u64 *pud, u64 *twin, bool stays,
 }
 
 /**
- * hc_keep_twin_in_place() - may the twin of a table stay where it is in the twin above?
+ * hc_keep_twin_in_place() - may the twin of a table stay in the twin above?
  * @table: the table
- * @d: says how many still may
+ * @d: holds the number of twins that may still stay
  *
- * Who has the pair of top levels next often has its tables in the same places.
+ * The next address space to get the pair of L4 tables often has tables in the
+ * same places.
  *
  * Context: any.
- * Return: true if so, and it is counted; false if the entry must go.
+ * Return: true if the twin stays, and it has been counted; false if its entry
+ * must be cleared.
  */
 bool hc_keep_twin_in_place(const u64 *table, struct hc_deactivation *d)
 {
@@ -224,14 +250,14 @@ bool hc_keep_twin_in_place(const u64 *table, struct hc_deactivation *d)
 }
 
 /**
- * hc_deactivate_table() - a table, and all below it, goes out of use
+ * hc_deactivate_table() - deactivate a table and all tables below it
  * @table: the table
- * @level: 2 or 3
- * @stays: its twin stays in the twin above; otherwise no table refers to it or to
- *	the table itself when the queue has been issued
- * @d: what becomes of the tables and the twins
+ * @level: its level, 2 or 3
+ * @stays: the twin stays in the twin above. If false, no table refers to the
+ *	twin or to @table when the queue has been issued.
+ * @d: collects the tables and the twins
  *
- * Context: after hc_begin(); no CPU has the address space loaded.
+ * Context: after hc_begin(). No CPU has loaded the address space.
  */
 void hc_deactivate_table(u64 *table, unsigned int level, bool stays,
 			 struct hc_deactivation *d)
@@ -255,10 +281,11 @@ void hc_deactivate_table(u64 *table, unsigned int level, bool stays,
 /**
  * hc_alloc_table() - mmu.alloc_pmd, mmu.alloc_pud
  * @mm: the address space
- * @pfn: a page that becomes a table
+ * @pfn: a page that becomes an L2 or L3 table
  *
- * The kernel's have no twins. The others are adopted when they are hung into
- * their address space, which says what they need.
+ * Tables of the kernel have no twins and are pinned here. The others are
+ * activated when they are hung in, since the entry tells whether they get a
+ * twin.
  *
  * Context: any; set_pud() or set_p4d() follows.
  */
@@ -284,7 +311,7 @@ static void hc_release_table(unsigned long pfn, unsigned int level)
 
 /**
  * hc_release_pmd() - mmu.release_pmd
- * @pfn: a page that is no table any more; nothing points to it
+ * @pfn: a page that was an L2 table; nothing refers to it any more
  *
  * Context: any.
  */
@@ -295,7 +322,7 @@ void hc_release_pmd(unsigned long pfn)
 
 /**
  * hc_release_pud() - mmu.release_pud
- * @pfn: a page that is no table any more; nothing points to it
+ * @pfn: a page that was an L3 table; nothing refers to it any more
  *
  * Context: any.
  */
@@ -305,9 +332,10 @@ void hc_release_pud(unsigned long pfn)
 }
 
 /*
- * Saving the domain. What Xen holds as a page table goes to where the domain is
- * made anew with its frames translated. Linux's own tables are not among those,
- * so they hold Linux's frames meanwhile. Those that the CPU walks are left alone.
+ * Save and restore. The toolstack translates the frames in the pages that Xen
+ * holds as page tables. Own tables with twins are not among those. So their
+ * entries hold Linux's frames while the domain is saved. Own tables that the
+ * CPU walks are left to the toolstack.
  */
 static void hc_translate_table(u64 *table, unsigned int level, bool save)
 {
@@ -332,9 +360,9 @@ static void hc_translate_table(u64 *table, unsigned int level, bool save)
 }
 
 /*
- * All other CPUs wait, and no one is inside of a lock. User tasks are frozen, so no
- * address space is handed over or taken back by half: hc_walk_resched() lets no
- * kernel thread be interrupted in it.
+ * All other CPUs wait, and no lock is held. User tasks are frozen, and
+ * hc_walk_resched() does not let kernel threads be preempted. So no address
+ * space is half activated or half deactivated.
  */
 static void hc_translate_all(bool save)
 {
@@ -347,7 +375,7 @@ static void hc_translate_all(bool save)
 	spin_unlock(&pgd_lock);
 }
 
-/* In the course of 6.12 these were given an argument, which is not needed. */
+/* Some releases of 6.12 pass an argument to these. It is not used. */
 #ifdef HC_SYSCORE_HAS_DATA
 #define HC_SYSCORE_ARGS	void *data
 #else
@@ -384,10 +412,10 @@ static struct syscore_ops hc_twin_syscore = {
 #endif
 
 /**
- * hc_twin_init() - have Linux's own tables translated when the domain is saved
+ * hc_twin_init() - register the translation of own tables for save and restore
  *
- * It is the first to be registered: nobody's suspend comes after ours, nobody's
- * resume before.
+ * These syscore operations are the first to be registered. So no other suspend
+ * operation runs after ours, and no other resume operation before ours.
  *
  * Context: boot CPU, from the backend's complete().
  */
