@@ -17,6 +17,7 @@
 #include <linux/cpu.h>
 #include <linux/gfp.h>
 #include <linux/list.h>
+#include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/mmu_context.h>
 #include <linux/percpu.h>
@@ -76,6 +77,7 @@ static void hc_activate_mm(struct mm_struct *mm)
 	struct hc_walk walk = { .mm = mm, .masked = hc_begin() };
 	unsigned int i;
 
+	lockdep_assert_held(&mm->page_table_lock);
 	edits.walk = &walk;
 	edits.nr = 0;
 	hc_init_twin_lists(twins);
@@ -120,6 +122,7 @@ static void hc_deactivate_mm(struct mm_struct *mm)
 	};
 	unsigned int i;
 
+	lockdep_assert_held(&mm->page_table_lock);
 	hc_init_twin_lists(d.twins);
 	for_each_present(i, pgd, USER_ENTRIES) {
 		u64 *pud = hc_entry_table(pgd[i]);

@@ -21,6 +21,7 @@
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
 #include <linux/list.h>
+#include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/spinlock.h>
@@ -81,6 +82,7 @@ static struct page *hc_unlink_stock_page(unsigned int level)
 {
 	struct page *page;
 
+	lockdep_assert_held(&hc_stock_lock);
 	page = list_first_entry_or_null(&hc_stock[level].pages, struct page,
 					lru);
 	if (page) {
@@ -92,6 +94,7 @@ static struct page *hc_unlink_stock_page(unsigned int level)
 
 static void hc_link_stock_page(struct page *page, unsigned int level)
 {
+	lockdep_assert_held(&hc_stock_lock);
 	list_add(&page->lru, &hc_stock[level].pages);
 	hc_stock[level].nr++;
 }
