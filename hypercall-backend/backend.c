@@ -116,8 +116,8 @@ hc_complete(const struct pvops_backend *self,
 	mmu->pgd_alloc = hc_pgd_alloc;
 	mmu->pgd_free = hc_pgd_free;
 	mmu->alloc_pte = hc_alloc_pte;
-	mmu->alloc_pmd = hc_alloc_table;
-	mmu->alloc_pud = hc_alloc_table;
+	mmu->alloc_pmd = hc_alloc_pmd;
+	mmu->alloc_pud = hc_alloc_pud;
 	mmu->release_pte = hc_release_pte;
 	mmu->release_pmd = hc_release_pmd;
 	mmu->release_pud = hc_release_pud;

@@ -12,6 +12,8 @@
 #include <asm/msr-index.h>
 #include <asm/xen/hypercall.h>
 
+#include <trace/events/xen.h>
+
 #include "ops.h"
 #include "queue.h"
 
@@ -34,9 +36,12 @@ static void hc_write_msr(unsigned int msr, unsigned int low, unsigned int high)
 
 static void hc_set_ldt(const void *addr, unsigned int entries)
 {
-	u8 masked = hc_begin();
-	struct mmuext_op *op = hc_queue_mmuext(MMUEXT_SET_LDT);
+	struct mmuext_op *op;
+	u8 masked;
 
+	trace_xen_cpu_set_ldt(addr, entries);
+	masked = hc_begin();
+	op = hc_queue_mmuext(MMUEXT_SET_LDT);
 	op->arg1.linear_addr = (unsigned long)addr;
 	op->arg2.nr_ents = entries;
 	/*
@@ -48,9 +53,11 @@ static void hc_set_ldt(const void *addr, unsigned int entries)
 /* Xen checks an LDT entry and writes it. */
 static void hc_write_ldt_entry(struct desc_struct *dt, int nr, const void *desc)
 {
-	u8 masked = hc_begin();
 	struct multicall_entry *call;
+	u8 masked;
 
+	trace_xen_cpu_write_ldt_entry(dt, nr, *(const u64 *)desc);
+	masked = hc_begin();
 	call = hc_queue_call(__HYPERVISOR_update_descriptor);
 	call->args[0] = arbitrary_virt_to_machine(&dt[nr]).maddr;
 	call->args[1] = *(const u64 *)desc;

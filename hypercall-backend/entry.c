@@ -32,6 +32,8 @@
 #include <asm/paravirt.h>
 #include <asm/tlbflush.h>
 
+#include <trace/events/xen.h>
+
 #include "ops.h"
 #include "queue.h"
 #include "tables.h"
@@ -107,14 +109,7 @@ static __always_inline void *hc_twin_entry(const void *entry)
 	return hc_twin(entry) + offset_in_page(entry) / sizeof(u64);
 }
 
-/**
- * hc_set_pte() - mmu.set_pte
- * @ptep: the entry
- * @pte: its new value, with a machine frame
- *
- * Context: any.
- */
-void hc_set_pte(pte_t *ptep, pte_t pte)
+static __always_inline void hc_do_set_pte(pte_t *ptep, pte_t pte)
 {
 	if (!hc_pinned(ptep)) {
 		native_set_pte(ptep, pte);
@@ -128,6 +123,32 @@ void hc_set_pte(pte_t *ptep, pte_t pte)
 	    (ptep->pte & HC_MAY_BECOME_DIRTY) == HC_MAY_BECOME_DIRTY)
 		hc_flush_lazy_mmu();
 	hc_write_entry(ptep, pte.pte, MMU_NORMAL_PT_UPDATE);
+}
+
+/*
+ * The tracepoints are those of Linux's own ops for Xen. An op for a single PTE
+ * has a variant with its tracepoint, which is entered by a jump. If the op called
+ * the tracepoint itself, it would save registers even if the tracepoint is off.
+ */
+static noinline __cold void hc_set_pte_traced(pte_t *ptep, pte_t pte)
+{
+	trace_xen_mmu_set_pte(ptep, pte);
+	hc_do_set_pte(ptep, pte);
+}
+
+/**
+ * hc_set_pte() - mmu.set_pte
+ * @ptep: the entry
+ * @pte: its new value, with a machine frame
+ *
+ * Context: any.
+ */
+void hc_set_pte(pte_t *ptep, pte_t pte)
+{
+	if (trace_xen_mmu_set_pte_enabled())
+		hc_set_pte_traced(ptep, pte);
+	else
+		hc_do_set_pte(ptep, pte);
 }
 
 /**
@@ -147,6 +168,7 @@ void hc_set_pmd(pmd_t *pmdp, pmd_t pmd)
 	u64 *slot = NULL;
 	u8 masked;
 
+	trace_xen_mmu_set_pmd(pmdp, pmd);
 	if (!twinned && !hc_pinned(pmdp)) {
 		native_set_pmd(pmdp, pmd);
 		return;
@@ -179,6 +201,7 @@ void hc_set_pud(pud_t *pudp, pud_t pud)
 	bool twinned = hc_twinned(pudp);
 	u8 masked;
 
+	trace_xen_mmu_set_pud(pudp, pud);
 	if (!twinned && !hc_pinned(pudp)) {
 		native_set_pud(pudp, pud);
 		return;
@@ -213,12 +236,14 @@ void hc_set_p4d(p4d_t *p4dp, p4d_t p4d)
 	u8 masked;
 
 	if (!hc_pinned(p4dp)) {
+		trace_xen_mmu_set_p4d(p4dp, NULL, p4d);
 		WRITE_ONCE(*p4dp, p4d);
 		return;
 	}
 
 	top = hc_kernel_pgd(p4dp);
 	user = index < USER_ENTRIES ? hc_user_pgd(p4dp) : NULL;
+	trace_xen_mmu_set_p4d(p4dp, user ? (p4d_t *)&user[index] : NULL, p4d);
 
 	masked = hc_begin();
 	if (user && (val & _PAGE_PRESENT))
@@ -232,6 +257,16 @@ void hc_set_p4d(p4d_t *p4dp, p4d_t p4d)
 	else
 		hc_queue_update(p4dp, val, MMU_NORMAL_PT_UPDATE);
 	hc_end(masked, XEN_LAZY_MMU);
+}
+
+static noinline __cold pte_t
+hc_ptep_modify_prot_start_traced(struct vm_area_struct *vma, unsigned long addr,
+				 pte_t *ptep)
+{
+	pte_t pte = *ptep;
+
+	trace_xen_mmu_ptep_modify_prot_start(vma->vm_mm, addr, ptep, pte);
+	return pte;
 }
 
 /**
@@ -249,7 +284,28 @@ void hc_set_p4d(p4d_t *p4dp, p4d_t p4d)
 pte_t hc_ptep_modify_prot_start(struct vm_area_struct *vma, unsigned long addr,
 				pte_t *ptep)
 {
+	if (trace_xen_mmu_ptep_modify_prot_start_enabled())
+		return hc_ptep_modify_prot_start_traced(vma, addr, ptep);
 	return *ptep;
+}
+
+static __always_inline void
+hc_do_modify_prot_commit(struct vm_area_struct *vma, pte_t *ptep, pte_t pte)
+{
+	/* The entry was not cleared, so this drops its old count, too. */
+	page_table_check_ptes_set(vma->vm_mm, ptep, pte, 1);
+	if (!hc_queued_same_table(ptep) && !hc_pinned(ptep))
+		native_set_pte(ptep, pte);
+	else
+		hc_write_pinned_entry(ptep, pte.pte, MMU_PT_UPDATE_PRESERVE_AD);
+}
+
+static noinline __cold void
+hc_ptep_modify_prot_commit_traced(struct vm_area_struct *vma,
+				  unsigned long addr, pte_t *ptep, pte_t pte)
+{
+	trace_xen_mmu_ptep_modify_prot_commit(vma->vm_mm, addr, ptep, pte);
+	hc_do_modify_prot_commit(vma, ptep, pte);
 }
 
 /**
@@ -264,12 +320,10 @@ pte_t hc_ptep_modify_prot_start(struct vm_area_struct *vma, unsigned long addr,
 void hc_ptep_modify_prot_commit(struct vm_area_struct *vma, unsigned long addr,
 				pte_t *ptep, pte_t pte)
 {
-	/* The entry was not cleared, so this drops its old count, too. */
-	page_table_check_ptes_set(vma->vm_mm, ptep, pte, 1);
-	if (!hc_queued_same_table(ptep) && !hc_pinned(ptep))
-		native_set_pte(ptep, pte);
+	if (trace_xen_mmu_ptep_modify_prot_commit_enabled())
+		hc_ptep_modify_prot_commit_traced(vma, addr, ptep, pte);
 	else
-		hc_write_pinned_entry(ptep, pte.pte, MMU_PT_UPDATE_PRESERVE_AD);
+		hc_do_modify_prot_commit(vma, ptep, pte);
 }
 
 /* False for the kernel's own mappings and devices: nobody reads their Dirty. */

@@ -51,7 +51,8 @@ void hc_alloc_pte(struct mm_struct *mm, unsigned long pfn);
 void hc_release_pte(unsigned long pfn);
 
 /* twin.c */
-void hc_alloc_table(struct mm_struct *mm, unsigned long pfn);
+void hc_alloc_pmd(struct mm_struct *mm, unsigned long pfn);
+void hc_alloc_pud(struct mm_struct *mm, unsigned long pfn);
 void hc_release_pmd(unsigned long pfn);
 void hc_release_pud(unsigned long pfn);
 

@@ -32,7 +32,7 @@
  *
  *   change                 made by                  others are excluded by
  *   ---------------------  -----------------------  --------------------------
- *   set PG_pinned, owner   hc_alloc_pte()           nothing refers to the table
+ *   set PG_pinned, owner   hc_alloc_ptpage()        nothing refers to the table
  *   of a new table                                  yet
  *   set PG_pinned or       hc_activate_table()      page_table_lock; for L1 see
  *   PG_twinned in a tree                            below
@@ -40,11 +40,11 @@
  *   PG_twinned in a tree   hc_finish_unpinning()    loaded the address space
  *   the same of one table  hc_activate_below()      page_table_lock, which
  *   in use                                          guards L3 and L4 entries
- *   clear PG_pinned,       hc_release_pte(),        nothing refers to the table
- *   PG_twinned, owner      hc_release_pmd() ...     any more
+ *   clear PG_pinned,       hc_release_ptpage(),     nothing refers to the table
+ *   PG_twinned, owner      hc_release_table()       any more
  *   slot                   hc_set_pmd()             lock of the L2 entry
  *                          hc_activate_table()      page_table_lock
- *                          hc_release_pmd()         nothing refers to the L2
+ *                          hc_release_table()       nothing refers to the L2
  *   page_private of L4     hc_activate_mm(),        page_table_lock
  *                          hc_deactivate_mm()
  *   lru in a stock         stock.c                  hc_stock_lock

@@ -13,6 +13,8 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 
+#include <trace/events/xen.h>
+
 #include "call.h"
 #include "detach.h"
 #include "queue.h"
@@ -191,6 +193,44 @@ void pvops_check_read(const pte_t *ptep)
 EXPORT_SYMBOL_GPL(pvops_check_read);
 #endif
 
+/*
+ * Tracepoints fire after the queue has been issued. During a task switch the
+ * queue holds the page tables of the next task. A tracer may read user memory,
+ * and would read it through the page tables of the wrong task before.
+ */
+static noinline __cold __kprobes void hc_trace_flush(struct hc_queue *q,
+						     unsigned int nr)
+{
+	unsigned int i, bytes = 0;
+
+	/*
+	 * The page tables of the next task are loaded before current changes.
+	 */
+	if (this_cpu_read(xen_lazy_mode) == XEN_LAZY_CPU)
+		return;
+	for (i = 0; i < nr; i++) {
+		struct multicall_entry *call = &q->calls[i];
+
+		switch (call->op) {
+		case __HYPERVISOR_mmu_update:
+			bytes += q->slice[i].nr * sizeof(*q->updates);
+			trace_xen_mc_entry(call, 4);
+			break;
+		case __HYPERVISOR_mmuext_op:
+			bytes += q->slice[i].nr * sizeof(*q->exts);
+			trace_xen_mc_entry(call, 4);
+			break;
+		case __HYPERVISOR_update_va_mapping:
+			trace_xen_mc_entry(call, 3);
+			break;
+		default:
+			trace_xen_mc_entry(call, 2);
+			break;
+		}
+	}
+	trace_xen_mc_flush(nr, bytes, q->nr_callbacks);
+}
+
 /**
  * hc_flush_queue() - issue everything that this CPU has queued
  *
@@ -226,12 +266,22 @@ void __kprobes hc_flush_queue(void)
 	q->nr_tables = 0;
 	if (q->nr_removals)
 		hc_collect_dirty(q);
+	if (trace_xen_mc_flush_enabled() || trace_xen_mc_entry_enabled())
+		hc_trace_flush(q, nr);
 
 	/* A callback may queue requests, so the counter is reset first. */
 	nr = q->nr_callbacks;
 	q->nr_callbacks = 0;
 	for (i = 0; i < nr; i++)
 		q->callbacks[i].fn(q->callbacks[i].data);
+}
+
+static noinline __cold __kprobes void
+hc_flush_full_queue(enum xen_mc_flush_reason reason)
+{
+	hc_flush_queue();
+	if (this_cpu_read(xen_lazy_mode) != XEN_LAZY_CPU)
+		trace_xen_mc_flush_reason(reason);
 }
 
 /**
@@ -247,7 +297,7 @@ struct multicall_entry __kprobes *hc_queue_call(unsigned long op)
 	struct multicall_entry *call;
 
 	if (unlikely(q->nr_calls == HC_CALLS))
-		hc_flush_queue();
+		hc_flush_full_queue(XEN_MC_FL_BATCH);
 	hc_close_update_call(q);
 	call = &q->calls[q->nr_calls++];
 	call->op = op;
@@ -292,7 +342,8 @@ void hc_queue_update_table(unsigned long table)
 
 	if (unlikely(q->nr_updates == HC_UPDATES ||
 		     (!q->run && q->nr_calls == HC_CALLS)))
-		hc_flush_queue();
+		hc_flush_full_queue(q->nr_updates == HC_UPDATES ?
+				    XEN_MC_FL_ARGS : XEN_MC_FL_BATCH);
 	if (!q->run)
 		q->run = hc_open_array_call(q, __HYPERVISOR_mmu_update,
 					    &q->updates[q->nr_updates],
@@ -316,7 +367,8 @@ struct mmuext_op *hc_queue_mmuext(unsigned int cmd)
 	struct mmuext_op *op;
 
 	if (unlikely(q->nr_exts == HC_EXTS || q->nr_calls == HC_CALLS))
-		hc_flush_queue();
+		hc_flush_full_queue(q->nr_exts == HC_EXTS ? XEN_MC_FL_ARGS :
+							    XEN_MC_FL_BATCH);
 	hc_close_update_call(q);
 	op = &q->exts[q->nr_exts];
 	op->cmd = cmd;
@@ -343,7 +395,7 @@ void hc_queue_callback(void (*fn)(void *data), void *data)
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 
 	if (unlikely(q->nr_callbacks == HC_CALLBACKS))
-		hc_flush_queue();
+		hc_flush_full_queue(XEN_MC_FL_CALLBACK);
 	q->callbacks[q->nr_callbacks].fn = fn;
 	q->callbacks[q->nr_callbacks].data = data;
 	q->nr_callbacks++;

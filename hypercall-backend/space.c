@@ -30,6 +30,8 @@
 #include <asm/tlbflush.h>
 #include <asm/xen/hypercall.h>
 
+#include <trace/events/xen.h>
+
 #include "ops.h"
 #include "queue.h"
 #include "tables.h"
@@ -152,6 +154,7 @@ static void hc_deactivate_mm(struct mm_struct *mm)
 void hc_enter_mmap(struct mm_struct *mm)
 {
 	spin_lock(&mm->page_table_lock);
+	trace_xen_mmu_pgd_pin(mm, mm->pgd);
 	hc_transit_begin(mm);
 	hc_activate_mm(mm);
 	hc_transit_end();
@@ -201,6 +204,7 @@ void hc_exit_mmap(struct mm_struct *mm)
 	spin_lock(&mm->page_table_lock);
 	/* If exec failed half-way, the address space was never activated. */
 	if (hc_pinned(mm->pgd)) {
+		trace_xen_mmu_pgd_unpin(mm, mm->pgd);
 		hc_transit_begin(mm);
 		hc_deactivate_mm(mm);
 		hc_transit_end();
@@ -223,8 +227,10 @@ void hc_write_cr3(unsigned long cr3)
 {
 	void *pgd = __va(cr3);
 	u64 *user = hc_user_pgd(pgd), *top = hc_kernel_pgd(pgd);
-	u8 masked = hc_begin();
+	u8 masked;
 
+	trace_xen_mmu_write_cr3(true, cr3);
+	masked = hc_begin();
 	this_cpu_write(xen_cr3, cr3);
 	hc_queue_mmuext(MMUEXT_NEW_BASEPTR)->arg1.mfn = virt_to_mfn(top ?: pgd);
 	hc_queue_mmuext(MMUEXT_NEW_USER_BASEPTR)->arg1.mfn =

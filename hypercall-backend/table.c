@@ -23,6 +23,8 @@
 #include <asm/pgalloc.h>
 #include <asm/xen/hypercall.h>
 
+#include <trace/events/xen.h>
+
 #include "ops.h"
 #include "queue.h"
 #include "tables.h"
@@ -207,22 +209,27 @@ void hc_finish_unpinning(struct hc_unpinning *u, bool flush)
 }
 
 /**
- * hc_alloc_pte() - mmu.alloc_pte
+ * hc_alloc_ptpage() - make a new page a table if the tables above are in use
  * @mm: the address space
- * @pfn: a page that becomes an L1 table; all its entries are clear
+ * @pfn: the page; all its entries are clear
+ * @level: the level of the table, for the tracepoint
  *
  * Nothing refers to the table yet, so no CPU writes to it, and it is not
  * necessary to take its lock. A kernel table has none. The entry for the table
  * is written next, under the same lock. That write issues this request, too.
  *
- * Context: any; set_pmd() follows.
+ * Context: any; set_pmd() or its like follows.
  */
-void hc_alloc_pte(struct mm_struct *mm, unsigned long pfn)
+void hc_alloc_ptpage(struct mm_struct *mm, unsigned long pfn,
+		     enum pt_level level)
 {
+	bool pinned;
 	u8 masked;
 
 	hc_set_owner(pfn_to_page(pfn), mm);
-	if (!hc_pinned(mm->pgd))
+	pinned = hc_pinned(mm->pgd);
+	trace_xen_mmu_alloc_ptpage(mm, pfn, level, pinned);
+	if (!pinned)
 		return;
 	masked = hc_begin();
 	hc_make_readonly(__va(PFN_PHYS(pfn)));
@@ -230,22 +237,38 @@ void hc_alloc_pte(struct mm_struct *mm, unsigned long pfn)
 }
 
 /**
- * hc_release_pte() - mmu.release_pte
- * @pfn: a page that was a table; nothing refers to it any more
+ * hc_release_ptpage() - make a table without a twin ordinary memory
+ * @pfn: the page; nothing refers to it any more
+ * @level: the level of the table, for the tracepoint
  *
  * Context: any.
  */
-void hc_release_pte(unsigned long pfn)
+void hc_release_ptpage(unsigned long pfn, enum pt_level level)
 {
 	void *table = __va(PFN_PHYS(pfn));
 	struct hc_unpinning u = { .nr = 0 };
+	bool pinned;
 	u8 masked;
 
 	hc_set_owner(virt_to_page(table), NULL);
-	if (!hc_pinned(table))
+	pinned = hc_pinned(table);
+	trace_xen_mmu_release_ptpage(pfn, level, pinned);
+	if (!pinned)
 		return;
 	masked = hc_begin();
 	hc_make_writable(table, &u);
 	hc_finish_unpinning(&u, false);
 	hc_release(masked);
+}
+
+/* mmu.alloc_pte */
+void hc_alloc_pte(struct mm_struct *mm, unsigned long pfn)
+{
+	hc_alloc_ptpage(mm, pfn, PT_PTE);
+}
+
+/* mmu.release_pte */
+void hc_release_pte(unsigned long pfn)
+{
+	hc_release_ptpage(pfn, PT_PTE);
 }

@@ -64,6 +64,9 @@ void hc_make_readonly(void *table);
 void hc_make_readonly_synced(void *table);
 void hc_make_writable(void *table, struct hc_unpinning *u);
 void hc_finish_unpinning(struct hc_unpinning *u, bool flush);
+void hc_alloc_ptpage(struct mm_struct *mm, unsigned long pfn,
+		     enum pt_level level);
+void hc_release_ptpage(unsigned long pfn, enum pt_level level);
 
 /* edit.c */
 

@@ -11,6 +11,8 @@
 
 #include <asm/tlbflush.h>
 
+#include <trace/events/xen.h>
+
 #include "ops.h"
 #include "queue.h"
 
@@ -40,8 +42,10 @@ void hc_flush_tlb(void)
  */
 void hc_flush_tlb_one_user(unsigned long addr)
 {
-	u8 masked = hc_begin();
+	u8 masked;
 
+	trace_xen_mmu_flush_tlb_one_user(addr);
+	masked = hc_begin();
 	hc_queue_mmuext(MMUEXT_INVLPG_LOCAL)->arg1.linear_addr =
 		addr & PAGE_MASK;
 	hc_end(masked, XEN_LAZY_MMU);
@@ -62,8 +66,10 @@ void hc_flush_tlb_multi(const struct cpumask *cpus,
 {
 	struct cpumask *mask;
 	struct mmuext_op *op;
-	u8 masked = hc_begin();
+	u8 masked;
 
+	trace_xen_mmu_flush_tlb_multi(cpus, info->mm, info->start, info->end);
+	masked = hc_begin();
 	mask = this_cpu_ptr(&hc_flush_mask);
 	if (cpumask_and(mask, cpus, cpu_online_mask)) {
 		if (info->end != TLB_FLUSH_ALL &&

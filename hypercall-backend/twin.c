@@ -50,6 +50,8 @@
 #include <linux/spinlock.h>
 #include <linux/syscore_ops.h>
 
+#include <trace/events/xen.h>
+
 #include "ops.h"
 #include "queue.h"
 #include "tables.h"
@@ -278,34 +280,57 @@ void hc_deactivate_table(u64 *table, unsigned int level, bool stays,
 		list_add(&virt_to_page(twin)->lru, &d->twins[level]);
 }
 
-/**
- * hc_alloc_table() - mmu.alloc_pmd, mmu.alloc_pud
- * @mm: the address space
- * @pfn: a page that becomes an L2 or L3 table
- *
+/*
  * Tables of the kernel have no twins and are pinned here. The others are
  * activated when they are hung in, since the entry tells whether they get a
  * twin.
- *
- * Context: any; set_pud() or set_p4d() follows.
  */
-void hc_alloc_table(struct mm_struct *mm, unsigned long pfn)
+static void hc_alloc_table(struct mm_struct *mm, unsigned long pfn,
+			   enum pt_level level)
 {
 	if (mm == &init_mm)
-		hc_alloc_pte(mm, pfn);
+		hc_alloc_ptpage(mm, pfn, level);
+	else
+		trace_xen_mmu_alloc_ptpage(mm, pfn, level, false);
+}
+
+/**
+ * hc_alloc_pmd() - mmu.alloc_pmd
+ * @mm: the address space
+ * @pfn: a page that becomes an L2 table; all its entries are clear
+ *
+ * Context: any; set_pud() follows.
+ */
+void hc_alloc_pmd(struct mm_struct *mm, unsigned long pfn)
+{
+	hc_alloc_table(mm, pfn, PT_PMD);
+}
+
+/**
+ * hc_alloc_pud() - mmu.alloc_pud
+ * @mm: the address space
+ * @pfn: a page that becomes an L3 table; all its entries are clear
+ *
+ * Context: any; set_p4d() follows.
+ */
+void hc_alloc_pud(struct mm_struct *mm, unsigned long pfn)
+{
+	hc_alloc_table(mm, pfn, PT_PUD);
 }
 
 static void hc_release_table(unsigned long pfn, unsigned int level)
 {
+	enum pt_level pt_level = level == 2 ? PT_PMD : PT_PUD;
 	u64 *table = __va(PFN_PHYS(pfn));
 	u8 masked;
 
 	if (hc_twinned(table)) {
+		trace_xen_mmu_release_ptpage(pfn, pt_level, false);
 		masked = hc_begin();
 		hc_give_up_twin(table, level);
 		hc_release(masked);
 	} else {
-		hc_release_pte(pfn);
+		hc_release_ptpage(pfn, pt_level);
 	}
 }
 
