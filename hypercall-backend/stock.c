@@ -38,10 +38,14 @@
 static DEFINE_SPINLOCK(hc_stock_lock);	/* guards the two below */
 static unsigned int hc_promised_pairs;
 
-/* Tables linked by lru. A pair is linked by its user mode L4. */
+/*
+ * Tables linked by lru. A pair is linked by its user mode L4. @nr_pinned also
+ * counts the tables that were taken out.
+ */
 static struct {
 	struct list_head pages;
 	unsigned int nr;
+	unsigned int nr_pinned;
 } hc_stock[HC_LEVELS];
 
 /* Linux's own op for Xen, which maps the vsyscall page in the user mode L4. */
@@ -174,6 +178,7 @@ static void hc_fill_stock(unsigned int level)
 		hc_pin_table(page_address(page), level);
 		spin_lock(&hc_stock_lock);
 		hc_link_stock_page(page, level);
+		hc_stock[level].nr_pinned++;
 		spin_unlock(&hc_stock_lock);
 	}
 }
@@ -229,6 +234,7 @@ int hc_pgd_alloc(struct mm_struct *mm)
 
 	spin_lock(&hc_stock_lock);
 	hc_link_stock_page(virt_to_page(user), 4);
+	hc_stock[4].nr_pinned++;
 	hc_promised_pairs++;
 	spin_unlock(&hc_stock_lock);
 	return 0;
@@ -268,8 +274,10 @@ static u64 *hc_take_surplus(unsigned int level)
 	spin_lock(&hc_stock_lock);
 	if (level == 4)
 		enough += hc_promised_pairs;
-	if (hc_stock[level].nr > enough)
+	if (hc_stock[level].nr > enough) {
 		page = hc_unlink_stock_page(level);
+		hc_stock[level].nr_pinned--;
+	}
 	spin_unlock(&hc_stock_lock);
 	return page ? page_address(page) : NULL;
 }
@@ -296,6 +304,31 @@ void hc_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 		while ((table = hc_take_surplus(level)))
 			hc_free_stock_table(table);
 }
+
+#ifdef CONFIG_PVOPS_DEBUGFS
+/**
+ * hc_count_stock() - count the tables of the stocks, for debugfs
+ * @count: (out) the numbers
+ *
+ * Context: process.
+ * Return: true; false if this backend is not in use.
+ */
+bool hc_count_stock(struct hc_stock_count *count)
+{
+	unsigned int level;
+
+	if (!hc_intree_pgd_alloc)
+		return false;
+	spin_lock(&hc_stock_lock);
+	for (level = 2; level < HC_LEVELS; level++) {
+		count->pinned[level] = hc_stock[level].nr_pinned;
+		count->in_stock[level] = hc_stock[level].nr;
+	}
+	count->promised = hc_promised_pairs;
+	spin_unlock(&hc_stock_lock);
+	return true;
+}
+#endif
 
 /**
  * hc_stock_init() - take over from Linux's own ops for Xen

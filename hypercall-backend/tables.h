@@ -107,9 +107,24 @@ void hc_remove_twins(u64 *slot, unsigned int level, struct hc_edits *edits,
 		     struct list_head *twins);
 
 /* stock.c */
+
+/**
+ * struct hc_stock_count - how many tables there are
+ * @pinned: for each level, all twins, be they in stock or not; for level 4,
+ *	pairs
+ * @in_stock: for each level, those in stock
+ * @promised: number of pairs in stock that are promised to address spaces
+ */
+struct hc_stock_count {
+	unsigned int pinned[HC_LEVELS];
+	unsigned int in_stock[HC_LEVELS];
+	unsigned int promised;
+};
+
 u64 *hc_take_from_stock(unsigned int level);
 void hc_return_to_stock(struct list_head *pages, unsigned int level);
 void hc_return_all_to_stock(struct list_head *twins);
+bool hc_count_stock(struct hc_stock_count *count);
 void hc_stock_init(const struct pv_mmu_ops *ops);
 
 /* twin.c */
