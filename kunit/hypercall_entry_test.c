@@ -127,7 +127,7 @@ void hc_test_dirty_set_before_queued_removal_is_kept(struct kunit *test)
 }
 
 /*
- * The queue has room to note HC_KEPT removals. It is issued when they are
+ * The queue has room to note HC_REMOVALS removals. It is issued when they are
  * noted, and each PTE is examined for Dirty.
  * Otherwise Dirty is lost in the PTEs that are not noted.
  */
@@ -146,14 +146,14 @@ void hc_test_many_queued_removals_are_all_looked_at(struct kunit *test)
 	hc_test_begin();
 	hc_enter_lazy_mmu();
 	for (i = 0; i < PTRS_PER_PTE; i++) {
-		/* A CPU writes to the pages of the second HC_KEPT removals. */
-		hc_stub.sets = i / HC_KEPT == 1 ? _PAGE_DIRTY : 0;
+		/* A CPU writes to the pages of the second HC_REMOVALS removals. */
+		hc_stub.sets = i / HC_REMOVALS == 1 ? _PAGE_DIRTY : 0;
 		hc_ptep_get_and_clear(mm, 0, &pte[i], 0);
-		KUNIT_EXPECT_EQ(test, i + 1 >= 2 * HC_KEPT, PageDirty(page));
+		KUNIT_EXPECT_EQ(test, i + 1 >= 2 * HC_REMOVALS, PageDirty(page));
 	}
 	hc_leave_lazy_mmu();
 	hc_test_end();
-	KUNIT_EXPECT_EQ(test, PTRS_PER_PTE / HC_KEPT, hc_stub.nr_hypercalls);
+	KUNIT_EXPECT_EQ(test, PTRS_PER_PTE / HC_REMOVALS, hc_stub.nr_hypercalls);
 	for (i = 0; i < PTRS_PER_PTE; i++)
 		KUNIT_EXPECT_TRUE(test, pte_none(pte[i]));
 	ClearPageDirty(page);

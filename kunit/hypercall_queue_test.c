@@ -22,11 +22,11 @@ void hc_test_updates_share_a_call(struct kunit *test)
 
 	hc_test_begin();
 	for (i = 0; i < 10; i++)
-		hc_update(&hc_stub.table[i], HC_FLAGS + ((u64)i << PAGE_SHIFT),
-			  MMU_NORMAL_PT_UPDATE);
+		hc_queue_update(&hc_stub.table[i], HC_FLAGS + ((u64)i << PAGE_SHIFT),
+				MMU_NORMAL_PT_UPDATE);
 	KUNIT_EXPECT_EQ(test, 0, hc_stub.nr_calls);
 	KUNIT_EXPECT_EQ(test, 0, hc_stub.table[0]);
-	hc_flush();
+	hc_flush_queue();
 	hc_test_end();
 
 	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_hypercalls);
@@ -49,9 +49,9 @@ void hc_test_full_queue_is_issued(struct kunit *test)
 
 	hc_test_begin();
 	for (i = 0; i < HC_UPDATES; i++)
-		hc_update(&hc_stub.table[i], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+		hc_queue_update(&hc_stub.table[i], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
 	KUNIT_EXPECT_EQ(test, 0, hc_stub.nr_calls);
-	hc_update(&hc_stub.table[0], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_queue_update(&hc_stub.table[0], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
 	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_calls);
 	KUNIT_EXPECT_EQ(test, HC_UPDATES, hc_stub.calls[0].nr);
 	hc_test_end();
@@ -60,14 +60,14 @@ void hc_test_full_queue_is_issued(struct kunit *test)
 
 	hc_test_begin();
 	for (i = 0; i <= HC_CALLS; i++)
-		hc_call(__HYPERVISOR_stack_switch);
+		hc_queue_call(__HYPERVISOR_stack_switch);
 	KUNIT_EXPECT_EQ(test, HC_CALLS, hc_stub.nr_calls);
 	hc_test_end();
 	KUNIT_EXPECT_EQ(test, HC_CALLS + 1, hc_stub.nr_calls);
 
 	hc_test_begin();
 	for (i = 0; i <= HC_EXTS; i++)
-		hc_ext(MMUEXT_TLB_FLUSH_LOCAL);
+		hc_queue_mmuext(MMUEXT_TLB_FLUSH_LOCAL);
 	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_calls);
 	hc_test_end();
 	KUNIT_EXPECT_EQ(test, 2, hc_stub.nr_calls);
@@ -83,8 +83,8 @@ void hc_test_alternating_requests_are_all_issued(struct kunit *test)
 
 	hc_test_begin();
 	for (i = 0; i < 100; i++) {
-		hc_update(&hc_stub.table[i], HC_FLAGS + i, MMU_NORMAL_PT_UPDATE);
-		hc_ext(MMUEXT_INVLPG_LOCAL)->arg1.linear_addr = 0;
+		hc_queue_update(&hc_stub.table[i], HC_FLAGS + i, MMU_NORMAL_PT_UPDATE);
+		hc_queue_mmuext(MMUEXT_INVLPG_LOCAL)->arg1.linear_addr = 0;
 	}
 	hc_test_end();
 	for (i = 0; i < hc_stub.nr_calls; i++) {
@@ -109,11 +109,11 @@ void hc_test_alternating_requests_are_all_issued(struct kunit *test)
 void hc_test_order_is_kept(struct kunit *test)
 {
 	hc_test_begin();
-	hc_update(&hc_stub.table[1], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
-	hc_ext(MMUEXT_TLB_FLUSH_LOCAL);
-	hc_ext(MMUEXT_NEW_BASEPTR);
-	hc_update(&hc_stub.table[2], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
-	hc_call(__HYPERVISOR_stack_switch);
+	hc_queue_update(&hc_stub.table[1], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_queue_mmuext(MMUEXT_TLB_FLUSH_LOCAL);
+	hc_queue_mmuext(MMUEXT_NEW_BASEPTR);
+	hc_queue_update(&hc_stub.table[2], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_queue_call(__HYPERVISOR_stack_switch);
 	hc_test_end();
 
 	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_hypercalls);
@@ -202,19 +202,19 @@ static void hc_test_count_after(void *data)
 }
 
 /*
- * A function given to hc_after() runs once, when the queue has been issued.
+ * A function given to hc_queue_callback() runs once, when the queue has been issued.
  * Otherwise exit_mmap() reuses page tables that a CPU still has loaded.
  */
 void hc_test_callbacks_come_after(struct kunit *test)
 {
 	nr_after = 0;
 	hc_test_begin();
-	hc_ext(MMUEXT_NEW_BASEPTR);
-	hc_after(hc_test_count_after, (void *)1);
+	hc_queue_mmuext(MMUEXT_NEW_BASEPTR);
+	hc_queue_callback(hc_test_count_after, (void *)1);
 	KUNIT_EXPECT_EQ(test, 0, nr_after);
-	hc_flush();
+	hc_flush_queue();
 	KUNIT_EXPECT_EQ(test, 1, nr_after);
-	hc_flush();
+	hc_flush_queue();
 	hc_test_end();
 	KUNIT_EXPECT_EQ(test, 1, nr_after);
 }

@@ -27,8 +27,8 @@ void hc_test_refused_update_does_not_stop_others(struct kunit *test)
 	hc_test_begin();
 	hc_stub.refuse = hc_test_machine(4);
 	for (i = 0; i < 8; i++)
-		hc_update(&hc_stub.table[i], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
-	hc_ext(MMUEXT_TLB_FLUSH_LOCAL);
+		hc_queue_update(&hc_stub.table[i], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_queue_mmuext(MMUEXT_TLB_FLUSH_LOCAL);
 	hc_test_end();
 	for (i = 0; i < 8; i++)
 		KUNIT_EXPECT_EQ(test, i == 4 ? 0 : HC_FLAGS, hc_stub.table[i]);
@@ -54,11 +54,11 @@ void hc_test_made_updates_are_not_made_again(struct kunit *test)
 	hc_stub.table[1] = HC_FLAGS;
 	hc_stub.refuse = hc_test_machine(2);
 	hc_stub.sets = _PAGE_DIRTY;
-	hc_update(&hc_stub.table[1], HC_FLAGS & ~_PAGE_RW, MMU_PT_UPDATE_PRESERVE_AD);
-	hc_update(&hc_stub.table[1], HC_FLAGS, MMU_PT_UPDATE_PRESERVE_AD);
-	hc_update(&hc_stub.table[2], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
-	hc_update(&hc_stub.table[3], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
-	hc_flush();
+	hc_queue_update(&hc_stub.table[1], HC_FLAGS & ~_PAGE_RW, MMU_PT_UPDATE_PRESERVE_AD);
+	hc_queue_update(&hc_stub.table[1], HC_FLAGS, MMU_PT_UPDATE_PRESERVE_AD);
+	hc_queue_update(&hc_stub.table[2], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_queue_update(&hc_stub.table[3], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_flush_queue();
 	hc_test_end();
 	/*
 	 * Calls: all updates; the refused update, TRIES times; the one behind
@@ -115,11 +115,11 @@ void hc_test_refused_removal_is_fatal(struct kunit *test)
 			hc_test_begin();
 			hc_stub.refuse = hc_test_machine(4);
 			if (round)
-				hc_update_now(&hc_stub.table[4], new,
-					      MMU_NORMAL_PT_UPDATE);
+				hc_issue_update(&hc_stub.table[4], new,
+						MMU_NORMAL_PT_UPDATE);
 			else
-				hc_update(&hc_stub.table[4], new,
-					  MMU_NORMAL_PT_UPDATE);
+				hc_queue_update(&hc_stub.table[4], new,
+						MMU_NORMAL_PT_UPDATE);
 			hc_test_end();
 			KUNIT_EXPECT_EQ_MSG(test, 1, hc_stub.nr_lines, "%s, %s",
 					    what, whose[i & 1]);
@@ -130,7 +130,7 @@ void hc_test_refused_removal_is_fatal(struct kunit *test)
 
 	hc_test_begin();
 	hc_stub.refuse = MMUEXT_TLB_FLUSH_LOCAL;
-	hc_ext(MMUEXT_TLB_FLUSH_LOCAL);
+	hc_queue_mmuext(MMUEXT_TLB_FLUSH_LOCAL);
 	hc_test_end();
 	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_fatal);
 }
@@ -147,10 +147,10 @@ void hc_test_refused_for_a_moment_is_tried_again(struct kunit *test)
 	hc_test_begin();
 	hc_stub.busy = 7;
 	for (i = 0; i < 3; i++)
-		hc_update(&hc_stub.table[i], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
-	hc_flush();
+		hc_queue_update(&hc_stub.table[i], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_flush_queue();
 	hc_stub.busy = 3;
-	hc_update_now(&hc_stub.table[3], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_issue_update(&hc_stub.table[3], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
 	hc_test_end();
 	for (i = 0; i < 4; i++)
 		KUNIT_EXPECT_EQ(test, HC_FLAGS, hc_stub.table[i]);
@@ -175,10 +175,10 @@ void hc_test_refused_in_transit_is_tried_until_it_is_over(struct kunit *test)
 	kunit_activate_static_stub(test, hc_in_transit, hc_stub_in_transit);
 	hc_test_begin();
 	hc_stub.busy = 5000;
-	hc_update_now(&hc_stub.table[0], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_issue_update(&hc_stub.table[0], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
 	hc_stub.busy = 5000;
-	hc_update(&hc_stub.table[1], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
-	hc_flush();
+	hc_queue_update(&hc_stub.table[1], HC_FLAGS, MMU_NORMAL_PT_UPDATE);
+	hc_flush_queue();
 	hc_test_end();
 	KUNIT_EXPECT_EQ(test, HC_FLAGS, hc_stub.table[0]);
 	KUNIT_EXPECT_EQ(test, HC_FLAGS, hc_stub.table[1]);
@@ -194,9 +194,9 @@ void hc_test_refused_operation_does_not_stop_others(struct kunit *test)
 {
 	hc_test_begin();
 	hc_stub.refuse = MMUEXT_PIN_L2_TABLE;
-	hc_ext(MMUEXT_PIN_L1_TABLE);
-	hc_ext(MMUEXT_PIN_L2_TABLE)->arg1.mfn = 0x1234;
-	hc_ext(MMUEXT_PIN_L3_TABLE);
+	hc_queue_mmuext(MMUEXT_PIN_L1_TABLE);
+	hc_queue_mmuext(MMUEXT_PIN_L2_TABLE)->arg1.mfn = 0x1234;
+	hc_queue_mmuext(MMUEXT_PIN_L3_TABLE);
 	hc_test_end();
 	/*
 	 * Calls: all operations; those from the refused one on, one by one; a

@@ -25,9 +25,9 @@
  */
 void hc_test_big_spaces_take_turns(struct kunit *test)
 {
-	struct hc_turn turn = { .masked = 1 };
+	struct hc_walk turn = { .masked = 1 };
 	struct ptdesc *lowest[MANY];
-	struct hc_disowning *d;
+	struct hc_deactivation *d;
 	struct hc_edits *edits;
 	u64 *t[NR_TABLES];
 	unsigned int i;
@@ -35,10 +35,10 @@ void hc_test_big_spaces_take_turns(struct kunit *test)
 	d = kunit_kzalloc(test, sizeof(*d), GFP_KERNEL);
 	edits = kunit_kzalloc(test, sizeof(*edits), GFP_KERNEL);
 	KUNIT_ASSERT_TRUE(test, d && edits);
-	d->u.turn = &turn;
-	edits->turn = &turn;
+	d->u.walk = &turn;
+	edits->walk = &turn;
 	hc_test_make_tables(test, t);
-	hc_init_twins(d->twins);
+	hc_init_twin_lists(d->twins);
 	for (i = 0; i < MANY; i++) {
 		lowest[i] = pagetable_alloc(GFP_KERNEL | __GFP_ZERO, 0);
 		KUNIT_ASSERT_NOT_NULL(test, lowest[i]);
@@ -48,17 +48,17 @@ void hc_test_big_spaces_take_turns(struct kunit *test)
 
 	hc_stub.in_stock = t[LOWER_TWIN];
 	hc_test_begin();
-	hc_adopt(t[LOWER], 2, &t[UPPER_TWIN][1], edits, d->twins);
+	hc_activate_table(t[LOWER], 2, &t[UPPER_TWIN][1], edits, d->twins);
 	KUNIT_EXPECT_GE(test, hc_stub.nr_hypercalls, MANY / ARRAY_SIZE(edits->edit));
-	hc_edit_all(edits);
-	hc_flush();
+	hc_queue_edits(edits);
+	hc_flush_queue();
 	for (i = 0; i < MANY; i++)
 		KUNIT_EXPECT_EQ(test, t[LOWER][i], t[LOWER_TWIN][i]);
 
 	hc_stub.nr_hypercalls = 0;
-	hc_disown(t[LOWER], 2, false, d);
+	hc_deactivate_table(t[LOWER], 2, false, d);
 	KUNIT_EXPECT_GE(test, hc_stub.nr_hypercalls, MANY / ARRAY_SIZE(d->u.page));
-	hc_unpinning_done(&d->u, true);
+	hc_finish_unpinning(&d->u, true);
 	hc_test_end();
 	KUNIT_EXPECT_LE(test, hc_stub.longest, HC_CALLS);
 	for (i = 0; i < MANY; i++)
@@ -67,11 +67,11 @@ void hc_test_big_spaces_take_turns(struct kunit *test)
 	/* Without a twin, the tables become read-only in pieces, too. */
 	hc_test_begin();
 	edits->nr = 0;
-	hc_adopt(t[LOWER], 2, NULL, edits, d->twins);
+	hc_activate_table(t[LOWER], 2, NULL, edits, d->twins);
 	KUNIT_EXPECT_GE(test, hc_stub.nr_hypercalls, MANY / HC_CALLS);
 	KUNIT_EXPECT_EQ(test, 0, edits->nr);
-	hc_disown(t[LOWER], 2, false, d);
-	hc_unpinning_done(&d->u, true);
+	hc_deactivate_table(t[LOWER], 2, false, d);
+	hc_finish_unpinning(&d->u, true);
 	hc_test_end();
 	KUNIT_EXPECT_FALSE(test, hc_pinned(t[LOWER]));
 
@@ -170,9 +170,9 @@ void hc_test_many_changes_are_made_detached(struct kunit *test)
 		if (round)
 			hc_stub.refuse_once = virt_to_machine(&t[LOWER_TWIN][7]).maddr;
 		for (i = 0; i < 300; i++)
-			hc_update(&hc_stub.table[i], frame | (HC_FLAGS & ~_PAGE_RW),
-				  MMU_PT_UPDATE_PRESERVE_AD);
-		hc_flush();
+			hc_queue_update(&hc_stub.table[i], frame | (HC_FLAGS & ~_PAGE_RW),
+					MMU_PT_UPDATE_PRESERVE_AD);
+		hc_flush_queue();
 		current->mm = mine;
 		hc_set_owner(virt_to_page(hc_stub.table), NULL);
 		hc_test_end();

@@ -161,7 +161,7 @@ void hc_test_begin(void)
 	if (!xen_pv_domain())
 		local_irq_disable();
 	hc_stub.masked = hc_begin();
-	hc_flush();
+	hc_flush_queue();
 	hc_stub.nr_hypercalls = 0;
 	hc_stub.nr_calls = 0;
 	hc_stub.longest = 0;
@@ -182,7 +182,7 @@ void hc_test_begin(void)
  */
 void hc_test_end(void)
 {
-	hc_flush();
+	hc_flush_queue();
 	this_cpu_write(hc_stubbed, false);
 	hc_release(hc_stub.masked);
 	if (!xen_pv_domain())
@@ -207,10 +207,10 @@ int hc_test_init(struct kunit *test)
 	hc_stub.table = page_address(page);
 	kunit_activate_static_stub(test, hc_issue, hc_stub_issue);
 	kunit_activate_static_stub(test, hc_issue_multi, hc_stub_issue_multi);
-	kunit_activate_static_stub(test, hc_report, hc_stub_report);
-	kunit_activate_static_stub(test, hc_give_up, hc_stub_give_up);
-	kunit_activate_static_stub(test, hc_take_table, hc_stub_take_table);
-	kunit_activate_static_stub(test, hc_put_tables, hc_stub_put_tables);
+	kunit_activate_static_stub(test, hc_report_refusal, hc_stub_report);
+	kunit_activate_static_stub(test, hc_panic, hc_stub_give_up);
+	kunit_activate_static_stub(test, hc_take_from_stock, hc_stub_take_table);
+	kunit_activate_static_stub(test, hc_return_to_stock, hc_stub_put_tables);
 	memset(hc_stub.twins, 0, sizeof(hc_stub.twins));
 	hc_stub.in_stock = NULL;
 	return 0;

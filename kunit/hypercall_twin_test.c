@@ -135,7 +135,7 @@ void hc_test_no_twin_below_a_table_without(struct kunit *test)
 void hc_test_tree_is_adopted_and_disowned(struct kunit *test)
 {
 	struct ptdesc *lowest = pagetable_alloc(GFP_KERNEL | __GFP_ZERO, 0);
-	struct hc_disowning d = { .may_stay = 0 };
+	struct hc_deactivation d = { .may_stay = 0 };
 	struct hc_edits edits = { .nr = 0 };
 	u64 *t[NR_TABLES], *pte, val;
 
@@ -144,16 +144,16 @@ void hc_test_tree_is_adopted_and_disowned(struct kunit *test)
 	pte = ptdesc_address(lowest);
 	val = hc_test_entry(pte);
 	hc_test_make_tables(test, t);
-	hc_init_twins(d.twins);
+	hc_init_twin_lists(d.twins);
 	t[LOWER][9] = val;
 	t[LOWER][500] = val;
 
 	hc_stub.in_stock = t[LOWER_TWIN];
 	hc_test_begin();
-	hc_adopt(t[LOWER], 2, &t[UPPER_TWIN][1], &edits, d.twins);
+	hc_activate_table(t[LOWER], 2, &t[UPPER_TWIN][1], &edits, d.twins);
 	KUNIT_EXPECT_EQ(test, 2, edits.nr);
-	hc_edit_all(&edits);
-	hc_flush();
+	hc_queue_edits(&edits);
+	hc_flush_queue();
 	KUNIT_EXPECT_TRUE(test, hc_pinned(pte));
 	KUNIT_ASSERT_EQ(test, 2, hc_stub.nr_calls);
 	KUNIT_EXPECT_EQ(test, __HYPERVISOR_update_va_mapping, hc_stub.calls[0].op);
@@ -161,9 +161,9 @@ void hc_test_tree_is_adopted_and_disowned(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, val, t[LOWER_TWIN][9]);
 	KUNIT_EXPECT_EQ(test, val, t[LOWER_TWIN][500]);
 
-	hc_disown(t[LOWER], 2, false, &d);
+	hc_deactivate_table(t[LOWER], 2, false, &d);
 	KUNIT_EXPECT_TRUE(test, hc_pinned(pte));
-	hc_unpinning_done(&d.u, true);
+	hc_finish_unpinning(&d.u, true);
 	hc_test_end();
 	KUNIT_EXPECT_FALSE(test, hc_pinned(pte));
 	KUNIT_EXPECT_FALSE(test, hc_twinned(t[LOWER]));
@@ -184,19 +184,19 @@ void hc_test_tree_is_adopted_and_disowned(struct kunit *test)
  */
 void hc_test_twin_stays_in_place(struct kunit *test)
 {
-	struct hc_disowning d = { .may_stay = 1 };
+	struct hc_deactivation d = { .may_stay = 1 };
 	struct hc_edits edits = { .nr = 0 };
 	u64 *t[NR_TABLES];
 
 	hc_test_make_tables(test, t);
-	hc_init_twins(d.twins);
+	hc_init_twin_lists(d.twins);
 	hc_test_give_twin(t[UPPER], t[UPPER_TWIN]);
 	hc_test_give_twin(t[LOWER], t[LOWER_TWIN]);
 	t[UPPER][5] = hc_test_entry(t[LOWER]);
 	t[UPPER_TWIN][5] = hc_test_entry(t[LOWER_TWIN]);
 	hc_test_begin();
-	hc_disown(t[UPPER], 3, true, &d);
-	hc_unpinning_done(&d.u, false);
+	hc_deactivate_table(t[UPPER], 3, true, &d);
+	hc_finish_unpinning(&d.u, false);
 	KUNIT_EXPECT_FALSE(test, hc_twinned(t[LOWER]));
 	KUNIT_EXPECT_EQ(test, hc_test_entry(t[LOWER_TWIN]), t[UPPER_TWIN][5]);
 	KUNIT_EXPECT_TRUE(test, list_empty(&d.twins[2]));
@@ -204,19 +204,19 @@ void hc_test_twin_stays_in_place(struct kunit *test)
 	/* The table comes back at the same place. */
 	hc_stub.twins[0] = t[UPPER_TWIN];
 	hc_stub.in_stock = t[UPPER_TWIN];
-	hc_adopt(t[UPPER], 3, &hc_stub.table[1], &edits, d.twins);
+	hc_activate_table(t[UPPER], 3, &hc_stub.table[1], &edits, d.twins);
 	KUNIT_EXPECT_EQ(test, 0, edits.nr);
 	KUNIT_EXPECT_TRUE(test, hc_twinned(t[LOWER]));
 	KUNIT_EXPECT_PTR_EQ(test, t[LOWER_TWIN], hc_twin(t[LOWER]));
 
 	/* The table comes back at another place, with no twin in stock. */
 	d.may_stay = 1;
-	hc_disown(t[UPPER], 3, true, &d);
+	hc_deactivate_table(t[UPPER], 3, true, &d);
 	t[UPPER][6] = t[UPPER][5];
 	t[UPPER][5] = 0;
 	hc_stub.in_stock = t[UPPER_TWIN];
-	hc_adopt(t[UPPER], 3, &hc_stub.table[1], &edits, d.twins);
-	hc_edit_all(&edits);
+	hc_activate_table(t[UPPER], 3, &hc_stub.table[1], &edits, d.twins);
+	hc_queue_edits(&edits);
 	hc_test_end();
 	KUNIT_EXPECT_EQ(test, 0, t[UPPER_TWIN][5]);
 	KUNIT_EXPECT_EQ(test, hc_test_entry(t[LOWER]), t[UPPER_TWIN][6]);
