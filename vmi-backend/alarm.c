@@ -30,10 +30,10 @@
  */
 #define MAX_SECONDS	4
 
-static DEFINE_PER_CPU(struct clock_event_device, alarm);
+static DEFINE_PER_CPU(struct clock_event_device, vmi_alarm_device);
 
 /* The APIC timer, and so an alarm made of it, runs in all idle states. */
-static bool always_running __ro_after_init;
+static bool vmi_apic_timer_always_runs __ro_after_init;
 
 s32 vmi_start_alarm(void)
 {
@@ -58,7 +58,7 @@ int vmi_set_next_event(unsigned long delta, struct clock_event_device *dev)
  * Started anew each time: whoever had the APIC timer before, on boot or on the
  * way back from suspend, has left it masked.
  */
-static int set_oneshot(struct clock_event_device *dev)
+static int vmi_set_alarm_oneshot(struct clock_event_device *dev)
 {
 	return this_cpu_read(vmi_ready) ? vmi_start_alarm() : 0;
 }
@@ -70,17 +70,17 @@ int vmi_cancel_alarm(struct clock_event_device *dev)
 	return 0;
 }
 
-static void alarm_interrupt(void)
+static void vmi_handle_alarm_interrupt(void)
 {
-	struct clock_event_device *dev = this_cpu_ptr(&alarm);
+	struct clock_event_device *dev = this_cpu_ptr(&vmi_alarm_device);
 
 	if (dev->event_handler)
 		dev->event_handler(dev);
 }
 
-static void register_alarm(void)
+static void vmi_register_alarm(void)
 {
-	struct clock_event_device *dev = this_cpu_ptr(&alarm);
+	struct clock_event_device *dev = this_cpu_ptr(&vmi_alarm_device);
 	unsigned long flags;
 	u64 hz;
 	s32 err;
@@ -97,13 +97,13 @@ static void register_alarm(void)
 		*dev = (struct clock_event_device){
 			.name = "vmi-alarm",
 			.features = CLOCK_EVT_FEAT_ONESHOT |
-				    (always_running ?
+				    (vmi_apic_timer_always_runs ?
 				     0 : CLOCK_EVT_FEAT_C3STOP),
 			.rating = 200,
 			.irq = -1,
 			.cpumask = cpumask_of(smp_processor_id()),
 			.set_next_event = vmi_set_next_event,
-			.set_state_oneshot = set_oneshot,
+			.set_state_oneshot = vmi_set_alarm_oneshot,
 			.set_state_shutdown = vmi_cancel_alarm,
 			.set_state_oneshot_stopped = vmi_cancel_alarm,
 		};
@@ -113,17 +113,17 @@ static void register_alarm(void)
 	local_irq_restore(flags);
 }
 
-static void __init setup_boot_clock(void)
+static void __init vmi_setup_boot_clock(void)
 {
 	setup_boot_APIC_clock();
 	vmi_tsc_known();
-	register_alarm();
+	vmi_register_alarm();
 }
 
-static void setup_secondary_clock(void)
+static void vmi_setup_secondary_clock(void)
 {
 	setup_secondary_APIC_clock();
-	register_alarm();
+	vmi_register_alarm();
 }
 
 /**
@@ -140,9 +140,9 @@ void __init vmi_alarm_setup(void)
 	 * ARAT it stays that way; with it the timer core makes it the broadcast
 	 * device, and stops the timer when it has nothing to broadcast.
 	 */
-	always_running = boot_cpu_has(X86_FEATURE_ARAT);
+	vmi_apic_timer_always_runs = boot_cpu_has(X86_FEATURE_ARAT);
 	setup_clear_cpu_cap(X86_FEATURE_ARAT);
-	x86_platform_ipi_callback = alarm_interrupt;
-	x86_init.timers.setup_percpu_clockev = setup_boot_clock;
-	x86_cpuinit.setup_percpu_clockev = setup_secondary_clock;
+	x86_platform_ipi_callback = vmi_handle_alarm_interrupt;
+	x86_init.timers.setup_percpu_clockev = vmi_setup_boot_clock;
+	x86_cpuinit.setup_percpu_clockev = vmi_setup_secondary_clock;
 }

@@ -27,19 +27,19 @@
 
 struct vmi_rom vmi_rom __ro_after_init;
 
-static char options[256] __initdata;
+static char vmi_rom_options[256] __initdata;
 
-static int __init parse_vmi_rom(char *arg)
+static int __init vmi_parse_rom_options(char *arg)
 {
-	if (strscpy(options, arg ?: "") < 0)
+	if (strscpy(vmi_rom_options, arg ?: "") < 0)
 		pr_warn("vmi_rom= is longer than %zu characters and was cut\n",
-			sizeof(options) - 1);
+			sizeof(vmi_rom_options) - 1);
 	return 0;
 }
-early_param("vmi_rom", parse_vmi_rom);
+early_param("vmi_rom", vmi_parse_rom_options);
 
 static enum pvops_confidence __init
-probe_vmi(const struct pvops_backend *self, const struct pvops_facts *facts,
+vmi_probe(const struct pvops_backend *self, const struct pvops_facts *facts,
 	  struct pvops_reason *reason)
 {
 	if (facts->entry == PVOPS_ENTRY_XEN_PV) {
@@ -61,7 +61,7 @@ probe_vmi(const struct pvops_backend *self, const struct pvops_facts *facts,
 	return PVOPS_OFFERED;
 }
 
-static bool __init returns_are_bad(void)
+static bool __init vmi_plain_ret_is_unsafe(void)
 {
 	return IS_ENABLED(CONFIG_MITIGATION_RETHUNK) &&
 	       (boot_cpu_has_bug(X86_BUG_RETBLEED) ||
@@ -69,8 +69,8 @@ static bool __init returns_are_bad(void)
 }
 
 /* VMI_Init, once; called through a pointer, so nothing for kCFI. */
-static unsigned int __init __nocfi init_rom(struct vmi_rom *rom,
-					    struct vmi_refusal *refusal)
+static unsigned int __init __nocfi vmi_init_rom(struct vmi_rom *rom,
+						struct vmi_refusal *refusal)
 {
 	vmi64_init_fn entry = (void *)rom->virt + rom->image.header->init_entry;
 	struct vmi64_init init = {
@@ -80,14 +80,14 @@ static unsigned int __init __nocfi init_rom(struct vmi_rom *rom,
 		.ring = 0,
 		.levels = pgtable_l5_enabled() ? 5 : 4,
 		.flags = (nr_cpu_ids > 1 ? VMI64_INIT_SMP : 0) |
-			 (returns_are_bad() ? VMI64_INIT_RETHUNK : 0),
+			 (vmi_plain_ret_is_unsafe() ? VMI64_INIT_RETHUNK : 0),
 		.nr_cpus = nr_cpu_ids,
 		.load_virt = rom->virt,
 		.load_phys = __pa(rom->mem),
 		.percpu = (unsigned long)&vmi_percpu,
 		.percpu_offset = (unsigned long)__per_cpu_offset,
 		.apic_virt = APIC_BASE,
-		.options = (unsigned long)options,
+		.options = (unsigned long)vmi_rom_options,
 		.saved_dirty_bit = _PAGE_BIT_SAVED_DIRTY,
 	};
 	s32 err = entry(&init);
@@ -102,22 +102,22 @@ static unsigned int __init __nocfi init_rom(struct vmi_rom *rom,
 	return 0;
 }
 
-static const u16 known_calls[] __initconst = {
+static const u16 vmi_known_calls[] __initconst = {
 #define VMI64_X(number, name, class, flags)	(number),
 	VMI64_CALLS(VMI64_X)
 #undef VMI64_X
 };
 
 /* VMI_GetRelocationInfo, for each call that this kernel knows. */
-static unsigned int __init __nocfi ask_rom(struct vmi_rom *rom,
-					   const struct vmi_reader *reader,
-					   struct vmi_refusal *refusal)
+static unsigned int __init __nocfi
+vmi_query_rom(struct vmi_rom *rom, const struct vmi_reader *reader,
+	      struct vmi_refusal *refusal)
 {
 	vmi64_reloc_fn entry = (void *)rom->virt + rom->image.header->reloc_entry;
 	unsigned int rule, i;
 
-	for (i = 0; i < ARRAY_SIZE(known_calls); i++) {
-		u32 call = known_calls[i];
+	for (i = 0; i < ARRAY_SIZE(vmi_known_calls); i++) {
+		u32 call = vmi_known_calls[i];
 
 		rom->answers[call] = entry(call);
 		rule = vmi_image_answer(&rom->image, reader, call,
@@ -129,16 +129,16 @@ static unsigned int __init __nocfi ask_rom(struct vmi_rom *rom,
 }
 
 /* The socket says it, with what it does next: one line, not two. */
-static int __init refuse(const struct vmi_rom *rom,
-			 const struct vmi_refusal *refusal,
-			 struct pvops_reason *reason)
+static int __init vmi_set_refusal_reason(const struct vmi_rom *rom,
+					 const struct vmi_refusal *refusal,
+					 struct pvops_reason *reason)
 {
 	vmi_refusal_text(reason->text, sizeof(reason->text), rom->where, refusal);
 	return -ENODEV;
 }
 
 static int __init
-setup_vmi(const struct pvops_backend *self, const struct pvops_facts *facts,
+vmi_setup(const struct pvops_backend *self, const struct pvops_facts *facts,
 	  struct paravirt_patch_template *ops, struct pvops_reason *reason)
 {
 	struct vmi_refusal refusal = {};
@@ -152,19 +152,19 @@ setup_vmi(const struct pvops_backend *self, const struct pvops_facts *facts,
 	rule = vmi_image_check(&rom->image, facts->rom.image, facts->rom.size,
 			       &reader, &refusal);
 	if (rule)
-		return refuse(rom, &refusal, reason);
+		return vmi_set_refusal_reason(rom, &refusal, reason);
 
 	rule = vmi_load(rom, &refusal);
 	if (rule)
-		return refuse(rom, &refusal, reason);
+		return vmi_set_refusal_reason(rom, &refusal, reason);
 
-	rule = init_rom(rom, &refusal);
+	rule = vmi_init_rom(rom, &refusal);
 	if (!rule)
-		rule = ask_rom(rom, &reader, &refusal);
+		rule = vmi_query_rom(rom, &reader, &refusal);
 	if (rule) {
 		vmi_unload(rom);
 		memset(rom->answers, 0, sizeof(rom->answers));
-		return refuse(rom, &refusal, reason);
+		return vmi_set_refusal_reason(rom, &refusal, reason);
 	}
 
 	vmi_bind_rom(rom);
@@ -172,14 +172,14 @@ setup_vmi(const struct pvops_backend *self, const struct pvops_facts *facts,
 	return 0;
 }
 
-static unsigned int body_of_call(unsigned int slot, const void *op,
-				 const u8 **code)
+static unsigned int vmi_find_inline_body(unsigned int slot, const void *op,
+					 const u8 **code)
 {
 	return vmi_body(&vmi_rom, slot, op, code);
 }
 
 /* The ops are committed; what goes by other hooks follows. */
-static void __init init_platform(void)
+static void __init vmi_init_platform(void)
 {
 	vmi_rom.committed = true;
 	vmi_claim_area(&vmi_rom);
@@ -190,7 +190,7 @@ static void __init init_platform(void)
 	vmi_smp_early();
 }
 
-static void __init guest_late_init(void)
+static void __init vmi_guest_late_init(void)
 {
 	vmi_memory_setup();
 	vmi_smp_setup();
@@ -202,7 +202,7 @@ static void __init guest_late_init(void)
  * address more than 255 CPUs; a hypervisor that shows x2APIC without it takes
  * the addresses there are.
  */
-static bool __init x2apic_available(void)
+static bool __init vmi_x2apic_available(void)
 {
 	return boot_cpu_has(X86_FEATURE_HYPERVISOR);
 }
@@ -210,9 +210,9 @@ static bool __init x2apic_available(void)
 static const struct hypervisor_x86 vmi_hyper __initconst = {
 	.name = "VMI-64",
 	.init = {
-		.init_platform = init_platform,
-		.guest_late_init = guest_late_init,
-		.x2apic_available = x2apic_available,
+		.init_platform = vmi_init_platform,
+		.guest_late_init = vmi_guest_late_init,
+		.x2apic_available = vmi_x2apic_available,
 	},
 };
 
@@ -220,8 +220,8 @@ const struct pvops_backend pvops_backend_vmi __refconst = {
 	.name = "vmi",
 	.desc = "a hypervisor's VMI-64 ROM",
 	.find_rom = vmi_search,
-	.probe = probe_vmi,
-	.setup = setup_vmi,
-	.body = body_of_call,
+	.probe = vmi_probe,
+	.setup = vmi_setup,
+	.body = vmi_find_inline_body,
 	.hyper = &vmi_hyper,
 };

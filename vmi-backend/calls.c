@@ -17,7 +17,7 @@ static const struct {
 	u32 call;
 	struct static_call_key *key;
 	void *tramp;
-} bindings[] = {
+} vmi_call_bindings[] = {
 #define VMI_X(name, ret, ...)						\
 	{ VMI64_CALL_##name, &STATIC_CALL_KEY(vmi_##name),		\
 	  STATIC_CALL_TRAMP_ADDR(vmi_##name) },
@@ -38,10 +38,10 @@ void vmi_bind(u32 call, void *func)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(bindings); i++)
-		if (bindings[i].call == call)
-			__static_call_update(bindings[i].key, bindings[i].tramp,
-					     func);
+	for (i = 0; i < ARRAY_SIZE(vmi_call_bindings); i++)
+		if (vmi_call_bindings[i].call == call)
+			__static_call_update(vmi_call_bindings[i].key,
+					     vmi_call_bindings[i].tramp, func);
 }
 
 /**

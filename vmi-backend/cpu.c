@@ -29,20 +29,20 @@
 #define CR4_PINNED	(X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_UMIP |	\
 			 X86_CR4_FSGSBASE | X86_CR4_CET)
 
-static unsigned long cr0_pinned __ro_after_init;
-static unsigned long cr4_pinned __ro_after_init;
+static unsigned long vmi_cr0_pinned __ro_after_init;
+static unsigned long vmi_cr4_pinned __ro_after_init;
 
-static int __init pin_control_registers(void)
+static int __init vmi_pin_control_registers(void)
 {
-	cr0_pinned = X86_CR0_WP;
-	cr4_pinned = cr4_read_shadow() & CR4_PINNED;
+	vmi_cr0_pinned = X86_CR0_WP;
+	vmi_cr4_pinned = cr4_read_shadow() & CR4_PINNED;
 	return 0;
 }
-early_initcall(pin_control_registers);
+early_initcall(vmi_pin_control_registers);
 
 void vmi_op_write_cr0(unsigned long val)
 {
-	unsigned long missing = cr0_pinned & ~val;
+	unsigned long missing = vmi_cr0_pinned & ~val;
 
 	vmi_call(SET_CR0)(val | missing);
 	WARN_ONCE(missing, "pvops: vmi: CR0 without WP\n");
@@ -50,7 +50,7 @@ void vmi_op_write_cr0(unsigned long val)
 
 void vmi_op_write_cr4(unsigned long val)
 {
-	unsigned long missing = cr4_pinned & ~val;
+	unsigned long missing = vmi_cr4_pinned & ~val;
 
 	vmi_call(SET_CR4)(val | missing);
 	WARN_ONCE(missing, "pvops: vmi: CR4 without pinned bits 0x%lx\n",
@@ -126,7 +126,7 @@ void vmi_op_load_sp0(unsigned long sp0)
 
 #ifdef CONFIG_X86_IOPL_IOPERM
 /* The TSS itself is the kernel's; the ROM is told what has become of it. */
-static void tell_io_bitmap(void)
+static void vmi_report_io_bitmap(void)
 {
 	struct x86_hw_tss *tss = this_cpu_ptr(&cpu_tss_rw.x86_tss);
 	const void *bitmap = NULL;
@@ -142,13 +142,13 @@ static void tell_io_bitmap(void)
 void vmi_op_invalidate_io_bitmap(void)
 {
 	native_tss_invalidate_io_bitmap();
-	tell_io_bitmap();
+	vmi_report_io_bitmap();
 }
 
 void vmi_op_update_io_bitmap(void)
 {
 	native_tss_update_io_bitmap();
-	tell_io_bitmap();
+	vmi_report_io_bitmap();
 }
 #endif
 

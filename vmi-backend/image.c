@@ -21,7 +21,7 @@
 /* ENDBR64 and a return are the least that an entry can be. */
 #define ENTRY_MIN	5
 
-struct call_facts {
+struct vmi_call_facts {
 	const char *name;
 	u8 class;
 	u8 flags;
@@ -31,22 +31,22 @@ struct call_facts {
 #define VMI64_X(number, word, kind, bits)				\
 	[number] = { .name = #word, .class = VMI64_CLASS_##kind,	\
 		     .flags = (bits), .known = true },
-static const struct call_facts facts_of_calls[VMI64_CALL_END] = {
+static const struct vmi_call_facts vmi_call_facts[VMI64_CALL_END] = {
 	VMI64_CALLS(VMI64_X)
 };
 
 #undef VMI64_X
 
 #define VMI64_X(number, word, message)	[number] = (message),
-static const char *const messages[] = {
+static const char *const vmi_rule_messages[] = {
 	VMI64_RULES(VMI64_X)
 };
 
 #undef VMI64_X
 
-static bool known(u32 call)
+static bool vmi_call_known(u32 call)
 {
-	return call < VMI64_CALL_END && facts_of_calls[call].known;
+	return call < VMI64_CALL_END && vmi_call_facts[call].known;
 }
 
 /**
@@ -58,7 +58,7 @@ static bool known(u32 call)
  */
 const char *vmi_call_name(u32 call)
 {
-	return known(call) ? facts_of_calls[call].name : "unknown";
+	return vmi_call_known(call) ? vmi_call_facts[call].name : "unknown";
 }
 
 /**
@@ -70,7 +70,7 @@ const char *vmi_call_name(u32 call)
  */
 u32 vmi_call_flags(u32 call)
 {
-	return known(call) ? facts_of_calls[call].flags : 0;
+	return vmi_call_known(call) ? vmi_call_facts[call].flags : 0;
 }
 
 /**
@@ -82,7 +82,7 @@ u32 vmi_call_flags(u32 call)
  */
 u32 vmi_call_class(u32 call)
 {
-	return known(call) ? facts_of_calls[call].class : VMI64_CLASS_SYSV;
+	return vmi_call_known(call) ? vmi_call_facts[call].class : VMI64_CLASS_SYSV;
 }
 
 /**
@@ -94,7 +94,9 @@ u32 vmi_call_class(u32 call)
  */
 const char *vmi_rule_message(unsigned int rule)
 {
-	return rule < ARRAY_SIZE(messages) && messages[rule] ? messages[rule] : "";
+	if (rule >= ARRAY_SIZE(vmi_rule_messages) || !vmi_rule_messages[rule])
+		return "";
+	return vmi_rule_messages[rule];
 }
 
 /**
@@ -119,22 +121,22 @@ unsigned int vmi_refuse(struct vmi_refusal *refusal, unsigned int rule,
 }
 
 /* Do SIZE bytes at OFFSET end at or before LIMIT? */
-static bool inside(u64 offset, u64 size, u64 limit)
+static bool vmi_range_fits(u64 offset, u64 size, u64 limit)
 {
 	return offset <= limit && size <= limit - offset;
 }
 
-static bool overlap(u64 a, u64 a_size, u64 b, u64 b_size)
+static bool vmi_ranges_overlap(u64 a, u64 a_size, u64 b, u64 b_size)
 {
 	return a < b + b_size && b < a + a_size;
 }
 
-static u64 in_pages(u64 size)
+static u64 vmi_page_align(u64 size)
 {
 	return (size + VMI64_PAGE - 1) & ~(u64)(VMI64_PAGE - 1);
 }
 
-static bool all_zero(const u32 *word, unsigned int count)
+static bool vmi_all_zero(const u32 *word, unsigned int count)
 {
 	while (count--)
 		if (*word++)
@@ -142,7 +144,7 @@ static bool all_zero(const u32 *word, unsigned int count)
 	return true;
 }
 
-static bool in_load_area(const struct vmi64_section *section)
+static bool vmi_in_load_area(const struct vmi64_section *section)
 {
 	return section->type != VMI64_SEC_PERCPU;
 }
@@ -151,16 +153,17 @@ static bool in_load_area(const struct vmi64_section *section)
  * Bytes at PLACE of the load area as the image has them, if the contents of one
  * section cover all of them. Relies on V15 to V17, and on V19 for uniqueness.
  */
-static const u8 *contents(const struct vmi_image *image, u64 place, u64 size,
-			  const struct vmi64_section **where)
+static const u8 *vmi_find_contents(const struct vmi_image *image, u64 place,
+				   u64 size, const struct vmi64_section **where)
 {
 	u32 i;
 
 	for (i = 0; i < image->header->nr_sections; i++) {
 		const struct vmi64_section *section = &image->sections[i];
 
-		if (!in_load_area(section) || place < section->load_off ||
-		    !inside(place - section->load_off, size, section->image_size))
+		if (!vmi_in_load_area(section) || place < section->load_off ||
+		    !vmi_range_fits(place - section->load_off, size,
+				    section->image_size))
 			continue;
 		if (where)
 			*where = section;
@@ -169,12 +172,13 @@ static const u8 *contents(const struct vmi_image *image, u64 place, u64 size,
 	return NULL;
 }
 
-static const u8 *text_at(const struct vmi_image *image, u64 place, u64 size)
+static const u8 *vmi_find_text(const struct vmi_image *image, u64 place,
+			       u64 size)
 {
 	const struct vmi64_section *text = image->text;
 
 	if (place < text->load_off ||
-	    !inside(place - text->load_off, size, text->load_size))
+	    !vmi_range_fits(place - text->load_off, size, text->load_size))
 		return NULL;
 	return image->data + text->image_off + (place - text->load_off);
 }
@@ -196,8 +200,8 @@ bool vmi_image_signed(const void *start)
 }
 
 /* V1 to V4: what is said before the header is known. */
-static unsigned int check_rom(struct vmi_image *image, u32 room,
-			      struct vmi_refusal *refusal)
+static unsigned int vmi_check_option_rom(struct vmi_image *image, u32 room,
+					 struct vmi_refusal *refusal)
 {
 	const struct vmi64_rom *rom = image->rom;
 	u8 sum = 0;
@@ -234,15 +238,15 @@ static unsigned int check_rom(struct vmi_image *image, u32 room,
 }
 
 /* V5 to V9: the header is one. */
-static unsigned int check_header(struct vmi_image *image,
-				 struct vmi_refusal *refusal)
+static unsigned int vmi_check_header(struct vmi_image *image,
+				     struct vmi_refusal *refusal)
 {
 	const struct vmi64_rom *rom = image->rom;
 	const struct vmi64_header *header;
 	u32 off = rom->header_off;
 
 	if (off % 8 || off < VMI64_ROM_SIZE ||
-	    !inside(off, VMI64_HEADER_SIZE, image->size))
+	    !vmi_range_fits(off, VMI64_HEADER_SIZE, image->size))
 		return vmi_refuse(refusal, VMI64_V_HEADER_PLACE,
 				  "header_off is 0x%x", off);
 	header = (const void *)(image->data + off);
@@ -254,7 +258,7 @@ static unsigned int check_header(struct vmi_image *image,
 
 	if (header->header_size % 8 || header->header_size < VMI64_HEADER_SIZE ||
 	    header->header_size > VMI64_MAX_HEADER ||
-	    !inside(off, header->header_size, image->size) ||
+	    !vmi_range_fits(off, header->header_size, image->size) ||
 	    (header->header_size > VMI64_HEADER_SIZE && !image->newer))
 		return vmi_refuse(refusal, VMI64_V_HEADER_SIZE,
 				  "header_size is %u", header->header_size);
@@ -272,9 +276,9 @@ static unsigned int check_header(struct vmi_image *image,
 }
 
 /* V10 to V12: what kind of kernel it is for. */
-static unsigned int check_kind(const struct vmi_image *image,
-			       const struct vmi_reader *reader,
-			       struct vmi_refusal *refusal)
+static unsigned int vmi_check_kind(const struct vmi_image *image,
+				   const struct vmi_reader *reader,
+				   struct vmi_refusal *refusal)
 {
 	const struct vmi64_rom *rom = image->rom;
 	const struct vmi64_header *header = image->header;
@@ -286,7 +290,7 @@ static unsigned int check_kind(const struct vmi_image *image,
 				  "flags are 0x%x", header->flags);
 	if (!image->newer &&
 	    (rom->reserved0 || rom->reserved1 || rom->reserved2 ||
-	     !all_zero(header->reserved, ARRAY_SIZE(header->reserved))))
+	     !vmi_all_zero(header->reserved, ARRAY_SIZE(header->reserved))))
 		return vmi_refuse(refusal, VMI64_V_HEADER_FLAGS,
 				  "a reserved field is not 0");
 
@@ -300,7 +304,7 @@ static unsigned int check_kind(const struct vmi_image *image,
 }
 
 /* One string of V13, or NULL. */
-static const char *find_string(const struct vmi_image *image, u32 off)
+static const char *vmi_find_string(const struct vmi_image *image, u32 off)
 {
 	u32 i;
 
@@ -318,8 +322,8 @@ static const char *find_string(const struct vmi_image *image, u32 off)
 }
 
 /* V13 and V14. */
-static unsigned int check_strings(struct vmi_image *image,
-				  struct vmi_refusal *refusal)
+static unsigned int vmi_check_strings(struct vmi_image *image,
+				      struct vmi_refusal *refusal)
 {
 	static const char *const compatible[] = {
 		"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL",
@@ -328,15 +332,15 @@ static unsigned int check_strings(struct vmi_image *image,
 	const struct vmi64_header *header = image->header;
 	unsigned int i;
 
-	image->licence = find_string(image, header->licence_off);
+	image->licence = vmi_find_string(image, header->licence_off);
 	if (!image->licence)
 		return vmi_refuse(refusal, VMI64_V_STRING, "licence at 0x%x",
 				  header->licence_off);
-	image->vendor = find_string(image, header->vendor_off);
+	image->vendor = vmi_find_string(image, header->vendor_off);
 	if (!image->vendor)
 		return vmi_refuse(refusal, VMI64_V_STRING, "vendor at 0x%x",
 				  header->vendor_off);
-	image->product = find_string(image, header->product_off);
+	image->product = vmi_find_string(image, header->product_off);
 	if (!image->product)
 		return vmi_refuse(refusal, VMI64_V_STRING, "product at 0x%x",
 				  header->product_off);
@@ -349,8 +353,8 @@ static unsigned int check_strings(struct vmi_image *image,
 }
 
 /* V15 to V19: sections, in the image and where they will be loaded. */
-static unsigned int check_sections(struct vmi_image *image,
-				   struct vmi_refusal *refusal)
+static unsigned int vmi_check_sections(struct vmi_image *image,
+				       struct vmi_refusal *refusal)
 {
 	const struct vmi64_header *header = image->header;
 	const struct vmi64_section *section;
@@ -358,7 +362,8 @@ static unsigned int check_sections(struct vmi_image *image,
 	u32 i, k;
 
 	if (!nr || nr > VMI64_MAX_SECTIONS || header->section_off % 8 ||
-	    !inside(header->section_off, (u64)nr * VMI64_SECTION_SIZE, image->size))
+	    !vmi_range_fits(header->section_off, (u64)nr * VMI64_SECTION_SIZE,
+			    image->size))
 		return vmi_refuse(refusal, VMI64_V_SECTION_TABLE,
 				  "%u sections at 0x%x", nr,
 				  header->section_off);
@@ -370,7 +375,8 @@ static unsigned int check_sections(struct vmi_image *image,
 		section = &image->sections[i];
 		if (!image->newer &&
 		    (section->flags ||
-		     !all_zero(section->reserved, ARRAY_SIZE(section->reserved))))
+		     !vmi_all_zero(section->reserved,
+				   ARRAY_SIZE(section->reserved))))
 			return vmi_refuse(refusal, VMI64_V_SECTION_TYPE,
 					  "section %u: a reserved field is not 0",
 					  i);
@@ -408,7 +414,8 @@ static unsigned int check_sections(struct vmi_image *image,
 		    (section == image->text &&
 		     section->image_size != section->load_size) ||
 		    (section->image_size ?
-		     !inside(section->image_off, section->image_size, image->size) :
+		     !vmi_range_fits(section->image_off, section->image_size,
+				     image->size) :
 		     section->image_off))
 			return vmi_refuse(refusal, VMI64_V_SECTION_IMAGE,
 					  "section %u: 0x%x bytes at 0x%x for 0x%x",
@@ -425,10 +432,11 @@ static unsigned int check_sections(struct vmi_image *image,
 		bool fits;
 
 		section = &image->sections[i];
-		if (in_load_area(section))
+		if (vmi_in_load_area(section))
 			fits = !(section->load_off % VMI64_PAGE) &&
-			       inside(section->load_off, section->load_size,
-				      header->load_size);
+			       vmi_range_fits(section->load_off,
+					      section->load_size,
+					      header->load_size);
 		else
 			fits = !section->load_off &&
 			       section->load_size <= VMI64_MAX_PERCPU;
@@ -436,12 +444,14 @@ static unsigned int check_sections(struct vmi_image *image,
 			return vmi_refuse(refusal, VMI64_V_SECTION_LOAD,
 					  "section %u: 0x%x bytes to 0x%x", i,
 					  section->load_size, section->load_off);
-		for (k = 0; in_load_area(section) && k < i; k++) {
+		for (k = 0; vmi_in_load_area(section) && k < i; k++) {
 			const struct vmi64_section *other = &image->sections[k];
 
-			if (in_load_area(other) &&
-			    overlap(section->load_off, in_pages(section->load_size),
-				    other->load_off, in_pages(other->load_size)))
+			if (vmi_in_load_area(other) &&
+			    vmi_ranges_overlap(section->load_off,
+					       vmi_page_align(section->load_size),
+					       other->load_off,
+					       vmi_page_align(other->load_size)))
 				return vmi_refuse(refusal, VMI64_V_SECTION_LOAD,
 						  "sections %u and %u overlap",
 						  k, i);
@@ -450,18 +460,18 @@ static unsigned int check_sections(struct vmi_image *image,
 	return VMI64_V_OK;
 }
 
-struct span {
+struct vmi_span {
 	const char *what;
 	u64 off;
 	u64 size;
 };
 
 /* V20 to V22: the other tables, and that no two parts overlap. */
-static unsigned int check_tables(struct vmi_image *image,
-				 struct vmi_refusal *refusal)
+static unsigned int vmi_check_tables(struct vmi_image *image,
+				     struct vmi_refusal *refusal)
 {
 	const struct vmi64_header *header = image->header;
-	struct span spans[5 + VMI64_MAX_SECTIONS] = {
+	struct vmi_span spans[5 + VMI64_MAX_SECTIONS] = {
 		{ "start", 0, VMI64_ROM_SIZE },
 		{ "header", image->rom->header_off, header->header_size },
 		{ "section table", header->section_off,
@@ -474,7 +484,8 @@ static unsigned int check_tables(struct vmi_image *image,
 	unsigned int nr = 5, i, k;
 
 	if (!header->nr_calls || header->nr_calls > VMI64_MAX_CALLS ||
-	    header->call_off % 8 || !inside(spans[3].off, spans[3].size, image->size))
+	    header->call_off % 8 ||
+	    !vmi_range_fits(spans[3].off, spans[3].size, image->size))
 		return vmi_refuse(refusal, VMI64_V_CALL_TABLE,
 				  "%u calls at 0x%x", header->nr_calls,
 				  header->call_off);
@@ -482,7 +493,7 @@ static unsigned int check_tables(struct vmi_image *image,
 
 	if (header->nr_fixups > VMI64_MAX_FIXUPS || header->fixup_off % 8 ||
 	    (header->nr_fixups ?
-	     !inside(spans[4].off, spans[4].size, image->size) :
+	     !vmi_range_fits(spans[4].off, spans[4].size, image->size) :
 	     header->fixup_off))
 		return vmi_refuse(refusal, VMI64_V_FIXUP_TABLE,
 				  "%u fixups at 0x%x", header->nr_fixups,
@@ -490,14 +501,14 @@ static unsigned int check_tables(struct vmi_image *image,
 	image->fixups = (const void *)(image->data + header->fixup_off);
 
 	for (i = 0; i < header->nr_sections; i++)
-		spans[nr++] = (struct span){ "contents of a section",
+		spans[nr++] = (struct vmi_span){ "contents of a section",
 					     image->sections[i].image_off,
 					     image->sections[i].image_size };
 	for (i = 0; i < nr; i++) {
 		for (k = 0; k < i; k++) {
 			if (spans[i].size && spans[k].size &&
-			    overlap(spans[i].off, spans[i].size,
-				    spans[k].off, spans[k].size))
+			    vmi_ranges_overlap(spans[i].off, spans[i].size,
+					       spans[k].off, spans[k].size))
 				return vmi_refuse(refusal, VMI64_V_OVERLAP,
 						  "%s and %s at 0x%x",
 						  spans[k].what, spans[i].what,
@@ -508,9 +519,9 @@ static unsigned int check_tables(struct vmi_image *image,
 }
 
 /* What V23 calls a good entry. */
-static bool good_entry(const struct vmi_image *image, u32 entry)
+static bool vmi_entry_ok(const struct vmi_image *image, u32 entry)
 {
-	const u8 *code = text_at(image, entry, ENTRY_MIN);
+	const u8 *code = vmi_find_text(image, entry, ENTRY_MIN);
 	u32 endbr;
 
 	if (entry % VMI64_ENTRY_ALIGN || !code)
@@ -520,24 +531,24 @@ static bool good_entry(const struct vmi_image *image, u32 entry)
 }
 
 /* Bytes that a fixup changes. */
-static u32 fixup_bytes(const struct vmi64_fixup *fixup)
+static u32 vmi_fixup_size(const struct vmi64_fixup *fixup)
 {
 	return fixup->kind == VMI64_FIX_ABS64 ? 8 : 4;
 }
 
 /* The same, with an opcode byte in front that belongs to it. */
-static u64 fixup_start(const struct vmi64_fixup *fixup)
+static u64 vmi_fixup_start(const struct vmi64_fixup *fixup)
 {
 	return (u64)fixup->place - (fixup->kind == VMI64_FIX_PC32);
 }
 
-static u64 fixup_end(const struct vmi64_fixup *fixup)
+static u64 vmi_fixup_end(const struct vmi64_fixup *fixup)
 {
-	return (u64)fixup->place + fixup_bytes(fixup);
+	return (u64)fixup->place + vmi_fixup_size(fixup);
 }
 
 /* Does control leave the row of instructions here? INSN is not AVX. */
-static bool leaves(const struct insn *insn)
+static bool vmi_insn_transfers_control(const struct insn *insn)
 {
 	u8 op = insn->opcode.bytes[0], second = insn->opcode.bytes[1];
 	u8 modrm = insn->modrm.bytes[0], reg = X86_MODRM_REG(modrm);
@@ -577,7 +588,7 @@ static bool leaves(const struct insn *insn)
 }
 
 /* What V27 calls straight-line code; NULL, or what is wrong. */
-static const char *straight_line(const u8 *body, u32 length)
+static const char *vmi_check_straight_line(const u8 *body, u32 length)
 {
 	struct insn insn;
 	u32 at;
@@ -588,31 +599,31 @@ static const char *straight_line(const u8 *body, u32 length)
 			return "not whole instructions";
 		if (insn_rip_relative(&insn))
 			return "memory relative to RIP";
-		if (!insn_is_avx(&insn) && leaves(&insn))
+		if (!insn_is_avx(&insn) && vmi_insn_transfers_control(&insn))
 			return "not straight-line code";
 	}
 	return NULL;
 }
 
 /* V27 for one INLINE entry; V26 has passed. NULL, or what is wrong. */
-static const char *check_inline(const struct vmi_image *image,
-				const struct vmi64_call *call)
+static const char *vmi_check_inline_body(const struct vmi_image *image,
+					 const struct vmi64_call *call)
 {
 	u64 body = (u64)call->entry + INSN_ENDBR, behind = body + call->length;
-	const u8 *code = text_at(image, body, call->length + 1);
+	const u8 *code = vmi_find_text(image, body, call->length + 1);
 	const char *wrong;
 	bool thunk = false;
 	u32 i;
 
 	if (!(vmi_call_flags(call->call) & VMI64_F_INLINE))
 		return "this call cannot be inline";
-	wrong = straight_line(code, call->length);
+	wrong = vmi_check_straight_line(code, call->length);
 	if (wrong)
 		return wrong;
 	for (i = 0; i < image->header->nr_fixups; i++) {
 		const struct vmi64_fixup *fixup = &image->fixups[i];
 
-		if (fixup->place < behind && fixup_end(fixup) > body)
+		if (fixup->place < behind && vmi_fixup_end(fixup) > body)
 			return "a fixup is in it";
 		thunk |= fixup->place == behind + 1 &&
 			 fixup->kind == VMI64_FIX_PC32 &&
@@ -625,26 +636,26 @@ static const char *check_inline(const struct vmi_image *image,
 }
 
 /* V23 to V28: all code that may be called. */
-static unsigned int check_calls(const struct vmi_image *image,
-				const struct vmi_reader *reader,
-				struct vmi_refusal *refusal)
+static unsigned int vmi_check_calls(const struct vmi_image *image,
+				    const struct vmi_reader *reader,
+				    struct vmi_refusal *refusal)
 {
 	const struct vmi64_header *header = image->header;
 	u32 mandatory = reader->ring ? VMI64_F_MAND3 : VMI64_F_MAND0;
 	const struct vmi64_call *call;
 	u32 i;
 
-	if (!good_entry(image, header->init_entry))
+	if (!vmi_entry_ok(image, header->init_entry))
 		return vmi_refuse(refusal, VMI64_V_INIT, "VMI_Init at 0x%x",
 				  header->init_entry);
-	if (!good_entry(image, header->reloc_entry))
+	if (!vmi_entry_ok(image, header->reloc_entry))
 		return vmi_refuse(refusal, VMI64_V_INIT,
 				  "VMI_GetRelocationInfo at 0x%x",
 				  header->reloc_entry);
 
 	for (i = 0; i < header->nr_calls; i++) {
 		call = &image->calls[i];
-		if (!known(call->call) &&
+		if (!vmi_call_known(call->call) &&
 		    !(image->newer && call->call >= VMI64_CALL_END))
 			return vmi_refuse(refusal, VMI64_V_CALL_NUMBER,
 					  "entry %u: call %u", i, call->call);
@@ -669,16 +680,16 @@ static unsigned int check_calls(const struct vmi_image *image,
 		bool good;
 
 		call = &image->calls[i];
-		good = good_entry(image, call->entry) &&
+		good = vmi_entry_ok(image, call->entry) &&
 		       (image->newer || !call->reserved);
 		if (call->type == VMI64_RELOC_CALL)
 			good = good && call->length >= ENTRY_MIN &&
-			       text_at(image, call->entry, call->length);
+			       vmi_find_text(image, call->entry, call->length);
 		else if (call->type == VMI64_RELOC_INLINE)
 			good = good && call->length >= 1 &&
 			       call->length <= VMI64_MAX_INLINE &&
-			       text_at(image, call->entry,
-				       INSN_ENDBR + call->length + 1);
+			       vmi_find_text(image, call->entry,
+					     INSN_ENDBR + call->length + 1);
 		else
 			good = false;
 		if (!good)
@@ -693,9 +704,9 @@ static unsigned int check_calls(const struct vmi_image *image,
 		const char *wrong;
 
 		call = &image->calls[i];
-		if (call->type != VMI64_RELOC_INLINE || !known(call->call))
+		if (call->type != VMI64_RELOC_INLINE || !vmi_call_known(call->call))
 			continue;
-		wrong = check_inline(image, call);
+		wrong = vmi_check_inline_body(image, call);
 		if (wrong)
 			return vmi_refuse(refusal, VMI64_V_CALL_INLINE,
 					  "%s variant %u: %s",
@@ -711,7 +722,7 @@ static unsigned int check_calls(const struct vmi_image *image,
 }
 
 /* V29: kind and symbol are a pair of the ABI's table. */
-static bool good_kind(const struct vmi64_fixup *fixup)
+static bool vmi_fixup_kind_ok(const struct vmi64_fixup *fixup)
 {
 	switch (fixup->symbol) {
 	case VMI64_SYM_LOAD:
@@ -732,28 +743,28 @@ static bool good_kind(const struct vmi64_fixup *fixup)
 }
 
 /* V29: the opcode that a PC32 place needs. V30 says where it may be at all. */
-static bool good_opcode(const struct vmi_image *image,
-			const struct vmi64_fixup *fixup)
+static bool vmi_fixup_opcode_ok(const struct vmi_image *image,
+				const struct vmi64_fixup *fixup)
 {
 	const u8 *code;
 
 	if (fixup->kind != VMI64_FIX_PC32 || !fixup->place)
 		return true;
-	code = contents(image, fixup_start(fixup), 1, NULL);
+	code = vmi_find_contents(image, vmi_fixup_start(fixup), 1, NULL);
 	if (!code || *code == INSN_JMP32)
 		return true;
 	return *code == INSN_CALL32 && fixup->symbol != VMI64_SYM_RETURN_THUNK;
 }
 
 /* V30: does a fixup change the ENDBR64 of an entry? */
-static bool touches_entry(const struct vmi_image *image,
-			  const struct vmi64_fixup *fixup)
+static bool vmi_fixup_touches_entry(const struct vmi_image *image,
+				    const struct vmi64_fixup *fixup)
 {
 	/* It is shorter than the distance of two entries: one can be meant. */
-	u64 entry = (fixup_end(fixup) - 1) & ~(u64)(VMI64_ENTRY_ALIGN - 1);
+	u64 entry = (vmi_fixup_end(fixup) - 1) & ~(u64)(VMI64_ENTRY_ALIGN - 1);
 	u32 i;
 
-	if (entry + INSN_ENDBR <= fixup_start(fixup))
+	if (entry + INSN_ENDBR <= vmi_fixup_start(fixup))
 		return false;
 	if (entry == image->header->init_entry ||
 	    entry == image->header->reloc_entry)
@@ -765,17 +776,18 @@ static bool touches_entry(const struct vmi_image *image,
 }
 
 /* V30 for one fixup; PREVIOUS may be NULL. NULL, or what is wrong. */
-static const char *check_place(const struct vmi_image *image,
-			       const struct vmi64_fixup *fixup,
-			       const struct vmi64_fixup *previous)
+static const char *vmi_check_fixup_place(const struct vmi_image *image,
+					 const struct vmi64_fixup *fixup,
+					 const struct vmi64_fixup *previous)
 {
 	const struct vmi64_section *where;
 	bool in_text;
 
 	if (!fixup->place && fixup->kind == VMI64_FIX_PC32)
 		return "out of bounds";
-	if (!contents(image, fixup_start(fixup),
-		      fixup_end(fixup) - fixup_start(fixup), &where))
+	if (!vmi_find_contents(image, vmi_fixup_start(fixup),
+			       vmi_fixup_end(fixup) - vmi_fixup_start(fixup),
+			       &where))
 		return "out of bounds";
 	in_text = where == image->text;
 	if ((fixup->kind == VMI64_FIX_PC32 || fixup->kind == VMI64_FIX_PERCPU32) &&
@@ -783,16 +795,16 @@ static const char *check_place(const struct vmi_image *image,
 		return "not in TEXT";
 	if (fixup->kind == VMI64_FIX_ABS64 && in_text)
 		return "in TEXT";
-	if (previous && fixup_start(fixup) < fixup_end(previous))
+	if (previous && vmi_fixup_start(fixup) < vmi_fixup_end(previous))
 		return "out of order";
-	if (touches_entry(image, fixup))
+	if (vmi_fixup_touches_entry(image, fixup))
 		return "in the first bytes of an entry";
 	return NULL;
 }
 
 /* V31. */
-static bool good_addend(const struct vmi_image *image,
-			const struct vmi64_fixup *fixup)
+static bool vmi_fixup_addend_ok(const struct vmi_image *image,
+				const struct vmi64_fixup *fixup)
 {
 	s64 addend = fixup->addend;
 
@@ -810,8 +822,8 @@ static bool good_addend(const struct vmi_image *image,
 }
 
 /* V29 to V31. */
-static unsigned int check_fixups(const struct vmi_image *image,
-				 struct vmi_refusal *refusal)
+static unsigned int vmi_check_fixups(const struct vmi_image *image,
+				     struct vmi_refusal *refusal)
 {
 	const struct vmi64_fixup *fixups = image->fixups;
 	u32 i;
@@ -821,18 +833,19 @@ static unsigned int check_fixups(const struct vmi_image *image,
 			return vmi_refuse(refusal, VMI64_V_FIXUP_KIND,
 					  "fixup %u: a reserved field is not 0",
 					  i);
-		if (!good_kind(&fixups[i]))
+		if (!vmi_fixup_kind_ok(&fixups[i]))
 			return vmi_refuse(refusal, VMI64_V_FIXUP_KIND,
 					  "fixup %u: kind %u with symbol %u", i,
 					  fixups[i].kind, fixups[i].symbol);
-		if (!good_opcode(image, &fixups[i]))
+		if (!vmi_fixup_opcode_ok(image, &fixups[i]))
 			return vmi_refuse(refusal, VMI64_V_FIXUP_KIND,
 					  "fixup %u: wrong opcode in front of 0x%x",
 					  i, fixups[i].place);
 	}
 	for (i = 0; i < image->header->nr_fixups; i++) {
-		const char *wrong = check_place(image, &fixups[i],
-						i ? &fixups[i - 1] : NULL);
+		const struct vmi64_fixup *previous = i ? &fixups[i - 1] : NULL;
+		const char *wrong = vmi_check_fixup_place(image, &fixups[i],
+							  previous);
 
 		if (wrong)
 			return vmi_refuse(refusal, VMI64_V_FIXUP_PLACE,
@@ -840,7 +853,7 @@ static unsigned int check_fixups(const struct vmi_image *image,
 					  fixups[i].place, wrong);
 	}
 	for (i = 0; i < image->header->nr_fixups; i++)
-		if (!good_addend(image, &fixups[i]))
+		if (!vmi_fixup_addend_ok(image, &fixups[i]))
 			return vmi_refuse(refusal, VMI64_V_FIXUP_ADDEND,
 					  "fixup %u: symbol %u, addend %d", i,
 					  fixups[i].symbol, fixups[i].addend);
@@ -873,21 +886,21 @@ unsigned int vmi_image_check(struct vmi_image *image, const void *data, u32 room
 	image->data = data;
 	image->rom = data;
 
-	rule = check_rom(image, room, refusal);
+	rule = vmi_check_option_rom(image, room, refusal);
 	if (!rule)
-		rule = check_header(image, refusal);
+		rule = vmi_check_header(image, refusal);
 	if (!rule)
-		rule = check_kind(image, reader, refusal);
+		rule = vmi_check_kind(image, reader, refusal);
 	if (!rule)
-		rule = check_strings(image, refusal);
+		rule = vmi_check_strings(image, refusal);
 	if (!rule)
-		rule = check_sections(image, refusal);
+		rule = vmi_check_sections(image, refusal);
 	if (!rule)
-		rule = check_tables(image, refusal);
+		rule = vmi_check_tables(image, refusal);
 	if (!rule)
-		rule = check_calls(image, reader, refusal);
+		rule = vmi_check_calls(image, reader, refusal);
 	if (!rule)
-		rule = check_fixups(image, refusal);
+		rule = vmi_check_fixups(image, refusal);
 	return rule;
 }
 
@@ -906,7 +919,7 @@ void vmi_image_load(const struct vmi_image *image, void *area)
 	for (i = 0; i < image->header->nr_sections; i++) {
 		const struct vmi64_section *section = &image->sections[i];
 
-		if (in_load_area(section))
+		if (vmi_in_load_area(section))
 			memcpy((u8 *)area + section->load_off,
 			       image->data + section->image_off,
 			       section->image_size);

@@ -17,8 +17,8 @@
 #include "calls.h"
 #include "vmi.h"
 
-static u32 (*native_read)(u32 reg) __ro_after_init;
-static void (*native_write)(u32 reg, u32 value) __ro_after_init;
+static u32 (*vmi_native_apic_read)(u32 reg) __ro_after_init;
+static void (*vmi_native_apic_write)(u32 reg, u32 value) __ro_after_init;
 
 notrace void vmi_eoi(void)
 {
@@ -27,7 +27,7 @@ notrace void vmi_eoi(void)
 }
 
 /* What the driver for x2APIC mode does beside the MSR stays its own. */
-static bool x2apic_special(u32 reg)
+static bool vmi_keep_native_x2apic(u32 reg)
 {
 	if (!x2apic_mode)
 		return false;
@@ -45,37 +45,38 @@ static bool x2apic_special(u32 reg)
 
 u32 vmi_apic_read(u32 reg)
 {
-	return x2apic_special(reg) ? native_read(reg) : vmi_call(APIC_READ)(reg);
+	return vmi_keep_native_x2apic(reg) ? vmi_native_apic_read(reg) :
+	       vmi_call(APIC_READ)(reg);
 }
 
 void vmi_apic_write(u32 reg, u32 value)
 {
-	if (x2apic_special(reg))
-		native_write(reg, value);
+	if (vmi_keep_native_x2apic(reg))
+		vmi_native_apic_write(reg, value);
 	else
 		vmi_call(APIC_WRITE)(reg, value);
 }
 
 /**
- * struct ipi_group - CPUs that one call reaches
+ * struct vmi_ipi_group - CPUs that one call reaches
  * @bits: bit 0 is the CPU with APIC ID @base
  * @base: multiple of 64
  * @vector: what is sent
  */
-struct ipi_group {
+struct vmi_ipi_group {
 	u64 bits[2];
 	u32 base;
 	int vector;
 };
 
-static bool in_group(const struct ipi_group *group, u32 apic_id)
+static bool vmi_ipi_group_covers(const struct vmi_ipi_group *group, u32 apic_id)
 {
 	return apic_id >= group->base && apic_id - group->base < 128;
 }
 
 /* With an error none was sent: then one by one, as the APIC driver does it. */
-static void send_group(const struct ipi_group *group, const struct cpumask *mask,
-		       unsigned int except)
+static void vmi_send_ipi_group(const struct vmi_ipi_group *group,
+			       const struct cpumask *mask, unsigned int except)
 {
 	u32 icr = group->vector == NMI_VECTOR ? APIC_DM_NMI : group->vector;
 	unsigned int cpu;
@@ -86,13 +87,15 @@ static void send_group(const struct ipi_group *group, const struct cpumask *mask
 		return;
 	for_each_cpu(cpu, mask)
 		if (cpu != except &&
-		    in_group(group, per_cpu(x86_cpu_to_apicid, cpu)))
+		    vmi_ipi_group_covers(group,
+					 per_cpu(x86_cpu_to_apicid, cpu)))
 			__apic_send_IPI(cpu, group->vector);
 }
 
-static void send_ipis(const struct cpumask *mask, int vector, unsigned int except)
+static void vmi_send_ipis(const struct cpumask *mask, int vector,
+			  unsigned int except)
 {
-	struct ipi_group group = { .vector = vector };
+	struct vmi_ipi_group group = { .vector = vector };
 	unsigned int cpu;
 
 	for_each_cpu(cpu, mask) {
@@ -100,25 +103,25 @@ static void send_ipis(const struct cpumask *mask, int vector, unsigned int excep
 
 		if (cpu == except)
 			continue;
-		if (!in_group(&group, apic_id)) {
-			send_group(&group, mask, except);
+		if (!vmi_ipi_group_covers(&group, apic_id)) {
+			vmi_send_ipi_group(&group, mask, except);
 			group.bits[0] = 0;
 			group.bits[1] = 0;
 			group.base = round_down(apic_id, 64);
 		}
 		__set_bit(apic_id - group.base, (unsigned long *)group.bits);
 	}
-	send_group(&group, mask, except);
+	vmi_send_ipi_group(&group, mask, except);
 }
 
 void vmi_send_ipi_mask(const struct cpumask *mask, int vector)
 {
-	send_ipis(mask, vector, nr_cpu_ids);
+	vmi_send_ipis(mask, vector, nr_cpu_ids);
 }
 
 void vmi_send_ipi_mask_allbutself(const struct cpumask *mask, int vector)
 {
-	send_ipis(mask, vector, smp_processor_id());
+	vmi_send_ipis(mask, vector, smp_processor_id());
 }
 
 void vmi_send_ipi_allbutself(int vector)
@@ -153,8 +156,8 @@ void __init vmi_apic_setup(void)
 	}
 
 	if (vmi_offers(&vmi_rom, VMI64_CALL_APIC_READ)) {
-		native_read = apic->read;
-		native_write = apic->write;
+		vmi_native_apic_read = apic->read;
+		vmi_native_apic_write = apic->write;
 		apic_update_callback(read, vmi_apic_read);
 		apic_update_callback(write, vmi_apic_write);
 	}

@@ -36,10 +36,10 @@ static_assert((AREA_VIRT & PMD_MASK) == ((MODULES_END - 1) & PMD_MASK),
 /* The area and its page table, each aligned to a page. */
 RESERVE_BRK(vmi_area, VMI64_MAX_LOAD + 2 * PAGE_SIZE);
 
-static unsigned long brk_before __initdata;
-static unsigned long brk_after __initdata;
+static unsigned long vmi_brk_before_load __initdata;
+static unsigned long vmi_brk_after_load __initdata;
 
-static pgprot_t __init rights_of(const struct vmi_image *image, u32 off)
+static pgprot_t __init vmi_page_rights(const struct vmi_image *image, u32 off)
 {
 	u32 i;
 
@@ -65,13 +65,14 @@ static pgprot_t __init rights_of(const struct vmi_image *image, u32 off)
  * Not global: with page-table isolation a global entry would stay in the TLB
  * while user space runs.
  */
-static void __init map_area(const struct vmi_rom *rom, pmd_t *pmd, pte_t *table)
+static void __init vmi_map_area(const struct vmi_rom *rom, pmd_t *pmd,
+				pte_t *table)
 {
 	unsigned long pfn = __pa(rom->mem) >> PAGE_SHIFT;
 	u32 off;
 
 	for (off = 0; off < rom->size; off += PAGE_SIZE) {
-		pgprot_t prot = rights_of(&rom->image, off);
+		pgprot_t prot = vmi_page_rights(&rom->image, off);
 
 		pgprot_val(prot) &= ~_PAGE_GLOBAL;
 		native_set_pte(&table[pte_index(rom->virt + off)],
@@ -81,8 +82,8 @@ static void __init map_area(const struct vmi_rom *rom, pmd_t *pmd, pte_t *table)
 }
 
 /* This kernel is entered at a CPU's own address, whatever is linked there. */
-static void __init fill_symbols(const struct vmi_rom *rom,
-				struct vmi_symbols *symbols)
+static void __init vmi_fill_symbols(const struct vmi_rom *rom,
+				    struct vmi_symbols *symbols)
 {
 	u64 *value = symbols->value;
 
@@ -118,18 +119,18 @@ int __init vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal)
 		return vmi_refuse(refusal, VMI64_V_LOAD_SIZE,
 				  "no address space left for it");
 
-	brk_before = _brk_end;
+	vmi_brk_before_load = _brk_end;
 	rom->size = rom->image.header->load_size;
 	rom->virt = AREA_VIRT;
 	table = extend_brk(PAGE_SIZE, PAGE_SIZE);
 	rom->mem = extend_brk(rom->size, PAGE_SIZE);
-	brk_after = _brk_end;
+	vmi_brk_after_load = _brk_end;
 
 	vmi_image_load(&rom->image, rom->mem);
 	vmi_image_load_percpu(&rom->image, this_cpu_ptr(&vmi_percpu));
-	fill_symbols(rom, &symbols);
+	vmi_fill_symbols(rom, &symbols);
 	rule = vmi_image_fix(&rom->image, rom->mem, &symbols, refusal);
-	map_area(rom, pmd, table);
+	vmi_map_area(rom, pmd, table);
 	if (rule)
 		vmi_unload(rom);
 	return rule;
@@ -147,13 +148,13 @@ void __init vmi_unload(struct vmi_rom *rom)
 	__flush_tlb_all();
 	memset(this_cpu_ptr(&vmi_percpu), 0, sizeof(vmi_percpu));
 	/* Unless somebody took more in the meantime: then it is lost. */
-	if (_brk_end == brk_after)
-		_brk_end = brk_before;
+	if (_brk_end == vmi_brk_after_load)
+		_brk_end = vmi_brk_before_load;
 	rom->mem = NULL;
 	rom->virt = 0;
 }
 
-static struct vm_struct area_vm;
+static struct vm_struct vmi_area_vm;
 
 /**
  * vmi_claim_area() - keep modules and others out of the load area's addresses
@@ -163,11 +164,11 @@ static struct vm_struct area_vm;
  */
 void __init vmi_claim_area(const struct vmi_rom *rom)
 {
-	area_vm.addr = (void *)rom->virt;
-	area_vm.size = VMI64_MAX_LOAD;
-	area_vm.flags = VM_MAP;
-	area_vm.caller = vmi_claim_area;
-	vm_area_add_early(&area_vm);
+	vmi_area_vm.addr = (void *)rom->virt;
+	vmi_area_vm.size = VMI64_MAX_LOAD;
+	vmi_area_vm.flags = VM_MAP;
+	vmi_area_vm.caller = vmi_claim_area;
+	vm_area_add_early(&vmi_area_vm);
 }
 
 #ifdef CONFIG_MITIGATION_RETHUNK
@@ -206,7 +207,7 @@ early_initcall(vmi_set_return_thunks);
  * The rights are those of the area's own mapping; what is changed here are the
  * kernel's other two of the same pages, in the direct map and behind the image.
  */
-static int __init vmi_protect(void)
+static int __init vmi_protect_area(void)
 {
 	const struct vmi_image *image = &vmi_rom.image;
 	u32 i;
@@ -229,4 +230,4 @@ static int __init vmi_protect(void)
 	}
 	return 0;
 }
-late_initcall(vmi_protect);
+late_initcall(vmi_protect_area);

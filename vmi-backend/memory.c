@@ -16,7 +16,7 @@
 #include "calls.h"
 #include "vmi.h"
 
-static void tell_end(unsigned long pfn)
+static void vmi_set_linear_map_end(unsigned long pfn)
 {
 	vmi_call(SET_LINEAR_MAPPING)(PAGE_OFFSET, 0, PFN_PHYS(pfn));
 }
@@ -36,7 +36,8 @@ int vmi_memory_notify(struct notifier_block *self, unsigned long action,
 	const struct memory_notify *range = arg;
 
 	if (action == MEM_GOING_ONLINE)
-		tell_end(max(max_pfn, range->start_pfn + range->nr_pages));
+		vmi_set_linear_map_end(max(max_pfn, range->start_pfn +
+						    range->nr_pages));
 	return NOTIFY_OK;
 }
 
@@ -48,14 +49,14 @@ int vmi_memory_notify(struct notifier_block *self, unsigned long action,
 void __init vmi_memory_setup(void)
 {
 	if (vmi_offers(&vmi_rom, VMI64_CALL_SET_LINEAR_MAPPING))
-		tell_end(max_pfn);
+		vmi_set_linear_map_end(max_pfn);
 }
 
-static int __init vmi_memory_hook(void)
+static int __init vmi_register_memory_notifier(void)
 {
 	if (!vmi_rom.committed ||
 	    !vmi_offers(&vmi_rom, VMI64_CALL_SET_LINEAR_MAPPING))
 		return 0;
 	return hotplug_memory_notifier(vmi_memory_notify, DEFAULT_CALLBACK_PRI);
 }
-core_initcall(vmi_memory_hook);
+core_initcall(vmi_register_memory_notifier);

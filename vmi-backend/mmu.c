@@ -20,7 +20,7 @@
 #include "calls.h"
 #include "vmi.h"
 
-static u64 top_of(struct mm_struct *mm)
+static u64 vmi_top_pfn(struct mm_struct *mm)
 {
 	return mm && mm->pgd ? __pa(mm->pgd) >> PAGE_SHIFT : 0;
 }
@@ -30,7 +30,7 @@ static u64 top_of(struct mm_struct *mm)
  * the kernel's reaches. As the native flushes do, note that it is to be flushed
  * before user space runs again.
  */
-static void note_user_flush(void)
+static void vmi_mark_user_pcid_flush(void)
 {
 	u16 asid;
 
@@ -47,7 +47,7 @@ static void note_user_flush(void)
 
 void vmi_op_flush_tlb_user(void)
 {
-	note_user_flush();
+	vmi_mark_user_pcid_flush();
 	vmi_call(FLUSH_TLB)(VMI64_FLUSH_USER);
 }
 
@@ -59,10 +59,10 @@ void vmi_op_flush_tlb_kernel(void)
 void vmi_op_flush_tlb_one_user(unsigned long addr)
 {
 	vmi_call(INVAL_PAGE)(addr);
-	note_user_flush();
+	vmi_mark_user_pcid_flush();
 }
 
-static DEFINE_PER_CPU(struct cpumask, flush_mask);
+static DEFINE_PER_CPU(struct cpumask, vmi_flush_mask);
 
 /*
  * The ROM takes out of the mask whom it has seen to. The caller is in the mask
@@ -71,12 +71,12 @@ static DEFINE_PER_CPU(struct cpumask, flush_mask);
 void vmi_op_flush_tlb_multi(const struct cpumask *cpus,
 			    const struct flush_tlb_info *info)
 {
-	struct cpumask *left = this_cpu_ptr(&flush_mask);
+	struct cpumask *left = this_cpu_ptr(&vmi_flush_mask);
 	int cpu = smp_processor_id();
 	struct vmi64_flush flush = {
 		.start = info->start,
 		.end = info->end,
-		.top_pfn = top_of(info->mm),
+		.top_pfn = vmi_top_pfn(info->mm),
 		.stride_shift = info->stride_shift,
 		.flags = info->freed_tables ? VMI64_FLUSH_TABLES : 0,
 	};
@@ -97,15 +97,15 @@ void vmi_op_flush_tlb_multi(const struct cpumask *cpus,
 
 void vmi_op_exit_mmap(struct mm_struct *mm)
 {
-	vmi_call(EXIT_AS)(top_of(mm));
+	vmi_call(EXIT_AS)(vmi_top_pfn(mm));
 }
 
 void vmi_op_enter_mmap(struct mm_struct *mm)
 {
-	vmi_call(ENTER_AS)(top_of(mm));
+	vmi_call(ENTER_AS)(vmi_top_pfn(mm));
 }
 
-static u32 top_flags(void)
+static u32 vmi_top_page_flags(void)
 {
 	return VMI64_PAGE_TOP |
 	       (pgtable_l5_enabled() ? VMI64_PAGE_PML5 : VMI64_PAGE_PML4);
@@ -113,17 +113,19 @@ static u32 top_flags(void)
 
 int vmi_op_pgd_alloc(struct mm_struct *mm)
 {
-	return vmi_call(ALLOCATE_PAGE)(top_of(mm), top_flags(), 0);
+	return vmi_call(ALLOCATE_PAGE)(vmi_top_pfn(mm), vmi_top_page_flags(),
+				       0);
 }
 
 void vmi_op_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 {
-	vmi_call(RELEASE_PAGE)(__pa(pgd) >> PAGE_SHIFT, top_flags());
+	vmi_call(RELEASE_PAGE)(__pa(pgd) >> PAGE_SHIFT, vmi_top_page_flags());
 }
 
-static void allocate_page(struct mm_struct *mm, unsigned long pfn, u32 level)
+static void vmi_allocate_page(struct mm_struct *mm, unsigned long pfn,
+			      u32 level)
 {
-	s32 err = vmi_call(ALLOCATE_PAGE)(pfn, level, top_of(mm));
+	s32 err = vmi_call(ALLOCATE_PAGE)(pfn, level, vmi_top_pfn(mm));
 
 	/* The op cannot fail, and the page table works without the ROM. */
 	if (err)
@@ -132,24 +134,24 @@ static void allocate_page(struct mm_struct *mm, unsigned long pfn, u32 level)
 
 void vmi_op_alloc_pte(struct mm_struct *mm, unsigned long pfn)
 {
-	allocate_page(mm, pfn, VMI64_PAGE_PT);
+	vmi_allocate_page(mm, pfn, VMI64_PAGE_PT);
 }
 
 void vmi_op_alloc_pmd(struct mm_struct *mm, unsigned long pfn)
 {
-	allocate_page(mm, pfn, VMI64_PAGE_PD);
+	vmi_allocate_page(mm, pfn, VMI64_PAGE_PD);
 }
 
 void vmi_op_alloc_pud(struct mm_struct *mm, unsigned long pfn)
 {
-	allocate_page(mm, pfn, VMI64_PAGE_PDP);
+	vmi_allocate_page(mm, pfn, VMI64_PAGE_PDP);
 }
 
 /* With four levels the P4D is folded into the top, and no page of its own. */
 void vmi_op_alloc_p4d(struct mm_struct *mm, unsigned long pfn)
 {
 	if (pgtable_l5_enabled())
-		allocate_page(mm, pfn, VMI64_PAGE_PML4);
+		vmi_allocate_page(mm, pfn, VMI64_PAGE_PML4);
 }
 
 void vmi_op_release_pte(unsigned long pfn)
@@ -212,53 +214,53 @@ PV_CALLEE_SAVE_REGS_THUNK(vmi_op_ptep_clear_flush);
  * Lazy modes. The ROM is never told of one within another. A task that is
  * switched away in the middle of an MMU section gets it back with the CPU.
  */
-static DEFINE_PER_CPU(u32, lazy_mode);
+static DEFINE_PER_CPU(u32, vmi_lazy_mode);
 
-static void set_lazy_mode(u32 mode)
+static void vmi_set_lazy_mode(u32 mode)
 {
-	this_cpu_write(lazy_mode, mode);
+	this_cpu_write(vmi_lazy_mode, mode);
 	vmi_call(SET_LAZY_MODE)(mode);
 }
 
 void vmi_op_lazy_enter(void)
 {
 	preempt_disable();
-	if (this_cpu_read(lazy_mode) == VMI64_LAZY_NONE)
-		set_lazy_mode(VMI64_LAZY_MMU);
+	if (this_cpu_read(vmi_lazy_mode) == VMI64_LAZY_NONE)
+		vmi_set_lazy_mode(VMI64_LAZY_MMU);
 	preempt_enable();
 }
 
 void vmi_op_lazy_leave(void)
 {
 	preempt_disable();
-	if (this_cpu_read(lazy_mode) == VMI64_LAZY_MMU)
-		set_lazy_mode(VMI64_LAZY_NONE);
+	if (this_cpu_read(vmi_lazy_mode) == VMI64_LAZY_MMU)
+		vmi_set_lazy_mode(VMI64_LAZY_NONE);
 	preempt_enable();
 }
 
 void vmi_op_lazy_flush(void)
 {
 	preempt_disable();
-	if (this_cpu_read(lazy_mode) == VMI64_LAZY_MMU)
+	if (this_cpu_read(vmi_lazy_mode) == VMI64_LAZY_MMU)
 		vmi_call(SET_LAZY_MODE)(VMI64_LAZY_FLUSH);
 	preempt_enable();
 }
 
 void vmi_op_start_context_switch(struct task_struct *prev)
 {
-	if (this_cpu_read(lazy_mode) == VMI64_LAZY_MMU) {
-		set_lazy_mode(VMI64_LAZY_NONE);
+	if (this_cpu_read(vmi_lazy_mode) == VMI64_LAZY_MMU) {
+		vmi_set_lazy_mode(VMI64_LAZY_NONE);
 		set_ti_thread_flag(task_thread_info(prev), TIF_LAZY_MMU_UPDATES);
 	}
-	set_lazy_mode(VMI64_LAZY_CPU);
+	vmi_set_lazy_mode(VMI64_LAZY_CPU);
 }
 
 void vmi_op_end_context_switch(struct task_struct *next)
 {
-	set_lazy_mode(VMI64_LAZY_NONE);
+	vmi_set_lazy_mode(VMI64_LAZY_NONE);
 	if (test_and_clear_ti_thread_flag(task_thread_info(next),
 					  TIF_LAZY_MMU_UPDATES))
-		set_lazy_mode(VMI64_LAZY_MMU);
+		vmi_set_lazy_mode(VMI64_LAZY_MMU);
 }
 
 /*

@@ -30,7 +30,7 @@
 #define PCIR_LAST		0x80
 #define PCIR_SIZE		0x18
 
-struct device {
+struct vmi_pci_function {
 	u8 bus;
 	u8 slot;
 	u8 func;
@@ -39,25 +39,26 @@ struct device {
 #ifdef CONFIG_PCI
 
 /* A piece of an expansion ROM, mapped; at most VMI64_MAX_IMAGE bytes. */
-static void *__init map_piece(u64 addr, u32 *size)
+static void *__init vmi_map_rom_piece(u64 addr, u32 *size)
 {
 	*size = min_t(u32, *size, VMI64_MAX_IMAGE);
 	return (__force void *)early_ioremap(addr, *size);
 }
 
-static void __init unmap_piece(void *piece, u32 size)
+static void __init vmi_unmap_rom_piece(void *piece, u32 size)
 {
 	early_iounmap((__force void __iomem *)piece, size);
 }
 
 /* Each image of an expansion ROM, from one to the next by its PCIR. */
-static void __init search_images(struct vmi_search *search, u64 addr, u32 size)
+static void __init vmi_search_expansion_rom(struct vmi_search *search,
+					    u64 addr, u32 size)
 {
 	u32 off = 0;
 
 	while (off + VMI64_BLOCK <= size) {
 		u32 room = size - off, length = 0;
-		u8 *image = map_piece(addr + off, &room);
+		u8 *image = vmi_map_rom_piece(addr + off, &room);
 		bool last = true;
 		u16 pcir;
 
@@ -76,7 +77,7 @@ static void __init search_images(struct vmi_search *search, u64 addr, u32 size)
 			    vmi_image_signed(image) && vmi_search_copies(search))
 				vmi_search_at(search, image, addr + off, length);
 		}
-		unmap_piece(image, room);
+		vmi_unmap_rom_piece(image, room);
 		if (last || !length)
 			return;
 		off += length;
@@ -84,8 +85,8 @@ static void __init search_images(struct vmi_search *search, u64 addr, u32 size)
 }
 
 /* PCI Local Bus Specification 3.0, 6.2.5.2: expansion ROM base address. */
-static void __init search_device(struct vmi_search *search,
-				 const struct device *d)
+static void __init vmi_search_pci_function(struct vmi_search *search,
+					   const struct vmi_pci_function *d)
 {
 	u32 bar = read_pci_config(d->bus, d->slot, d->func, PCI_ROM_ADDRESS);
 	u64 addr = bar & PCI_ROM_ADDRESS_MASK;
@@ -110,15 +111,15 @@ static void __init search_device(struct vmi_search *search,
 	write_pci_config_16(d->bus, d->slot, d->func, PCI_COMMAND,
 			    command | PCI_COMMAND_MEMORY);
 
-	search_images(search, addr, size);
+	vmi_search_expansion_rom(search, addr, size);
 
 	write_pci_config_16(d->bus, d->slot, d->func, PCI_COMMAND, command);
 	write_pci_config(d->bus, d->slot, d->func, PCI_ROM_ADDRESS, bar);
 }
 
-static void __init search_bus(struct vmi_search *search, u8 bus)
+static void __init vmi_search_pci_bus(struct vmi_search *search, u8 bus)
 {
-	struct device d = { .bus = bus };
+	struct vmi_pci_function d = { .bus = bus };
 
 	for (d.slot = 0; d.slot < 32; d.slot++) {
 		for (d.func = 0; d.func < 8; d.func++) {
@@ -134,14 +135,14 @@ static void __init search_bus(struct vmi_search *search, u8 bus)
 						    PCI_HEADER_TYPE);
 			switch (type & PCI_HEADER_TYPE_MASK) {
 			case PCI_HEADER_TYPE_NORMAL:
-				search_device(search, &d);
+				vmi_search_pci_function(search, &d);
 				break;
 			case PCI_HEADER_TYPE_BRIDGE:
 				next = read_pci_config_byte(bus, d.slot, d.func,
 							    PCI_SECONDARY_BUS);
 				/* Buses grow downwards: no way round in circles. */
 				if (next > bus)
-					search_bus(search, next);
+					vmi_search_pci_bus(search, next);
 				break;
 			}
 			if (!d.func && !(type & PCI_HEADER_TYPE_MFD))
@@ -159,7 +160,7 @@ static void __init search_bus(struct vmi_search *search, u8 bus)
 void __init vmi_search_pci(struct vmi_search *search)
 {
 	if (early_pci_allowed())
-		search_bus(search, 0);
+		vmi_search_pci_bus(search, 0);
 }
 
 #else

@@ -9,7 +9,7 @@
 
 #include "vmi.h"
 
-static const char *answer_name(u32 answer)
+static const char *vmi_answer_name(u32 answer)
 {
 	static const char * const names[] = {
 		[VMI64_RELOC_NONE]	= "none",
@@ -21,13 +21,13 @@ static const char *answer_name(u32 answer)
 	return names[VMI64_RELOC_TYPE(answer)];
 }
 
-static void show_call(struct seq_file *m, u32 call)
+static void vmi_show_call(struct seq_file *m, u32 call)
 {
 	u32 answer = vmi_rom.answers[call];
 	const struct vmi64_call *entry;
 
 	seq_printf(m, "%u %s %s", call, vmi_call_name(call),
-		   answer_name(answer));
+		   vmi_answer_name(answer));
 	if (vmi_offers(&vmi_rom, call)) {
 		entry = &vmi_rom.image.calls[VMI64_RELOC_INDEX(answer)];
 		seq_printf(m, " %u 0x%x\n", entry->variant, entry->entry);
@@ -66,7 +66,7 @@ static int vmi_show(struct seq_file *m, void *unused)
 	seq_puts(m, "\n");
 
 	seq_puts(m, "# call name answer variant entry\n");
-#define VMI64_X(number, name, class, flags)	show_call(m, number);
+#define VMI64_X(number, name, class, flags)	vmi_show_call(m, number);
 	VMI64_CALLS(VMI64_X)
 #undef VMI64_X
 	return 0;

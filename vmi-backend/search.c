@@ -72,8 +72,8 @@ int vmi_refusal_text(char *text, size_t size, u64 where,
 			 refusal->detail[0] ? ": " : "", refusal->detail);
 }
 
-static void note_refusal(struct vmi_search *search, u64 where,
-			 const struct vmi_refusal *refusal)
+static void vmi_warn_refusal(struct vmi_search *search, u64 where,
+			     const struct vmi_refusal *refusal)
 {
 	char line[PVOPS_REASON_LEN + 32];
 	int len = vmi_refusal_text(line, sizeof(line), where, refusal);
@@ -111,7 +111,7 @@ u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
 	rule = vmi_image_check(&image, copy, room, &search->reader, &refusal);
 	if (rule) {
 		if (rule != VMI64_V_SIGNATURES)
-			note_refusal(search, where, &refusal);
+			vmi_warn_refusal(search, where, &refusal);
 		return 0;
 	}
 
@@ -124,7 +124,7 @@ u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
 		search->found = 2;
 		vmi_refuse(&refusal, VMI64_V_UNIQUE, "the other one is at 0x%llx",
 			   search->where);
-		note_refusal(search, where, &refusal);
+		vmi_warn_refusal(search, where, &refusal);
 	}
 	return image.size;
 }
@@ -154,7 +154,7 @@ void vmi_search_window(struct vmi_search *search, const void *window, u64 where,
 	}
 }
 
-static bool __init anything_there(const void *window)
+static bool __init vmi_window_has_signature(const void *window)
 {
 	u32 off;
 
@@ -166,7 +166,7 @@ static bool __init anything_there(const void *window)
 }
 
 /* Most machines have no ROM: then nothing is copied and nothing is allocated. */
-static void __init search_window(struct vmi_search *search)
+static void __init vmi_search_rom_window(struct vmi_search *search)
 {
 	u32 size = VMI64_WINDOW_END - VMI64_WINDOW_START;
 	void *window = early_memremap(VMI64_WINDOW_START, size);
@@ -175,12 +175,12 @@ static void __init search_window(struct vmi_search *search)
 		pr_warn("the option-ROM window cannot be mapped; not looked at\n");
 		return;
 	}
-	if (anything_there(window) && vmi_search_copies(search))
+	if (vmi_window_has_signature(window) && vmi_search_copies(search))
 		vmi_search_window(search, window, VMI64_WINDOW_START, size);
 	early_memunmap(window, size);
 }
 
-static unsigned long brk_before __initdata;
+static unsigned long vmi_brk_before_copies __initdata;
 
 /**
  * vmi_search_copies() - get room for copies of images
@@ -192,7 +192,7 @@ static unsigned long brk_before __initdata;
 bool __init vmi_search_copies(struct vmi_search *search)
 {
 	if (!search->copy) {
-		brk_before = _brk_end;
+		vmi_brk_before_copies = _brk_end;
 		search->copy = extend_brk(2 * ROOM, 16);
 		search->other = search->copy + ROOM;
 	}
@@ -214,7 +214,7 @@ void __init vmi_search(struct pvops_rom *fact)
 		return;
 	}
 
-	search_window(&search);
+	vmi_search_rom_window(&search);
 	if (!search.found)
 		vmi_search_pci(&search);
 
@@ -231,6 +231,6 @@ void __init vmi_search(struct pvops_rom *fact)
 	} else {
 		strscpy(fact->refused, search.refused);
 		if (search.copy)
-			_brk_end = brk_before;
+			_brk_end = vmi_brk_before_copies;
 	}
 }

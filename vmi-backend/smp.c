@@ -35,17 +35,17 @@
 DEFINE_PER_CPU(bool, vmi_ready);
 DEFINE_PER_CPU_PAGE_ALIGNED(u8[VMI64_PAGE], vmi_percpu);
 
-static unsigned int boot_tsc_khz __initdata;
+static unsigned int vmi_boot_tsc_khz __initdata;
 
-static void (*native_save_state)(void) __ro_after_init;
-static void (*native_restore_state)(void) __ro_after_init;
-static void (*native_shutdown)(void) __ro_after_init;
-static void (*native_emergency_restart)(void) __ro_after_init;
+static void (*vmi_native_save_state)(void) __ro_after_init;
+static void (*vmi_native_restore_state)(void) __ro_after_init;
+static void (*vmi_native_shutdown)(void) __ro_after_init;
+static void (*vmi_native_emergency_restart)(void) __ro_after_init;
 #ifdef CONFIG_CRASH_DUMP
-static void (*native_crash_shutdown)(struct pt_regs *regs) __ro_after_init;
+static void (*vmi_native_crash_shutdown)(struct pt_regs *regs) __ro_after_init;
 #endif
 
-__printf(1, 2) static void complain(const char *fmt, ...)
+__printf(1, 2) static void vmi_warnf(const char *fmt, ...)
 {
 	char line[96];
 	va_list args;
@@ -80,8 +80,8 @@ s32 vmi_init_cpu(u32 flags)
 
 	err = vmi_call(INIT_CPU)(&info);
 	if (err)
-		complain("INIT_CPU failed on CPU %d (%d); it goes on without the ROM's facilities",
-			 cpu, err);
+		vmi_warnf("INIT_CPU failed on CPU %d (%d); it goes on without the ROM's facilities",
+			  cpu, err);
 	else if (!(flags & VMI64_CPU_EARLY))
 		this_cpu_write(vmi_ready, true);
 	return err;
@@ -94,15 +94,15 @@ void vmi_exit_cpu(u32 flags)
 	vmi_call(EXIT_CPU)(flags);
 }
 
-static void init_secondary(void)
+static void vmi_init_secondary_cpu(void)
 {
 	vmi_init_cpu(0);
 }
 
-static void __init prepare_boot_cpu(void)
+static void __init vmi_prepare_boot_cpu(void)
 {
 	native_smp_prepare_boot_cpu();
-	boot_tsc_khz = tsc_khz;
+	vmi_boot_tsc_khz = tsc_khz;
 	vmi_init_cpu(VMI64_CPU_BOOT);
 	vmi_lock_setup();
 	vmi_time_boot();
@@ -123,7 +123,7 @@ void __init vmi_tsc_known(void)
 	s32 err;
 	u64 hz;
 
-	if (boot_tsc_khz || !tsc_khz || vmi_real_clock(&hz) ||
+	if (vmi_boot_tsc_khz || !tsc_khz || vmi_real_clock(&hz) ||
 	    !this_cpu_read(vmi_ready))
 		return;
 	local_irq_save(flags);
@@ -138,7 +138,7 @@ void __init vmi_tsc_known(void)
 
 #ifdef CONFIG_HOTPLUG_CPU
 /* The last step before the CPU's interrupts are off for good. */
-static int disable_cpu(void)
+static int vmi_disable_cpu(void)
 {
 	int err = native_cpu_disable();
 
@@ -152,21 +152,21 @@ static int disable_cpu(void)
  * At the end of save_processor_state() and of restore_processor_state(): as late
  * and as early as there is a hook for suspend and for hibernation alike.
  */
-static void save_state(void)
+static void vmi_save_cpu_state(void)
 {
-	if (native_save_state)
-		native_save_state();
+	if (vmi_native_save_state)
+		vmi_native_save_state();
 	vmi_exit_cpu(VMI64_EXIT_SUSPEND | VMI64_EXIT_LAST);
 }
 
-static void restore_state(void)
+static void vmi_restore_cpu_state(void)
 {
 	vmi_init_cpu(VMI64_CPU_BOOT | VMI64_CPU_RESUME);
-	if (native_restore_state)
-		native_restore_state();
+	if (vmi_native_restore_state)
+		vmi_native_restore_state();
 }
 
-static void exit_for_kexec(void *unused)
+static void vmi_exit_cpu_for_kexec(void *unused)
 {
 	vmi_exit_cpu(VMI64_EXIT_KEXEC);
 }
@@ -176,8 +176,8 @@ static void vmi_machine_shutdown(void)
 	unsigned long flags;
 
 	/* Who is stopped can make no calls, so this comes first. */
-	smp_call_function(exit_for_kexec, NULL, 1);
-	native_shutdown();
+	smp_call_function(vmi_exit_cpu_for_kexec, NULL, 1);
+	vmi_native_shutdown();
 	local_irq_save(flags);
 	vmi_exit_cpu(VMI64_EXIT_KEXEC | VMI64_EXIT_LAST);
 	local_irq_restore(flags);
@@ -189,7 +189,7 @@ void vmi_reboot(void)
 		  VMI64_REBOOT_SOFT : VMI64_REBOOT_HARD;
 	s32 err = vmi_call(REBOOT)(how);
 
-	complain("the ROM cannot reboot (%d); doing it without", err);
+	vmi_warnf("the ROM cannot reboot (%d); doing it without", err);
 }
 
 static void vmi_emergency_restart(void)
@@ -197,20 +197,20 @@ static void vmi_emergency_restart(void)
 	/* In an emergency other CPUs still run; they go down with the machine. */
 	if (num_online_cpus() == 1)
 		vmi_reboot();
-	native_emergency_restart();
+	vmi_native_emergency_restart();
 }
 
 int vmi_power_off(struct sys_off_data *data)
 {
 	s32 err = vmi_call(SHUTDOWN)();
 
-	complain("the ROM cannot power off (%d); doing it without", err);
+	vmi_warnf("the ROM cannot power off (%d); doing it without", err);
 	return NOTIFY_DONE;
 }
 
 #ifdef CONFIG_CRASH_DUMP
 #ifdef CONFIG_SMP
-static void crash_nmi(int cpu, struct pt_regs *regs)
+static void vmi_handle_crash_nmi(int cpu, struct pt_regs *regs)
 {
 	vmi_exit_cpu(VMI64_EXIT_CRASH);
 	crash_save_cpu(regs, cpu);
@@ -221,14 +221,14 @@ static void crash_nmi(int cpu, struct pt_regs *regs)
 /* In place of kdump_nmi_shootdown_cpus(), whose callback cannot be added to. */
 static void vmi_crash_stop_other_cpus(void)
 {
-	nmi_shootdown_cpus(crash_nmi);
+	nmi_shootdown_cpus(vmi_handle_crash_nmi);
 	disable_local_APIC();
 }
 #endif
 
 static void vmi_crash_shutdown(struct pt_regs *regs)
 {
-	native_crash_shutdown(regs);
+	vmi_native_crash_shutdown(regs);
 	vmi_exit_cpu(VMI64_EXIT_CRASH | VMI64_EXIT_LAST);
 }
 #endif
@@ -246,8 +246,8 @@ void __init vmi_smp_early(void)
 	if (!err)
 		vmi_time_early();
 
-	smp_ops.smp_prepare_boot_cpu = prepare_boot_cpu;
-	x86_cpuinit.early_percpu_clock_init = init_secondary;
+	smp_ops.smp_prepare_boot_cpu = vmi_prepare_boot_cpu;
+	x86_cpuinit.early_percpu_clock_init = vmi_init_secondary_cpu;
 }
 
 /**
@@ -258,21 +258,21 @@ void __init vmi_smp_early(void)
 void __init vmi_smp_setup(void)
 {
 #ifdef CONFIG_HOTPLUG_CPU
-	smp_ops.cpu_disable = disable_cpu;
+	smp_ops.cpu_disable = vmi_disable_cpu;
 #endif
-	native_save_state = x86_platform.save_sched_clock_state;
-	native_restore_state = x86_platform.restore_sched_clock_state;
-	x86_platform.save_sched_clock_state = save_state;
-	x86_platform.restore_sched_clock_state = restore_state;
+	vmi_native_save_state = x86_platform.save_sched_clock_state;
+	vmi_native_restore_state = x86_platform.restore_sched_clock_state;
+	x86_platform.save_sched_clock_state = vmi_save_cpu_state;
+	x86_platform.restore_sched_clock_state = vmi_restore_cpu_state;
 
-	native_shutdown = machine_ops.shutdown;
+	vmi_native_shutdown = machine_ops.shutdown;
 	machine_ops.shutdown = vmi_machine_shutdown;
 	if (vmi_offers(&vmi_rom, VMI64_CALL_REBOOT)) {
-		native_emergency_restart = machine_ops.emergency_restart;
+		vmi_native_emergency_restart = machine_ops.emergency_restart;
 		machine_ops.emergency_restart = vmi_emergency_restart;
 	}
 #ifdef CONFIG_CRASH_DUMP
-	native_crash_shutdown = machine_ops.crash_shutdown;
+	vmi_native_crash_shutdown = machine_ops.crash_shutdown;
 	machine_ops.crash_shutdown = vmi_crash_shutdown;
 #ifdef CONFIG_SMP
 	smp_ops.crash_stop_other_cpus = vmi_crash_stop_other_cpus;

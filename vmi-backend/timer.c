@@ -31,27 +31,28 @@
 #include "calls.h"
 #include "vmi.h"
 
-static struct vmi64_time info __ro_after_init;
-static u64 counter_hz __ro_after_init;
-static u32 counter_mult __ro_after_init;
-static u32 counter_shift __ro_after_init;
-static bool sched_clock_used __ro_after_init;
-static u64 sched_clock_offset __ro_after_init;
+static struct vmi64_time vmi_time_info __ro_after_init;
+static u64 vmi_counter_hz __ro_after_init;
+static u32 vmi_counter_mult __ro_after_init;
+static u32 vmi_counter_shift __ro_after_init;
+static bool vmi_sched_clock_used __ro_after_init;
+static u64 vmi_sched_clock_offset __ro_after_init;
 
-static void (*native_get_wallclock)(struct timespec64 *now) __ro_after_init;
+static void (*vmi_native_get_wallclock)(struct timespec64 *now) __ro_after_init;
 
 /* Apart: 128 bits make the compiler align the stack, even where it needs none. */
-static noinstr u64 scaled(u64 cycles)
+static noinstr u64 vmi_scale_cycles(u64 cycles)
 {
-	return mul_u64_u32_shr(cycles, counter_mult, counter_shift);
+	return mul_u64_u32_shr(cycles, vmi_counter_mult, vmi_counter_shift);
 }
 
-static __always_inline u64 to_ns(u64 cycles)
+static __always_inline u64 vmi_cycles_to_ns(u64 cycles)
 {
-	return likely(counter_hz == NSEC_PER_SEC) ? cycles : scaled(cycles);
+	return likely(vmi_counter_hz == NSEC_PER_SEC) ?
+	       cycles : vmi_scale_cycles(cycles);
 }
 
-static __always_inline u64 read_real(void)
+static __always_inline u64 vmi_read_real_counter(void)
 {
 	return vmi_call(GET_CYCLE_COUNTER)(VMI64_CYCLES_REAL,
 					   raw_smp_processor_id());
@@ -59,18 +60,21 @@ static __always_inline u64 read_real(void)
 
 noinstr u64 vmi_sched_clock(void)
 {
-	return to_ns(read_real()) - sched_clock_offset;
+	return vmi_cycles_to_ns(vmi_read_real_counter()) -
+	       vmi_sched_clock_offset;
 }
 
 u64 vmi_steal_clock(int cpu)
 {
-	return to_ns(vmi_call(GET_CYCLE_COUNTER)(VMI64_CYCLES_STOLEN, cpu));
+	u64 cycles = vmi_call(GET_CYCLE_COUNTER)(VMI64_CYCLES_STOLEN, cpu);
+
+	return vmi_cycles_to_ns(cycles);
 }
 
 static unsigned long vmi_tsc_khz(void)
 {
 	setup_force_cpu_cap(X86_FEATURE_TSC_KNOWN_FREQ);
-	return info.tsc_khz;
+	return vmi_time_info.tsc_khz;
 }
 
 /* 0 means that the ROM does not know: then the machine's own clock does. */
@@ -86,42 +90,43 @@ void vmi_get_wallclock(struct timespec64 *now)
 	if (ns)
 		*now = ns_to_timespec64(ns);
 	else
-		native_get_wallclock(now);
+		vmi_native_get_wallclock(now);
 }
 
 /* What one answer of GET_TIME_INFO adds to the one before. */
-static void __init take_info(void)
+static void __init vmi_apply_time_info(void)
 {
-	if (info.tsc_khz) {
+	if (vmi_time_info.tsc_khz) {
 		x86_platform.calibrate_tsc = vmi_tsc_khz;
 		x86_platform.calibrate_cpu = vmi_tsc_khz;
 	}
-	if (info.apic_khz && !lapic_timer_period)
-		lapic_timer_period = div_u64(info.apic_khz * 1000ULL, HZ);
-	if (info.flags & VMI64_TIME_TSC_RELIABLE)
+	if (vmi_time_info.apic_khz && !lapic_timer_period)
+		lapic_timer_period = div_u64(vmi_time_info.apic_khz * 1000ULL,
+					     HZ);
+	if (vmi_time_info.flags & VMI64_TIME_TSC_RELIABLE)
 		setup_force_cpu_cap(X86_FEATURE_TSC_RELIABLE);
 
-	if (!(info.flags & (VMI64_TIME_REAL | VMI64_TIME_STOLEN)))
+	if (!(vmi_time_info.flags & (VMI64_TIME_REAL | VMI64_TIME_STOLEN)))
 		return;
-	counter_hz = vmi_call(GET_CYCLE_FREQUENCY)();
-	if (!counter_hz) {
+	vmi_counter_hz = vmi_call(GET_CYCLE_FREQUENCY)();
+	if (!vmi_counter_hz) {
 		pr_warn("the ROM shows counters, and no frequency; they are not used\n");
-		info.flags = 0;
+		vmi_time_info.flags = 0;
 		return;
 	}
-	clocks_calc_mult_shift(&counter_mult, &counter_shift, counter_hz,
-			       NSEC_PER_SEC, 0);
+	clocks_calc_mult_shift(&vmi_counter_mult, &vmi_counter_shift,
+			       vmi_counter_hz, NSEC_PER_SEC, 0);
 }
 
-static void __init ask(void)
+static void __init vmi_query_time_info(void)
 {
 	if (!vmi_offers(&vmi_rom, VMI64_CALL_GET_TIME_INFO))
 		return;
-	memset(&info, 0, sizeof(info));
-	info.size = sizeof(info);
-	if (vmi_call(GET_TIME_INFO)(&info))
-		memset(&info, 0, sizeof(info));
-	take_info();
+	memset(&vmi_time_info, 0, sizeof(vmi_time_info));
+	vmi_time_info.size = sizeof(vmi_time_info);
+	if (vmi_call(GET_TIME_INFO)(&vmi_time_info))
+		memset(&vmi_time_info, 0, sizeof(vmi_time_info));
+	vmi_apply_time_info();
 }
 
 /**
@@ -132,17 +137,19 @@ static void __init ask(void)
  */
 void __init vmi_time_use(void)
 {
-	if (info.flags & VMI64_TIME_REAL && info.flags & VMI64_TIME_PREFER &&
-	    !sched_clock_used) {
-		sched_clock_used = true;
-		if (!(info.flags & VMI64_TIME_SYNC))
+	if (vmi_time_info.flags & VMI64_TIME_REAL &&
+	    vmi_time_info.flags & VMI64_TIME_PREFER && !vmi_sched_clock_used) {
+		vmi_sched_clock_used = true;
+		if (!(vmi_time_info.flags & VMI64_TIME_SYNC))
 			clear_sched_clock_stable();
 		preempt_disable();
-		sched_clock_offset = to_ns(read_real()) - native_sched_clock();
+		vmi_sched_clock_offset =
+			vmi_cycles_to_ns(vmi_read_real_counter()) -
+			native_sched_clock();
 		preempt_enable();
 		paravirt_set_sched_clock(vmi_sched_clock);
 	}
-	if (info.flags & VMI64_TIME_STOLEN)
+	if (vmi_time_info.flags & VMI64_TIME_STOLEN)
 		static_call_update(pv_steal_clock, vmi_steal_clock);
 }
 
@@ -153,7 +160,7 @@ void __init vmi_time_use(void)
  */
 void __init vmi_time_early(void)
 {
-	ask();
+	vmi_query_time_info();
 	vmi_time_use();
 }
 
@@ -164,10 +171,10 @@ void __init vmi_time_early(void)
  */
 void __init vmi_time_boot(void)
 {
-	ask();
+	vmi_query_time_info();
 	if (vmi_offers(&vmi_rom, VMI64_CALL_GET_WALLCLOCK_TIME) &&
-	    !native_get_wallclock) {
-		native_get_wallclock = x86_platform.get_wallclock;
+	    !vmi_native_get_wallclock) {
+		vmi_native_get_wallclock = x86_platform.get_wallclock;
 		x86_platform.get_wallclock = vmi_get_wallclock;
 	}
 }
@@ -181,21 +188,21 @@ void __init vmi_time_boot(void)
  */
 bool vmi_real_clock(u64 *hz)
 {
-	*hz = counter_hz;
-	return info.flags & VMI64_TIME_REAL;
+	*hz = vmi_counter_hz;
+	return vmi_time_info.flags & VMI64_TIME_REAL;
 }
 
-static u64 read_clocksource(struct clocksource *cs)
+static u64 vmi_read_clocksource(struct clocksource *cs)
 {
 	u64 now;
 
 	preempt_disable_notrace();
-	now = read_real();
+	now = vmi_read_real_counter();
 	preempt_enable_notrace();
 	return now;
 }
 
-static int enable_clocksource(struct clocksource *cs)
+static int vmi_enable_clocksource(struct clocksource *cs)
 {
 	if (cs->vdso_clock_mode != VDSO_CLOCKMODE_NONE)
 		vclocks_set_used(cs->vdso_clock_mode);
@@ -204,8 +211,8 @@ static int enable_clocksource(struct clocksource *cs)
 
 static struct clocksource vmi_clocksource = {
 	.name = "vmi",
-	.read = read_clocksource,
-	.enable = enable_clocksource,
+	.read = vmi_read_clocksource,
+	.enable = vmi_enable_clocksource,
 	.rating = 299,
 	.mask = CLOCKSOURCE_MASK(64),
 	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
@@ -216,13 +223,13 @@ static struct clocksource vmi_clocksource = {
  * looks: a pvclock page that begins with CPU 0's clock, in nanoseconds, good for
  * all CPUs. Everything else would make the vDSO slower than the kernel.
  */
-static bool __init user_clock_usable(void)
+static bool __init vmi_user_clock_is_usable(void)
 {
 	const struct vmi64_section *shared = vmi_rom.image.shared;
 	const struct pvclock_vcpu_time_info *clock;
-	u32 at = info.user_clock;
+	u32 at = vmi_time_info.user_clock;
 
-	if (!at || !shared || counter_hz != NSEC_PER_SEC)
+	if (!at || !shared || vmi_counter_hz != NSEC_PER_SEC)
 		return false;
 	if (at < shared->load_off || at - shared->load_off >= shared->load_size ||
 	    shared->load_size - (at - shared->load_off) < sizeof(*clock)) {
@@ -237,7 +244,7 @@ static bool __init user_clock_usable(void)
 	return READ_ONCE(clock->flags) & PVCLOCK_TSC_STABLE_BIT;
 }
 
-static bool __init tsc_good(void)
+static bool __init vmi_tsc_is_reliable(void)
 {
 	return boot_cpu_has(X86_FEATURE_CONSTANT_TSC) &&
 	       boot_cpu_has(X86_FEATURE_NONSTOP_TSC) && !check_tsc_unstable();
@@ -245,21 +252,22 @@ static bool __init tsc_good(void)
 
 static int __init vmi_register_clocksource(void)
 {
-	if (!vmi_rom.committed || !(info.flags & VMI64_TIME_REAL))
+	if (!vmi_rom.committed || !(vmi_time_info.flags & VMI64_TIME_REAL))
 		return 0;
-	if (info.flags & VMI64_TIME_PREFER && !tsc_good())
+	if (vmi_time_info.flags & VMI64_TIME_PREFER && !vmi_tsc_is_reliable())
 		vmi_clocksource.rating = 400;
-	if (user_clock_usable()) {
-		pvclock_set_pvti_cpu0_va(vmi_rom.mem + info.user_clock);
+	if (vmi_user_clock_is_usable()) {
+		pvclock_set_pvti_cpu0_va(vmi_rom.mem +
+					 vmi_time_info.user_clock);
 		vmi_clocksource.vdso_clock_mode = VDSO_CLOCKMODE_PVCLOCK;
 	}
-	return clocksource_register_hz(&vmi_clocksource, counter_hz);
+	return clocksource_register_hz(&vmi_clocksource, vmi_counter_hz);
 }
 early_initcall(vmi_register_clocksource);
 
 static int __init vmi_enable_steal_time(void)
 {
-	if (!vmi_rom.committed || !(info.flags & VMI64_TIME_STOLEN))
+	if (!vmi_rom.committed || !(vmi_time_info.flags & VMI64_TIME_STOLEN))
 		return 0;
 	static_key_slow_inc(&paravirt_steal_enabled);
 	static_key_slow_inc(&paravirt_steal_rq_enabled);

@@ -42,7 +42,7 @@ struct vmi_wire {
 	{ VMI64_CALL_##name, PVOPS_SLOT(op),				\
 	  IS_ENABLED(CONFIG_PAGE_TABLE_CHECK) ? func : NULL }
 
-static const struct vmi_wire wires[] __initconst = {
+static const struct vmi_wire vmi_op_wires[] __initconst = {
 	DIRECT(cpu.io_delay, IO_DELAY),
 	DIRECT(cpu.get_debugreg, GET_DR),
 	DIRECT(cpu.set_debugreg, SET_DR),
@@ -163,8 +163,8 @@ void __init vmi_wire(struct vmi_rom *rom, struct paravirt_patch_template *ops)
 	union pvops_table *table = (union pvops_table *)ops;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(wires); i++) {
-		const struct vmi_wire *wire = &wires[i];
+	for (i = 0; i < ARRAY_SIZE(vmi_op_wires); i++) {
+		const struct vmi_wire *wire = &vmi_op_wires[i];
 		void **slot = &table->slot[wire->slot];
 
 		switch (VMI64_RELOC_TYPE(rom->answers[wire->call])) {
