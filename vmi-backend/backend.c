@@ -25,8 +25,6 @@
 #include "calls.h"
 #include "vmi.h"
 
-struct vmi_rom vmi_rom __ro_after_init;
-
 static char vmi_rom_options[256] __initdata;
 
 static int __init vmi_parse_rom_options(char *arg)

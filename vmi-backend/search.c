@@ -8,7 +8,6 @@
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
-#include <kunit/static_stub.h>
 #include <linux/cc_platform.h>
 #include <linux/init.h>
 #include <linux/io.h>
@@ -38,20 +37,6 @@ bool vmi_reader_here(struct vmi_reader *reader)
 	reader->ring = 0;
 	reader->retpoline = IS_ENABLED(CONFIG_MITIGATION_RETPOLINE);
 	return !cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT);
-}
-
-/**
- * vmi_warn() - one warning of the backend's
- * @line: the line, without a newline
- *
- * Apart, so that a KUnit case can listen instead of the log.
- *
- * Context: any but NMI.
- */
-void vmi_warn(const char *line)
-{
-	KUNIT_STATIC_STUB_REDIRECT(vmi_warn, line);
-	pr_warn("%s\n", line);
 }
 
 /**

@@ -32,9 +32,6 @@
 #include "calls.h"
 #include "vmi.h"
 
-DEFINE_PER_CPU(bool, vmi_ready);
-DEFINE_PER_CPU_PAGE_ALIGNED(u8[VMI64_PAGE], vmi_percpu);
-
 static unsigned int vmi_boot_tsc_khz __initdata;
 
 static void (*vmi_native_save_state)(void) __ro_after_init;

@@ -52,6 +52,8 @@ extern struct vmi_rom vmi_rom;
 DECLARE_PER_CPU(bool, vmi_ready);
 DECLARE_PER_CPU_PAGE_ALIGNED(u8[VMI64_PAGE], vmi_percpu);
 
+void vmi_warn(const char *line);
+
 /**
  * vmi_offers() - is there ROM code for a call?
  * @rom: the ROM
@@ -112,7 +114,6 @@ void vmi_search(struct pvops_rom *fact);
 bool vmi_reader_here(struct vmi_reader *reader);
 int vmi_refusal_text(char *text, size_t size, u64 where,
 		     const struct vmi_refusal *refusal);
-void vmi_warn(const char *line);
 
 /* load.c */
 int vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal);
