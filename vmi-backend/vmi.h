@@ -82,8 +82,6 @@ static inline void *vmi_entry(const struct vmi_rom *rom, u32 call)
 	return (void *)(rom->virt + rom->image.calls[index].entry);
 }
 
-/* search.c, pci.c */
-
 /**
  * struct vmi_search - looking for a ROM in several places
  * @reader: for whom images are checked
@@ -104,16 +102,22 @@ struct vmi_search {
 	char refused[96];
 };
 
-u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
-		  u32 room);
-void vmi_search_window(struct vmi_search *search, const void *window, u64 where,
-		       u32 size);
-bool vmi_search_copies(struct vmi_search *search);
-void vmi_search_pci(struct vmi_search *search);
-void vmi_search(struct pvops_rom *fact);
+/* candidate.c */
 bool vmi_reader_here(struct vmi_reader *reader);
 int vmi_refusal_text(char *text, size_t size, u64 where,
 		     const struct vmi_refusal *refusal);
+bool vmi_search_copies(struct vmi_search *search);
+void vmi_search_trim(const struct vmi_search *search, u32 keep);
+u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
+		  u32 room);
+
+/* pci.c */
+void vmi_search_pci(struct vmi_search *search);
+
+/* search.c */
+void vmi_search_window(struct vmi_search *search, const void *window, u64 where,
+		       u32 size);
+void vmi_search(struct pvops_rom *fact);
 
 /* load.c */
 int vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal);
