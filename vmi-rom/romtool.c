@@ -3,7 +3,7 @@
  * vmi-romtool: what is in the image of a VMI-64 ROM, and is it sound?
  *
  * Prints what the kernel would find, and checks it by the kernel's own source,
- * vmi-backend/image.c. The exit status says whether every image is good: 0 yes,
+ * vmi-backend/image*.c. The exit status says whether every image is good: 0 yes,
  * 1 no, 2 one could not be read.
  */
 #include <errno.h>

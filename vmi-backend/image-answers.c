@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Rules V36 to V39: what VMI_GetRelocationInfo answers.
+ */
+#include <linux/kernel.h>
+
+#include "image.h"
+
+/**
+ * vmi_image_answer() - check one answer of VMI_GetRelocationInfo
+ * @image: passed vmi_image_check()
+ * @reader: as there
+ * @call: number that was asked for, known to this kernel
+ * @answer: what was answered
+ * @refusal: (out) what is wrong, if something is
+ *
+ * Rules V36 to V38. If all is well and the type is CALL or INLINE, the answer's
+ * index is that of an entry of @image->calls.
+ *
+ * Return: 0, or the number of the first rule that failed.
+ * Context: any.
+ */
+unsigned int vmi_image_answer(const struct vmi_image *image,
+			      const struct vmi_reader *reader, u32 call,
+			      u32 answer, struct vmi_refusal *refusal)
+{
+	u32 mandatory = reader->ring ? VMI64_F_MAND3 : VMI64_F_MAND0;
+	u32 type = VMI64_RELOC_TYPE(answer), index = VMI64_RELOC_INDEX(answer);
+	bool entry = type == VMI64_RELOC_CALL || type == VMI64_RELOC_INLINE;
+	u32 flags = vmi_call_flags(call);
+
+	if (type > VMI64_RELOC_INLINE || answer & VMI64_RELOC_ZERO ||
+	    (!entry && index))
+		return vmi_refuse(refusal, VMI64_V_ANSWER, "%s: 0x%08x",
+				  vmi_call_name(call), answer);
+	if (entry && (index >= image->header->nr_calls ||
+		      image->calls[index].call != call))
+		return vmi_refuse(refusal, VMI64_V_ANSWER_ENTRY,
+				  "%s: entry %u", vmi_call_name(call), index);
+	if ((entry && image->calls[index].type != type) ||
+	    (type == VMI64_RELOC_NOP && !(flags & VMI64_F_NOP)) ||
+	    (type == VMI64_RELOC_NONE && flags & mandatory))
+		return vmi_refuse(refusal, VMI64_V_ANSWER_TYPE, "%s: type %u",
+				  vmi_call_name(call), type);
+	return VMI64_V_OK;
+}
+
+/**
+ * vmi_image_pairs() - check all answers together
+ * @answers: by number of the call, each passed vmi_image_answer(); what is not
+ *	the number of a call is 0
+ * @refusal: (out) what is wrong, if something is
+ *
+ * Return: 0, or VMI64_V_ANSWER_PAIR (V39).
+ * Context: any.
+ */
+unsigned int vmi_image_pairs(const u32 answers[VMI64_CALL_END],
+			     struct vmi_refusal *refusal)
+{
+	static const u16 pairs[][2] = {
+#define VMI64_X(one, other)	{ VMI64_CALL_##one, VMI64_CALL_##other },
+		VMI64_PAIRS(VMI64_X)
+#undef VMI64_X
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pairs); i++) {
+		u32 one = pairs[i][0], other = pairs[i][1];
+
+		if ((VMI64_RELOC_TYPE(answers[one]) == VMI64_RELOC_NONE) !=
+		    (VMI64_RELOC_TYPE(answers[other]) == VMI64_RELOC_NONE))
+			return vmi_refuse(refusal, VMI64_V_ANSWER_PAIR,
+					  "%s and %s", vmi_call_name(one),
+					  vmi_call_name(other));
+	}
+	return VMI64_V_OK;
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Rules V1 to V14: the start of the image, its header, and for whom it is.
+ */
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include "image-parts.h"
+
+/**
+ * vmi_image_signed() - does a VMI ROM of any version seem to start here?
+ * @start: at least 32 readable bytes
+ *
+ * Rule V1. Not to be is no error.
+ *
+ * Context: any.
+ */
+bool vmi_image_signed(const void *start)
+{
+	const struct vmi64_rom *rom = start;
+
+	return rom->signature == VMI64_ROM_SIGNATURE &&
+	       rom->vmi_signature == VMI64_SIGNATURE;
+}
+
+/* V1 to V4: what is said before the header is known. */
+static unsigned int vmi_check_option_rom(struct vmi_image *image, u32 room,
+					 struct vmi_refusal *refusal)
+{
+	const struct vmi64_rom *rom = image->rom;
+	u8 sum = 0;
+	u32 i;
+
+	if (room < VMI64_ROM_SIZE || !vmi_image_signed(rom))
+		return vmi_refuse(refusal, VMI64_V_SIGNATURES, "%s", "");
+
+	image->size = rom->blocks * VMI64_BLOCK;
+	if (!image->size)
+		return vmi_refuse(refusal, VMI64_V_LENGTH, "length is 0");
+	if (image->size > room)
+		return vmi_refuse(refusal, VMI64_V_LENGTH,
+				  "length is 0x%x, and 0x%x bytes are there",
+				  image->size, room);
+
+	for (i = 0; i < image->size; i++)
+		sum += image->data[i];
+	if (sum)
+		return vmi_refuse(refusal, VMI64_V_CHECKSUM,
+				  "sum of all bytes is 0x%02x instead of 0", sum);
+
+	if (rom->api_major < VMI64_API_MAJOR)
+		return vmi_refuse(refusal, VMI64_V_MAJOR,
+				  "API %u.%u: a 32-bit VMI ROM",
+				  rom->api_major, rom->api_minor);
+	if (rom->api_major > VMI64_API_MAJOR)
+		return vmi_refuse(refusal, VMI64_V_MAJOR,
+				  "API %u.%u, this kernel has %u.%u",
+				  rom->api_major, rom->api_minor,
+				  VMI64_API_MAJOR, VMI64_API_MINOR);
+	image->newer = rom->api_minor > VMI64_API_MINOR;
+	return VMI64_V_OK;
+}
+
+/* V5 to V9: the header is one. */
+static unsigned int vmi_check_header(struct vmi_image *image,
+				     struct vmi_refusal *refusal)
+{
+	const struct vmi64_rom *rom = image->rom;
+	const struct vmi64_header *header;
+	u32 off = rom->header_off;
+
+	if (off % 8 || off < VMI64_ROM_SIZE ||
+	    !vmi_range_fits(off, VMI64_HEADER_SIZE, image->size))
+		return vmi_refuse(refusal, VMI64_V_HEADER_PLACE,
+				  "header_off is 0x%x", off);
+	header = (const void *)(image->data + off);
+	image->header = header;
+
+	if (header->magic != VMI64_MAGIC)
+		return vmi_refuse(refusal, VMI64_V_MAGIC, "0x%08x at 0x%x",
+				  header->magic, off);
+
+	if (header->header_size % 8 || header->header_size < VMI64_HEADER_SIZE ||
+	    header->header_size > VMI64_MAX_HEADER ||
+	    !vmi_range_fits(off, header->header_size, image->size) ||
+	    (header->header_size > VMI64_HEADER_SIZE && !image->newer))
+		return vmi_refuse(refusal, VMI64_V_HEADER_SIZE,
+				  "header_size is %u", header->header_size);
+
+	if (header->api_major != rom->api_major ||
+	    header->api_minor != rom->api_minor)
+		return vmi_refuse(refusal, VMI64_V_VERSION, "%u.%u and %u.%u",
+				  rom->api_major, rom->api_minor,
+				  header->api_major, header->api_minor);
+
+	if (header->image_size != image->size)
+		return vmi_refuse(refusal, VMI64_V_IMAGE_SIZE, "0x%x and 0x%x",
+				  header->image_size, image->size);
+	return VMI64_V_OK;
+}
+
+/* V10 to V12: what kind of kernel it is for. */
+static unsigned int vmi_check_kind(const struct vmi_image *image,
+				   const struct vmi_reader *reader,
+				   struct vmi_refusal *refusal)
+{
+	const struct vmi64_rom *rom = image->rom;
+	const struct vmi64_header *header = image->header;
+	u32 wanted = reader->ring ? VMI64_ROM_RING3 : VMI64_ROM_RING0;
+
+	if (header->flags & ~VMI64_ROM_FLAGS ||
+	    !(header->flags & (VMI64_ROM_RING0 | VMI64_ROM_RING3)))
+		return vmi_refuse(refusal, VMI64_V_HEADER_FLAGS,
+				  "flags are 0x%x", header->flags);
+	if (!image->newer &&
+	    (rom->reserved0 || rom->reserved1 || rom->reserved2 ||
+	     !vmi_all_zero(header->reserved, ARRAY_SIZE(header->reserved))))
+		return vmi_refuse(refusal, VMI64_V_HEADER_FLAGS,
+				  "a reserved field is not 0");
+
+	if (!(header->flags & wanted))
+		return vmi_refuse(refusal, VMI64_V_RING, "kernel in ring %u",
+				  reader->ring);
+
+	if (header->flags & VMI64_ROM_INDIRECT && reader->retpoline)
+		return vmi_refuse(refusal, VMI64_V_INDIRECT, "%s", "");
+	return VMI64_V_OK;
+}
+
+/* One string of V13, or NULL. */
+static const char *vmi_find_string(const struct vmi_image *image, u32 off)
+{
+	u32 i;
+
+	if (!off || off >= image->size)
+		return NULL;
+	for (i = 0; i < VMI64_MAX_STRING && off + i < image->size; i++) {
+		u8 c = image->data[off + i];
+
+		if (!c)
+			return i ? (const char *)image->data + off : NULL;
+		if (c < 0x20 || c > 0x7e)
+			return NULL;
+	}
+	return NULL;
+}
+
+/* V13 and V14. */
+static unsigned int vmi_check_strings(struct vmi_image *image,
+				      struct vmi_refusal *refusal)
+{
+	static const char *const compatible[] = {
+		"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL",
+		"Dual MIT/GPL", "Dual MPL/GPL",
+	};
+	const struct vmi64_header *header = image->header;
+	unsigned int i;
+
+	image->licence = vmi_find_string(image, header->licence_off);
+	if (!image->licence)
+		return vmi_refuse(refusal, VMI64_V_STRING, "licence at 0x%x",
+				  header->licence_off);
+	image->vendor = vmi_find_string(image, header->vendor_off);
+	if (!image->vendor)
+		return vmi_refuse(refusal, VMI64_V_STRING, "vendor at 0x%x",
+				  header->vendor_off);
+	image->product = vmi_find_string(image, header->product_off);
+	if (!image->product)
+		return vmi_refuse(refusal, VMI64_V_STRING, "product at 0x%x",
+				  header->product_off);
+
+	for (i = 0; i < ARRAY_SIZE(compatible); i++)
+		if (!strcmp(image->licence, compatible[i]))
+			return VMI64_V_OK;
+	return vmi_refuse(refusal, VMI64_V_LICENCE, "it is \"%s\"",
+			  image->licence);
+}
+
+/**
+ * vmi_image_check_header() - check rules V1 to V14
+ * @image: (in/out) @image->data is set; gets what the header says
+ * @room: bytes up to the end of the place that it was found in
+ * @reader: for whom
+ * @refusal: (out) what is wrong, if something is
+ *
+ * Return: 0, or the number of the first rule that failed.
+ * Context: any.
+ */
+unsigned int vmi_image_check_header(struct vmi_image *image, u32 room,
+				    const struct vmi_reader *reader,
+				    struct vmi_refusal *refusal)
+{
+	unsigned int rule;
+
+	rule = vmi_check_option_rom(image, room, refusal);
+	if (!rule)
+		rule = vmi_check_header(image, refusal);
+	if (!rule)
+		rule = vmi_check_kind(image, reader, refusal);
+	if (!rule)
+		rule = vmi_check_strings(image, refusal);
+	return rule;
+}
