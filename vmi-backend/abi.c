@@ -8,14 +8,12 @@
 
 struct vmi_call_facts {
 	const char *name;
-	u8 class;
 	u8 flags;
 	bool known;
 };
 
 #define VMI64_X(number, word, kind, bits)				\
-	[number] = { .name = #word, .class = VMI64_CLASS_##kind,	\
-		     .flags = (bits), .known = true },
+	[number] = { .name = #word, .flags = (bits), .known = true },
 static const struct vmi_call_facts vmi_call_facts[VMI64_CALL_END] = {
 	VMI64_CALLS(VMI64_X)
 };
@@ -62,18 +60,6 @@ const char *vmi_call_name(u32 call)
 u32 vmi_call_flags(u32 call)
 {
 	return vmi_call_known(call) ? vmi_call_facts[call].flags : 0;
-}
-
-/**
- * vmi_call_class() - calling convention of a call
- * @call: number
- *
- * Return: VMI64_CLASS_*.
- * Context: any.
- */
-u32 vmi_call_class(u32 call)
-{
-	return vmi_call_known(call) ? vmi_call_facts[call].class : VMI64_CLASS_SYSV;
 }
 
 /**

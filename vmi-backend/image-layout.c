@@ -197,26 +197,3 @@ unsigned int vmi_image_check_layout(struct vmi_image *image,
 		rule = vmi_check_tables(image, refusal);
 	return rule;
 }
-
-/**
- * vmi_image_section() - find a section
- * @image: passed vmi_image_check()
- * @type: VMI64_SEC_*
- * @after: begin behind this one, or NULL
- *
- * Return: the next section of that type, or NULL.
- * Context: any.
- */
-const struct vmi64_section *
-vmi_image_section(const struct vmi_image *image, u32 type,
-		  const struct vmi64_section *after)
-{
-	const struct vmi64_section *section = after ? after + 1 : image->sections;
-	const struct vmi64_section *end = image->sections +
-					  image->header->nr_sections;
-
-	for (; section < end; section++)
-		if (section->type == type)
-			return section;
-	return NULL;
-}

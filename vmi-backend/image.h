@@ -103,15 +103,11 @@ unsigned int vmi_image_answer(const struct vmi_image *image,
 unsigned int vmi_image_pairs(const u32 answers[VMI64_CALL_END],
 			     struct vmi_refusal *refusal);
 
-const struct vmi64_section *
-vmi_image_section(const struct vmi_image *image, u32 type,
-		  const struct vmi64_section *after);
 const struct vmi64_call *
 vmi_image_call(const struct vmi_image *image, u32 call, u32 *nr_variants);
 
 const char *vmi_call_name(u32 call);
 u32 vmi_call_flags(u32 call);
-u32 vmi_call_class(u32 call);
 const char *vmi_rule_message(unsigned int rule);
 
 #endif /* _VMI_BACKEND_IMAGE_H */
