@@ -119,67 +119,16 @@ void vmi_search_window(struct vmi_search *search, const void *window, u64 where,
 		       u32 size);
 void vmi_search(struct pvops_rom *fact);
 
-/* load.c */
-int vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal);
-void vmi_unload(struct vmi_rom *rom);
-void vmi_claim_area(const struct vmi_rom *rom);
-
 /* services.c */
 void vmi_service_log(const char *line);
 s32 vmi_service_rdmsr(u32 msr, u64 *value);
 s32 vmi_service_wrmsr(u32 msr, u64 value);
 void vmi_service_load_gs_index(u32 selector);
 
-/* wire.c */
-void vmi_wire(struct vmi_rom *rom, struct paravirt_patch_template *ops);
-unsigned int vmi_body(const struct vmi_rom *rom, unsigned int slot,
-		      const void *op, const u8 **code);
-
-/* memory.c */
-int vmi_memory_notify(struct notifier_block *self, unsigned long action,
-		      void *arg);
-void vmi_memory_setup(void);
-
-/* irq.c */
-void vmi_eoi(void);
-u32 vmi_apic_read(u32 reg);
-void vmi_apic_write(u32 reg, u32 value);
-void vmi_send_ipi_mask(const struct cpumask *mask, int vector);
-void vmi_send_ipi_mask_allbutself(const struct cpumask *mask, int vector);
-void vmi_send_ipi_allbutself(int vector);
-void vmi_send_ipi_all(int vector);
-void vmi_apic_setup(void);
-
-/* timer.c, alarm.c */
-u64 vmi_sched_clock(void);
-u64 vmi_steal_clock(int cpu);
-void vmi_get_wallclock(struct timespec64 *now);
-s32 vmi_start_alarm(void);
-int vmi_set_next_event(unsigned long delta, struct clock_event_device *dev);
-int vmi_cancel_alarm(struct clock_event_device *dev);
-void vmi_time_early(void);
-void vmi_time_boot(void);
-void vmi_time_use(void);
-bool vmi_real_clock(u64 *hz);
-void vmi_alarm_setup(void);
-
-/* smp.c */
-s32 vmi_init_cpu(u32 flags);
-void vmi_exit_cpu(u32 flags);
-void vmi_reboot(void);
-int vmi_power_off(struct sys_off_data *data);
-void vmi_smp_early(void);
-void vmi_smp_setup(void);
-void vmi_tsc_known(void);
-
-/* lock.c */
-#ifdef CONFIG_PARAVIRT_SPINLOCKS
-void vmi_lock_wait(u8 *byte, u8 value);
-void vmi_lock_kick(int cpu);
-void vmi_lock_setup(void);
-#else
-static inline void vmi_lock_setup(void) { }
-#endif
+/* load.c */
+int vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal);
+void vmi_unload(struct vmi_rom *rom);
+void vmi_claim_area(const struct vmi_rom *rom);
 
 /* cpu.c, mmu.c: the adapters, in the order of the table */
 void vmi_op_write_cr0(unsigned long val);
@@ -234,5 +183,58 @@ pteval_t vmi_op_ptep_clear_flush(struct vm_area_struct *vma, unsigned long addr,
 extern typeof(vmi_op_ptep_clear_flush)
 __raw_callee_save_vmi_op_ptep_clear_flush;
 #endif
+
+/* wire.c */
+void vmi_wire(struct vmi_rom *rom, struct paravirt_patch_template *ops);
+unsigned int vmi_body(const struct vmi_rom *rom, unsigned int slot,
+		      const void *op, const u8 **code);
+
+/* memory.c */
+int vmi_memory_notify(struct notifier_block *self, unsigned long action,
+		      void *arg);
+void vmi_memory_setup(void);
+
+/* irq.c */
+void vmi_eoi(void);
+u32 vmi_apic_read(u32 reg);
+void vmi_apic_write(u32 reg, u32 value);
+void vmi_send_ipi_mask(const struct cpumask *mask, int vector);
+void vmi_send_ipi_mask_allbutself(const struct cpumask *mask, int vector);
+void vmi_send_ipi_allbutself(int vector);
+void vmi_send_ipi_all(int vector);
+void vmi_apic_setup(void);
+
+/* timer.c */
+u64 vmi_sched_clock(void);
+u64 vmi_steal_clock(int cpu);
+void vmi_get_wallclock(struct timespec64 *now);
+void vmi_time_early(void);
+void vmi_time_boot(void);
+void vmi_time_use(void);
+bool vmi_real_clock(u64 *hz);
+
+/* lock.c */
+#ifdef CONFIG_PARAVIRT_SPINLOCKS
+void vmi_lock_wait(u8 *byte, u8 value);
+void vmi_lock_kick(int cpu);
+void vmi_lock_setup(void);
+#else
+static inline void vmi_lock_setup(void) { }
+#endif
+
+/* smp.c */
+s32 vmi_init_cpu(u32 flags);
+void vmi_exit_cpu(u32 flags);
+void vmi_reboot(void);
+int vmi_power_off(struct sys_off_data *data);
+void vmi_smp_early(void);
+void vmi_smp_setup(void);
+void vmi_tsc_known(void);
+
+/* alarm.c */
+s32 vmi_start_alarm(void);
+int vmi_set_next_event(unsigned long delta, struct clock_event_device *dev);
+int vmi_cancel_alarm(struct clock_event_device *dev);
+void vmi_alarm_setup(void);
 
 #endif /* _VMI_BACKEND_VMI_H */
