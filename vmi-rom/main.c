@@ -2,10 +2,7 @@
 /*
  * VMI_Init, VMI_GetRelocationInfo, INIT_CPU and EXIT_CPU: what every ROM has.
  */
-#include "rom.h"
-
-struct rom rom;
-struct rom_cpu vmi_cpu __section(".percpu");
+#include "native.h"
 
 const char vmi_licence[] __used = "GPL";
 const char vmi_vendor[] __used = "pvops";
@@ -19,32 +16,6 @@ const char vmi_product[] __used = "VMI-64 ROM (hw)";
 #ifndef VMI_ROM_BREAKS_RULE
 #define VMI_ROM_BREAKS_RULE	0
 #endif
-
-/* gcc makes calls to it of assignments. */
-__used void *memcpy(void *to, const void *from, size_t size)
-{
-	void *start = to;
-
-	asm volatile("rep movsb"
-		     : "+D" (to), "+S" (from), "+c" (size) : : "memory");
-	return start;
-}
-
-__used void *memset(void *to, int c, size_t size)
-{
-	void *start = to;
-
-	asm volatile("rep stosb"
-		     : "+D" (to), "+c" (size) : "a" (c) : "memory");
-	return start;
-}
-
-void cpuid(u32 leaf, u32 subleaf, u32 regs[4])
-{
-	asm volatile("cpuid"
-		     : "=a" (regs[0]), "=b" (regs[1]), "=c" (regs[2]), "=d" (regs[3])
-		     : "a" (leaf), "c" (subleaf));
-}
 
 static void set_string(char *to, u32 room, const char *from)
 {

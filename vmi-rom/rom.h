@@ -171,10 +171,10 @@ extern u64 vmi_counts[VMI64_CALL_END];
 #define COUNT(NAME)	do { } while (0)
 #endif
 
+/* rom.c */
 void cpuid(u32 leaf, u32 subleaf, u32 regs[4]);
-void log_counts(void);
-void native_exit_cpu(void);
 
+/* kvm.c */
 bool kvm_detect(void);
 u32 kvm_answer(u32 call);
 s32 kvm_init_cpu(const struct vmi64_cpu *cpu);

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The all-call ROM: what a PC has behind I/O ports. Reset, power off, delay, and
+ * the battery-backed clock.
+ */
+#include "native.h"
+
+#define CMOS_INDEX		0x70
+#define CMOS_DATA		0x71
+#define CMOS_NO_NMI		0x80
+#define KEYBOARD_COMMAND	0x64
+#define KEYBOARD_RESET		0xfe
+#define RESET_CONTROL		0xcf9
+#define RESET_COLD		0x06
+
+/* Intel 82371AB (PIIX4), function 3: datasheet, chapters 7.1 and 7.2. */
+#define PCI_ADDRESS		0xcf8
+#define PCI_DATA		0xcfc
+#define PCI_ENABLE		0x80000000u
+#define PIIX4_PM_ID		0x71138086
+#define PIIX4_PMBASE		0x40
+#define PIIX4_PMBASE_MASK	0xffc0
+#define PIIX4_PMREGMISC		0x80
+#define PMREGMISC_PMIOSE	0x1
+#define PIIX4_PMCNTRL		4
+#define PMCNTRL_SUS_TYP		(7 << 10)	/* 0: soft off */
+#define PMCNTRL_SUS_EN		(1 << 13)
+
+/* The keyboard controller's reset line, then the chipset's. */
+static s32 reboot(u32 how)
+{
+	u32 patience;
+
+	COUNT(REBOOT);
+	(void)how;
+	log_counts();
+	for (patience = 0x10000; patience && in8(KEYBOARD_COMMAND) & 2; patience--)
+		asm volatile("pause");
+	out8(KEYBOARD_COMMAND, KEYBOARD_RESET);
+	out8(RESET_CONTROL, RESET_COLD);
+	for (patience = 0x100000; patience; patience--)
+		asm volatile("pause");
+	return -VMI64_EIO;
+}
+
+static u32 pci_read(u32 function, u32 reg)
+{
+	out32(PCI_ADDRESS, PCI_ENABLE | function << 8 | reg);
+	return in32(PCI_DATA);
+}
+
+/* The port of the chipset's power-management control, or 0. */
+static u16 power_control(void)
+{
+	u32 before = in32(PCI_ADDRESS), function;
+	u16 port = 0;
+
+	for (function = 0; function < 0x100; function++) {
+		if (pci_read(function, 0) != PIIX4_PM_ID)
+			continue;
+		if (pci_read(function, PIIX4_PMREGMISC) & PMREGMISC_PMIOSE)
+			port = (pci_read(function, PIIX4_PMBASE) &
+				PIIX4_PMBASE_MASK) + PIIX4_PMCNTRL;
+		break;
+	}
+	out32(PCI_ADDRESS, before);
+	return port;
+}
+
+/*
+ * Other chipsets are found by way of ACPI's tables, which are in memory that a
+ * ROM must not touch: there the kernel does it.
+ */
+static s32 shutdown(void)
+{
+	u16 port = power_control();
+	u32 patience;
+
+	COUNT(SHUTDOWN);
+	log_counts();
+	if (!port)
+		return -VMI64_ENOSYS;
+	out16(port, (in16(port) & ~PMCNTRL_SUS_TYP) | PMCNTRL_SUS_EN);
+	for (patience = 0x100000; patience; patience--)
+		asm volatile("pause");
+	return -VMI64_EIO;
+}
+
+static void io_delay(void)
+{
+	COUNT(IO_DELAY);
+	out8(0x80, 0);
+}
+
+static u8 cmos(u8 index)
+{
+	out8(CMOS_INDEX, CMOS_NO_NMI | index);
+	return in8(CMOS_DATA);
+}
+
+struct moment {
+	u8 second, minute, hour, day, month, year, mode;
+};
+
+static struct moment read_cmos(void)
+{
+	struct moment now = {
+		cmos(0), cmos(2), cmos(4), cmos(7), cmos(8), cmos(9), cmos(11),
+	};
+
+	return now;
+}
+
+static bool same(const struct moment *a, const struct moment *b)
+{
+	return a->second == b->second && a->minute == b->minute &&
+	       a->hour == b->hour && a->day == b->day && a->month == b->month &&
+	       a->year == b->year;
+}
+
+static u32 decimal(const struct moment *now, u8 value)
+{
+	return now->mode & 4 ? value : (value >> 4) * 10 + (value & 15);
+}
+
+/* The battery-backed clock, of this century, in UTC. Whole seconds. */
+static u64 get_wallclock_time(void)
+{
+	static const u16 days_before[12] = {
+		0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334,
+	};
+	struct moment now = read_cmos(), again;
+	u32 year, month, hour, patience;
+	u64 days;
+
+	COUNT(GET_WALLCLOCK_TIME);
+	/* Twice alike: it did not change between two registers. */
+	for (patience = 100; patience; patience--) {
+		again = read_cmos();
+		if (same(&now, &again))
+			break;
+		now = again;
+	}
+	out8(CMOS_INDEX, 0x0d);		/* NMIs again */
+	in8(CMOS_DATA);
+
+	year = 2000 + decimal(&now, now.year);
+	month = decimal(&now, now.month);
+	if (!patience || month < 1 || month > 12)
+		return 0;
+	hour = decimal(&now, now.hour & 0x7f);
+	if (!(now.mode & 2))		/* twelve hours and a half of the day */
+		hour = hour % 12 + (now.hour & 0x80 ? 12 : 0);
+	days = (year - 1970) * 365ull + (year - 1969) / 4 + days_before[month - 1] +
+	       decimal(&now, now.day) - 1 + (month > 2 && !(year % 4));
+	return (((days * 24 + hour) * 60 + decimal(&now, now.minute)) * 60 +
+		decimal(&now, now.second)) * 1000000000ull;
+}
+
+IMPLEMENTS(REBOOT, NATIVE, reboot);
+IMPLEMENTS(SHUTDOWN, NATIVE, shutdown);
+IMPLEMENTS(IO_DELAY, NATIVE, io_delay);
+IMPLEMENTS(GET_WALLCLOCK_TIME, NATIVE, get_wallclock_time);

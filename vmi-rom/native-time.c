@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The all-call ROM: counters, and waiting for locks.
+ */
+#include "native.h"
+
+static s32 get_time_info(struct vmi64_time *out)
+{
+	struct vmi64_time info = { .size = out->size };
+
+	COUNT(GET_TIME_INFO);
+	if (out->size < sizeof(out->size) + sizeof(out->flags))
+		return -VMI64_EINVAL;
+	/* Nothing is stolen from a bare machine: the three are one counter. */
+	if (rom.tsc_khz)
+		info.flags = VMI64_TIME_REAL | VMI64_TIME_AVAILABLE |
+			     VMI64_TIME_STOLEN | VMI64_TIME_SYNC |
+			     VMI64_TIME_PREFER;
+	for (u32 i = sizeof(out->size); i < out->size; i++)
+		((u8 *)out)[i] = i < sizeof(info) ? ((u8 *)&info)[i] : 0;
+	return 0;
+}
+
+static u64 get_cycle_frequency(void)
+{
+	COUNT(GET_CYCLE_FREQUENCY);
+	return tsc_hz();
+}
+
+/* Whoever reads later, on whichever CPU, does not see less. */
+static u64 read_real(void)
+{
+	static u64 latest;
+	u64 last = __atomic_load_n(&latest, __ATOMIC_RELAXED), now = read_tsc();
+
+	do {
+		if (now <= last)
+			return last;
+	} while (!__atomic_compare_exchange_n(&latest, &last, now, false,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return now;
+}
+
+static u64 get_cycle_counter(u32 kind)
+{
+	COUNT(GET_CYCLE_COUNTER);
+	if (!rom.tsc_khz || kind == VMI64_CYCLES_STOLEN)
+		return 0;
+	return read_real();
+}
+
+/* Nobody else wants this CPU: a moment is all that is given away. */
+static void lock_wait(const volatile u8 *byte, u32 value)
+{
+	COUNT(LOCK_WAIT);
+	if (*byte == (u8)value)
+		asm volatile("pause" : : : "memory");
+}
+
+static void lock_kick(void)
+{
+	COUNT(LOCK_KICK);
+}
+
+static __preserve u32 vcpu_is_preempted(u32 cpu)
+{
+	COUNT(VCPU_IS_PREEMPTED);
+	(void)cpu;
+	return 0;
+}
+
+IMPLEMENTS(GET_TIME_INFO, NATIVE, get_time_info);
+IMPLEMENTS(GET_CYCLE_FREQUENCY, NATIVE, get_cycle_frequency);
+IMPLEMENTS(GET_CYCLE_COUNTER, NATIVE, get_cycle_counter);
+IMPLEMENTS(LOCK_WAIT, NATIVE, lock_wait);
+IMPLEMENTS(LOCK_KICK, NATIVE, lock_kick);
+IMPLEMENTS(VCPU_IS_PREEMPTED, NATIVE, vcpu_is_preempted);
