@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the lists of the ABI header say of each call and of each rule.
+ * The ABI header's lists of calls and rules, indexed by number.
  */
 #include <linux/kernel.h>
 
@@ -27,48 +27,24 @@ static const char *const vmi_rule_messages[] = {
 
 #undef VMI64_X
 
-/**
- * vmi_call_known() - is there a call of this number?
- * @call: number
- *
- * Context: any.
- */
 bool vmi_call_known(u32 call)
 {
 	return call < VMI64_CALL_END && vmi_call_facts[call].known;
 }
 
-/**
- * vmi_call_name() - name of a call
- * @call: number
- *
- * Return: its name in VMI64_CALLS, or "unknown".
- * Context: any.
- */
+/* The name of a call in VMI64_CALLS, or "unknown". */
 const char *vmi_call_name(u32 call)
 {
 	return vmi_call_known(call) ? vmi_call_facts[call].name : "unknown";
 }
 
-/**
- * vmi_call_flags() - flags of a call
- * @call: number
- *
- * Return: VMI64_F_*; 0 for a number that is not known.
- * Context: any.
- */
+/* VMI64_F_* of a call; 0 for an unknown number. */
 u32 vmi_call_flags(u32 call)
 {
 	return vmi_call_known(call) ? vmi_call_facts[call].flags : 0;
 }
 
-/**
- * vmi_rule_message() - what it means that a rule has failed
- * @rule: enum vmi64_rule
- *
- * Return: the message of VMI64_RULES; "" for a number that is none.
- * Context: any.
- */
+/* The message of a rule in VMI64_RULES; "" for an unknown number. */
 const char *vmi_rule_message(unsigned int rule)
 {
 	if (rule >= ARRAY_SIZE(vmi_rule_messages) || !vmi_rule_messages[rule])
@@ -77,10 +53,10 @@ const char *vmi_rule_message(unsigned int rule)
 }
 
 /**
- * vmi_refuse() - note which rule has failed
- * @refusal: (out) where it is noted
+ * vmi_refuse() - record the rule that failed
+ * @refusal: (out) the record
  * @rule: enum vmi64_rule
- * @fmt: what exactly, half a sentence; cut where it is too long
+ * @fmt: details, half a sentence. The text is cut to VMI_DETAIL_LEN
  *
  * Return: @rule.
  * Context: any.

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ROM's alarm as each CPU's clock event device.
+ * The ROM's alarm as the clock event device of each CPU.
  *
- * The vector is the one for platforms with a timer of their own, which no machine
- * with a ROM is. The kernel's APIC timer is calibrated and registered first: it is
- * there if the ROM cannot do it on some CPU, and put to rest by a better one.
+ * The vector is X86_PLATFORM_IPI_VECTOR. It is meant for platforms with a timer
+ * of their own, and no machine with a VMI ROM is such a platform.
+ *
+ * The kernel calibrates and registers its APIC timer before the alarm. The APIC
+ * timer stays in use on a CPU on which the ROM cannot start an alarm. Elsewhere
+ * the alarm has the higher rating, and the timer core shuts the APIC timer
+ * down.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -25,25 +29,26 @@
 #include "vmi.h"
 
 /*
- * Nothing is said of how far ahead an alarm may be set, and an APIC timer counts
- * in 32 bits. A CPU that sleeps for longer is woken once in a while.
+ * The ABI does not say how far ahead an alarm may be set. An alarm may be made
+ * of an APIC timer, which counts in 32 bits. A CPU that sleeps longer than this
+ * is woken in between.
  */
 #define MAX_SECONDS	4
 
 static DEFINE_PER_CPU(struct clock_event_device, vmi_alarm_device);
 
-/* The APIC timer, and so an alarm made of it, runs in all idle states. */
+/* The APIC timer, and an alarm made of it, run in all idle states (ARAT). */
 static bool vmi_apic_timer_always_runs __ro_after_init;
 
 s32 vmi_start_alarm(void)
 {
-	/* Per jiffy, as the kernel keeps it; 0 if it has not calibrated. */
+	/* lapic_timer_period is per jiffy; 0 if the timer is not calibrated. */
 	u64 hz = (u64)lapic_timer_period * HZ;
 
 	return vmi_call(START_ALARM)(X86_PLATFORM_IPI_VECTOR, hz);
 }
 
-/* Between EXIT_CPU and the end of a CPU nobody waits for an alarm any more. */
+/* After EXIT_CPU the CPU goes down, and nothing waits for an alarm on it. */
 int vmi_set_next_event(unsigned long delta, struct clock_event_device *dev)
 {
 	int cpu = smp_processor_id();
@@ -55,8 +60,8 @@ int vmi_set_next_event(unsigned long delta, struct clock_event_device *dev)
 }
 
 /*
- * Started anew each time: whoever had the APIC timer before, on boot or on the
- * way back from suspend, has left it masked.
+ * START_ALARM is made each time, because the APIC timer is masked here: its
+ * previous user left it so, at boot and on resume from suspend.
  */
 static int vmi_set_alarm_oneshot(struct clock_event_device *dev)
 {
@@ -127,7 +132,7 @@ static void vmi_setup_secondary_clock(void)
 }
 
 /**
- * vmi_alarm_setup() - let the ROM's alarm be registered beside the APIC timer
+ * vmi_alarm_setup() - have the ROM's alarm registered after the APIC timer
  *
  * Context: boot CPU, at the end of setup_arch().
  */
@@ -136,9 +141,10 @@ void __init vmi_alarm_setup(void)
 	if (!vmi_offers(&vmi_rom, VMI64_CALL_START_ALARM))
 		return;
 	/*
-	 * The kernel's device for the APIC timer is there, but replaced. Without
-	 * ARAT it stays that way; with it the timer core makes it the broadcast
-	 * device, and stops the timer when it has nothing to broadcast.
+	 * The alarm replaces the kernel's device for the APIC timer. With ARAT
+	 * the timer core would make the replaced device the broadcast device,
+	 * and would stop the APIC timer when there is nothing to broadcast.
+	 * Without ARAT the replaced device stays unused.
 	 */
 	vmi_apic_timer_always_runs = boot_cpu_has(X86_FEATURE_ARAT);
 	setup_clear_cpu_cap(X86_FEATURE_ARAT);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The VMI-64 backend: a ROM of the hypervisor's carries out the ops.
+ * The VMI-64 backend: a ROM that the hypervisor provides implements the ops.
  *
- * Documentation/vmi64-abi.rst is what both sides go by; this file is its section
- * "Sequence". Up to the commit nothing but the backend's own memory changes, so
- * a ROM that turns out to be bad leaves no trace.
+ * Documentation/vmi64-abi.rst defines the interface. This file implements its
+ * section "Sequence". Until the ops are committed, only memory of the backend
+ * changes. A ROM that is refused before that leaves the kernel as it was.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -66,7 +66,7 @@ static bool __init vmi_plain_ret_is_unsafe(void)
 		boot_cpu_has_bug(X86_BUG_SRSO));
 }
 
-/* VMI_Init, once; called through a pointer, so nothing for kCFI. */
+/* Call VMI_Init, once. __nocfi: the code of a ROM has no kCFI type. */
 static unsigned int __init __nocfi vmi_init_rom(struct vmi_rom *rom,
 						struct vmi_refusal *refusal)
 {
@@ -106,7 +106,7 @@ static const u16 vmi_known_calls[] __initconst = {
 #undef VMI64_X
 };
 
-/* VMI_GetRelocationInfo, for each call that this kernel knows. */
+/* Call VMI_GetRelocationInfo for each call that this kernel knows. */
 static unsigned int __init __nocfi
 vmi_query_rom(struct vmi_rom *rom, const struct vmi_reader *reader,
 	      struct vmi_refusal *refusal)
@@ -126,7 +126,10 @@ vmi_query_rom(struct vmi_rom *rom, const struct vmi_reader *reader,
 	return vmi_image_pairs(rom->answers, refusal);
 }
 
-/* The socket says it, with what it does next: one line, not two. */
+/*
+ * Not logged here: the socket logs the reason together with what it does next,
+ * in one line.
+ */
 static int __init vmi_set_refusal_reason(const struct vmi_rom *rom,
 					 const struct vmi_refusal *refusal,
 					 struct pvops_reason *reason)
@@ -176,7 +179,7 @@ static unsigned int vmi_find_inline_body(unsigned int slot, const void *op,
 	return vmi_body(&vmi_rom, slot, op, code);
 }
 
-/* The ops are committed; what goes by other hooks follows. */
+/* The ops are committed. Install the hooks that are not in pv_ops. */
 static void __init vmi_init_platform(void)
 {
 	vmi_rom.committed = true;
@@ -196,9 +199,9 @@ static void __init vmi_guest_late_init(void)
 }
 
 /*
- * x2APIC mode needs interrupt remapping on a real machine, for devices that
- * address more than 255 CPUs; a hypervisor that shows x2APIC without it takes
- * the addresses there are.
+ * On a real machine x2APIC mode needs interrupt remapping: without it, a device
+ * cannot address more than 255 CPUs. A hypervisor that offers x2APIC without
+ * interrupt remapping accepts the addresses that a device can use.
  */
 static bool __init vmi_x2apic_available(void)
 {

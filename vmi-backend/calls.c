@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pointing the static calls at the ROM.
+ * The static calls of calls.h, and setting their targets.
  */
 #include <linux/kernel.h>
 #include <linux/static_call.h>
@@ -26,11 +26,11 @@ static const struct {
 };
 
 /**
- * vmi_bind() - say where a call's static calls go
- * @call: its number
- * @func: where to, or NULL for nowhere
+ * vmi_bind() - set the target of the static call of a call
+ * @call: number of the call
+ * @func: the target, or NULL for none
  *
- * A call that is not made from C has none, and nothing is done.
+ * Does nothing for a call that is not in VMI_C_CALLS.
  *
  * Context: boot CPU before other CPUs are up, or process context.
  */
@@ -45,8 +45,8 @@ void vmi_bind(u32 call, void *func)
 }
 
 /**
- * vmi_bind_rom() - let all calls go where a ROM says
- * @rom: the ROM; all its answers are 0 for none
+ * vmi_bind_rom() - set the targets of all static calls to the entries of a ROM
+ * @rom: the ROM. Answers that are all 0 remove all targets
  *
  * Context: as vmi_bind().
  */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The ROM's calls that the kernel makes from C, each a static call.
+ * The calls of the ROM that the kernel makes from C code, each a static call.
  *
- * An op whose arguments are the call's own goes from the site to the ROM without
- * any of this (wire.c). The rest have an adapter, and an adapter reaches the ROM
- * by a direct call: no table, no retpoline, nothing for kCFI to look at.
+ * An op that has the same arguments as its call needs no static call: the call
+ * site of the op calls the ROM (wire.c). Every other op has an adapter. An
+ * adapter reaches the ROM by a static call, which is a direct call: there is no
+ * table of pointers, no retpoline and no kCFI check.
  */
 #ifndef _VMI_BACKEND_CALLS_H
 #define _VMI_BACKEND_CALLS_H
@@ -14,7 +15,7 @@
 
 #include <vmi/vmi64.h>
 
-/* X(NAME, type of the result, arguments) */
+/* X(NAME, type of the result, parameters) */
 #define VMI_C_CALLS(X)							\
 	X(CPUID, void, u32 *regs)					\
 	X(WRMSR, s32, u32 msr, u64 value)				\
@@ -70,7 +71,7 @@
 VMI_C_CALLS(VMI_X)
 #undef VMI_X
 
-/* vmi_call(EXIT_CPU)(flags): only where vmi_offers() says that it is there. */
+/* vmi_call(EXIT_CPU)(flags): only for a call that vmi_offers(). */
 #define vmi_call(name)	static_call(vmi_##name)
 
 struct vmi_rom;

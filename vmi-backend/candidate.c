@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One place at which a ROM may be: is there an image, and may it be used?
+ * One place at which a ROM may be: check the image that is there.
  *
- * Places are read as data. An image is checked in a copy, which nobody else can
- * change between the check and the use; the copies lie in the early heap, and
- * what is not kept of them is given back at once.
+ * The place is read as data. The image is checked in a copy, which nothing else
+ * can change between check and use. The copies are in the early heap. At the
+ * end of the search, all but the image that was found is given back.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -25,11 +25,11 @@
 RESERVE_BRK(vmi_copies, 2 * ROOM + 16);
 
 /**
- * vmi_reader_here() - for whom ROMs are checked: this kernel
- * @reader: (out) what it is
+ * vmi_reader_here() - describe this kernel to the check of an image
+ * @reader: (out) the description
  *
  * Context: any.
- * Return: false if a ROM of the host's must not be used at all (V33).
+ * Return: false if this kernel must not use a ROM of the host at all (V33).
  */
 bool vmi_reader_here(struct vmi_reader *reader)
 {
@@ -40,13 +40,13 @@ bool vmi_reader_here(struct vmi_reader *reader)
 
 /**
  * vmi_refusal_text() - say which ROM was refused and why
- * @text: (out) the text; cut where it is too long
- * @size: room for it
+ * @text: (out) the text. It is cut if it is too long
+ * @size: size of @text
  * @where: physical address of the ROM
- * @refusal: which rule failed, and what exactly
+ * @refusal: the rule that failed, with details
  *
  * Context: any.
- * Return: its length.
+ * Return: length of the text.
  */
 int vmi_refusal_text(char *text, size_t size, u64 where,
 		     const struct vmi_refusal *refusal)
@@ -59,8 +59,8 @@ int vmi_refusal_text(char *text, size_t size, u64 where,
 static unsigned long vmi_brk_before_copies __initdata;
 
 /**
- * vmi_search_copies() - get room for copies of images
- * @search: (out) gets it, if it has none yet
+ * vmi_search_copies() - allocate the copies of images, unless that is done
+ * @search: (in/out) gets @copy and @other
  *
  * Context: boot CPU, before reserve_brk().
  * Return: true if there is room.
@@ -76,9 +76,9 @@ bool __init vmi_search_copies(struct vmi_search *search)
 }
 
 /**
- * vmi_search_trim() - give back the room for copies of images
- * @search: the search, which is over
- * @keep: bytes from the start of @search->copy that are still needed, or 0
+ * vmi_search_trim() - free the copies of images at the end of a search
+ * @search: the search
+ * @keep: number of bytes at the start of @search->copy to keep, or 0
  *
  * Context: boot CPU, before reserve_brk().
  */
@@ -104,14 +104,15 @@ static void vmi_warn_refusal(struct vmi_search *search, u64 where,
 }
 
 /**
- * vmi_search_at() - look at one place
- * @search: (in/out) what was found so far
- * @place: the place, as it can be read now; not aligned to anything
- * @where: its physical address, for messages
- * @room: bytes up to the end of what the place is in
+ * vmi_search_at() - check one place
+ * @search: (in/out) the search
+ * @place: mapping of the place, with any alignment
+ * @where: physical address of the place, for messages
+ * @room: number of bytes from the place to the end of the window, or of the
+ *	PCI image, that it is in
  *
  * Context: boot CPU, or a KUnit case with its own @search.
- * Return: bytes of the good image that is there, 0 if there is none.
+ * Return: size of the good image at the place, 0 if there is none.
  */
 u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
 		  u32 room)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The CPU ops whose arguments are not the call's own.
+ * Adapters for the CPU ops whose arguments differ from those of the call, in
+ * the order of the table in wire.c.
  *
- * In the order of the table. Each keeps what the native op does beside the
- * privileged instruction: control-register pinning, the writable GDT around LTR,
- * the LDT's descriptor, the I/O bitmap in the TSS, the warning about an MSR.
+ * An adapter also does what the native op does besides the privileged
+ * instruction: control-register pinning, the writable GDT around LTR, the
+ * descriptor of the LDT, the I/O bitmap in the TSS, the warning about an MSR.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -22,9 +23,9 @@
 #include "vmi.h"
 
 /*
- * The kernel pins what protects it: once user space runs, no call of these ops
- * may clear it, so that a hijacked one is of no use. The bits are those that
- * setup_cr_pinning() looks at.
+ * The kernel pins the control-register bits that protect it. Once user space
+ * runs, no call of these ops may clear them, so that a hijacked call is of no
+ * use. The bits are those of setup_cr_pinning().
  */
 #define CR4_PINNED	(X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_UMIP |	\
 			 X86_CR4_FSGSBASE | X86_CR4_CET)
@@ -57,7 +58,7 @@ void vmi_op_write_cr4(unsigned long val)
 		  missing);
 }
 
-/* LTR marks the descriptor busy, and the GDT that CPUs use is read-only. */
+/* LTR writes the busy bit of the descriptor. The GDT in use is read-only. */
 void vmi_op_load_tr_desc(void)
 {
 	int cpu = raw_smp_processor_id();
@@ -89,7 +90,7 @@ void vmi_op_set_ldt(const void *addr, unsigned int entries)
 	vmi_call(SET_LDT)(GDT_ENTRY_LDT * 8, addr, entries);
 }
 
-/* The ROM answers in EAX only. */
+/* GET_TR returns 32 bits, in EAX. */
 unsigned long vmi_op_store_tr(void)
 {
 	return (u16)vmi_call(GET_TR)();
@@ -125,7 +126,7 @@ void vmi_op_load_sp0(unsigned long sp0)
 }
 
 #ifdef CONFIG_X86_IOPL_IOPERM
-/* The TSS itself is the kernel's; the ROM is told what has become of it. */
+/* The kernel writes the TSS. The ROM is told the resulting bitmap. */
 static void vmi_report_io_bitmap(void)
 {
 	struct x86_hw_tss *tss = this_cpu_ptr(&cpu_tss_rw.x86_tss);

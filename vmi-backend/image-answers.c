@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Rules V36 to V39: what VMI_GetRelocationInfo answers.
+ * Rules V36 to V39: the answers of VMI_GetRelocationInfo.
  */
 #include <linux/kernel.h>
 
@@ -9,13 +9,13 @@
 /**
  * vmi_image_answer() - check one answer of VMI_GetRelocationInfo
  * @image: passed vmi_image_check()
- * @reader: as there
- * @call: number that was asked for, known to this kernel
- * @answer: what was answered
- * @refusal: (out) what is wrong, if something is
+ * @reader: as for vmi_image_check()
+ * @call: number of the call, known to this kernel
+ * @answer: the answer
+ * @refusal: (out) the rule that failed, if one did
  *
- * Rules V36 to V38. If all is well and the type is CALL or INLINE, the answer's
- * index is that of an entry of @image->calls.
+ * Rules V36 to V38. If they pass and the type is CALL or INLINE, the index of
+ * the answer is that of an entry of @image->calls.
  *
  * Return: 0, or the number of the first rule that failed.
  * Context: any.
@@ -47,9 +47,9 @@ unsigned int vmi_image_answer(const struct vmi_image *image,
 
 /**
  * vmi_image_pairs() - check all answers together
- * @answers: by number of the call, each passed vmi_image_answer(); what is not
- *	the number of a call is 0
- * @refusal: (out) what is wrong, if something is
+ * @answers: the answers by call number. Each passed vmi_image_answer(). A
+ *	number without a call has 0
+ * @refusal: (out) the rule that failed, if one did
  *
  * Return: 0, or VMI64_V_ANSWER_PAIR (V39).
  * Context: any.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Rules V23 to V28: all code that may be called. V1 to V22 have passed.
+ * Rules V23 to V28: the code that may be called. V1 to V22 have passed.
  */
 #include <linux/kernel.h>
 #include <linux/string.h>
@@ -9,7 +9,7 @@
 
 #include "image-parts.h"
 
-/* ENDBR64 and a return are the least that an entry can be. */
+/* Minimum length of an entry: ENDBR64 and a RET. */
 #define ENTRY_MIN	5
 
 static const u8 *vmi_find_text(const struct vmi_image *image, u64 place,
@@ -23,7 +23,7 @@ static const u8 *vmi_find_text(const struct vmi_image *image, u64 place,
 	return image->data + text->image_off + (place - text->load_off);
 }
 
-/* What V23 calls a good entry. */
+/* V23: an entry is aligned, is in TEXT and begins with ENDBR64. */
 static bool vmi_entry_ok(const struct vmi_image *image, u32 entry)
 {
 	const u8 *code = vmi_find_text(image, entry, ENTRY_MIN);
@@ -35,7 +35,7 @@ static bool vmi_entry_ok(const struct vmi_image *image, u32 entry)
 	return endbr == VMI64_ENDBR64;
 }
 
-/* Does control leave the row of instructions here? INSN is not AVX. */
+/* Does INSN transfer control? INSN is not an AVX instruction. */
 static bool vmi_insn_transfers_control(const struct insn *insn)
 {
 	u8 op = insn->opcode.bytes[0], second = insn->opcode.bytes[1];
@@ -75,7 +75,7 @@ static bool vmi_insn_transfers_control(const struct insn *insn)
 	return false;
 }
 
-/* What V27 calls straight-line code; NULL, or what is wrong. */
+/* V27: is BODY straight-line code? Returns NULL, or what is wrong. */
 static const char *vmi_check_straight_line(const u8 *body, u32 length)
 {
 	struct insn insn;
@@ -93,7 +93,7 @@ static const char *vmi_check_straight_line(const u8 *body, u32 length)
 	return NULL;
 }
 
-/* V27 for one INLINE entry; V26 has passed. NULL, or what is wrong. */
+/* V27 for one INLINE entry, after V26. Returns NULL, or what is wrong. */
 static const char *vmi_check_inline_body(const struct vmi_image *image,
 					 const struct vmi64_call *call)
 {
@@ -125,11 +125,12 @@ static const char *vmi_check_inline_body(const struct vmi_image *image,
 
 /**
  * vmi_image_call() - find the implementations of a call
- * @image: its call table is in order (V25)
- * @call: number
- * @nr_variants: (out) how many there are, behind each other; may be NULL
+ * @image: an image whose call table is sorted (V25)
+ * @call: number of the call
+ * @nr_variants: (out) number of implementations, which are consecutive; may be
+ *	NULL
  *
- * Return: the first one, or NULL.
+ * Return: the first implementation, or NULL.
  * Context: any.
  */
 const struct vmi64_call *
@@ -153,8 +154,8 @@ vmi_image_call(const struct vmi_image *image, u32 call, u32 *nr_variants)
 /**
  * vmi_image_check_code() - check rules V23 to V28
  * @image: passed vmi_image_check_layout()
- * @reader: for whom
- * @refusal: (out) what is wrong, if something is
+ * @reader: the kernel for which to check
+ * @refusal: (out) the rule that failed, if one did
  *
  * Return: 0, or the number of the first rule that failed.
  * Context: any.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fixups: rules V29 to V31, with V1 to V28 passed; and applying them, rule V34.
+ * Fixups: checking them (V29 to V31; V1 to V28 have passed) and applying them
+ * (V34).
  */
 #include <linux/kernel.h>
 #include <linux/string.h>
@@ -8,8 +9,9 @@
 #include "image-parts.h"
 
 /*
- * Bytes at PLACE of the load area as the image has them, if the contents of one
- * section cover all of them. Relies on V15 to V17, and on V19 for uniqueness.
+ * Find the SIZE bytes of the image that are loaded at PLACE of the load area.
+ * Returns NULL unless the contents of one section cover all of them. Relies on
+ * V15 to V17, and on V19, by which no second section covers them.
  */
 static const u8 *vmi_find_contents(const struct vmi_image *image, u64 place,
 				   u64 size, const struct vmi64_section **where)
@@ -30,7 +32,7 @@ static const u8 *vmi_find_contents(const struct vmi_image *image, u64 place,
 	return NULL;
 }
 
-/* V29: kind and symbol are a pair of the ABI's table. */
+/* V29: the ABI allows this kind of fixup with this symbol. */
 static bool vmi_fixup_kind_ok(const struct vmi64_fixup *fixup)
 {
 	switch (fixup->symbol) {
@@ -51,7 +53,7 @@ static bool vmi_fixup_kind_ok(const struct vmi64_fixup *fixup)
 	return false;
 }
 
-/* V29: the opcode that a PC32 place needs. V30 says where it may be at all. */
+/* V29: the opcode in front of a PC32 place. V30 checks the place itself. */
 static bool vmi_fixup_opcode_ok(const struct vmi_image *image,
 				const struct vmi64_fixup *fixup)
 {
@@ -69,7 +71,7 @@ static bool vmi_fixup_opcode_ok(const struct vmi_image *image,
 static bool vmi_fixup_touches_entry(const struct vmi_image *image,
 				    const struct vmi64_fixup *fixup)
 {
-	/* It is shorter than the distance of two entries: one can be meant. */
+	/* A fixup is shorter than VMI64_ENTRY_ALIGN: it can touch one entry. */
 	u64 entry = (vmi_fixup_end(fixup) - 1) & ~(u64)(VMI64_ENTRY_ALIGN - 1);
 	u32 i;
 
@@ -84,7 +86,7 @@ static bool vmi_fixup_touches_entry(const struct vmi_image *image,
 	return false;
 }
 
-/* V30 for one fixup; PREVIOUS may be NULL. NULL, or what is wrong. */
+/* V30 for one fixup. PREVIOUS may be NULL. Returns NULL, or what is wrong. */
 static const char *vmi_check_fixup_place(const struct vmi_image *image,
 					 const struct vmi64_fixup *fixup,
 					 const struct vmi64_fixup *previous)
@@ -111,7 +113,7 @@ static const char *vmi_check_fixup_place(const struct vmi_image *image,
 	return NULL;
 }
 
-/* V31. */
+/* V31: the addend is in the range that the symbol allows. */
 static bool vmi_fixup_addend_ok(const struct vmi_image *image,
 				const struct vmi64_fixup *fixup)
 {
@@ -133,7 +135,7 @@ static bool vmi_fixup_addend_ok(const struct vmi_image *image,
 /**
  * vmi_image_check_fixups() - check rules V29 to V31
  * @image: passed vmi_image_check_code()
- * @refusal: (out) what is wrong, if something is
+ * @refusal: (out) the rule that failed, if one did
  *
  * Return: 0, or the number of the first rule that failed.
  * Context: any.
@@ -179,13 +181,14 @@ unsigned int vmi_image_check_fixups(const struct vmi_image *image,
 /**
  * vmi_image_fix() - apply all fixups
  * @image: passed vmi_image_check()
- * @area: filled by vmi_image_load(); it need not be where it will run
- * @symbols: the values, symbols->value[VMI64_SYM_LOAD] the address of @area as
- *	it will run
- * @refusal: (out) what is wrong, if something is
+ * @area: the load area, filled by vmi_image_load(). It need not be mapped at
+ *	the address at which it will run
+ * @symbols: the values. symbols->value[VMI64_SYM_LOAD] is the address at which
+ *	@area will run
+ * @refusal: (out) the rule that failed, if one did
  *
- * May be done again with other values. If a value does not fit, @area is left
- * with some fixups applied and some not, and is of no use.
+ * May be called again with other values. If a value does not fit, @area has
+ * some fixups applied and others not, and must not be used.
  *
  * Return: 0, or VMI64_V_FIXUP_RANGE (V34).
  * Context: any that may write to @area.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Rules V1 to V14: the start of the image, its header, and for whom it is.
+ * Rules V1 to V14: the start of the image, the header and the strings.
  */
 #include <linux/kernel.h>
 #include <linux/string.h>
@@ -8,10 +8,10 @@
 #include "image-parts.h"
 
 /**
- * vmi_image_signed() - does a VMI ROM of any version seem to start here?
+ * vmi_image_signed() - test for the signatures of a VMI ROM of any version
  * @start: at least 32 readable bytes
  *
- * Rule V1. Not to be is no error.
+ * Rule V1. It is no error if the signatures are missing.
  *
  * Context: any.
  */
@@ -23,7 +23,7 @@ bool vmi_image_signed(const void *start)
 	       rom->vmi_signature == VMI64_SIGNATURE;
 }
 
-/* V1 to V4: what is said before the header is known. */
+/* V1 to V4: struct vmi64_rom, and the checksum. */
 static unsigned int vmi_check_option_rom(struct vmi_image *image, u32 room,
 					 struct vmi_refusal *refusal)
 {
@@ -61,7 +61,7 @@ static unsigned int vmi_check_option_rom(struct vmi_image *image, u32 room,
 	return VMI64_V_OK;
 }
 
-/* V5 to V9: the header is one. */
+/* V5 to V9: the header is valid. */
 static unsigned int vmi_check_header(struct vmi_image *image,
 				     struct vmi_refusal *refusal)
 {
@@ -99,7 +99,7 @@ static unsigned int vmi_check_header(struct vmi_image *image,
 	return VMI64_V_OK;
 }
 
-/* V10 to V12: what kind of kernel it is for. */
+/* V10 to V12: the kind of kernel that the image is for. */
 static unsigned int vmi_check_kind(const struct vmi_image *image,
 				   const struct vmi_reader *reader,
 				   struct vmi_refusal *refusal)
@@ -127,7 +127,7 @@ static unsigned int vmi_check_kind(const struct vmi_image *image,
 	return VMI64_V_OK;
 }
 
-/* One string of V13, or NULL. */
+/* V13 for the string at OFF. Returns NULL if it is not valid. */
 static const char *vmi_find_string(const struct vmi_image *image, u32 off)
 {
 	u32 i;
@@ -145,7 +145,7 @@ static const char *vmi_find_string(const struct vmi_image *image, u32 off)
 	return NULL;
 }
 
-/* V13 and V14. */
+/* V13 and V14: the strings, and the licence. */
 static unsigned int vmi_check_strings(struct vmi_image *image,
 				      struct vmi_refusal *refusal)
 {
@@ -178,10 +178,11 @@ static unsigned int vmi_check_strings(struct vmi_image *image,
 
 /**
  * vmi_image_check_header() - check rules V1 to V14
- * @image: (in/out) @image->data is set; gets what the header says
- * @room: bytes up to the end of the place that it was found in
- * @reader: for whom
- * @refusal: (out) what is wrong, if something is
+ * @image: (in/out) @image->data and @image->rom are set; gets the header and
+ *	the strings
+ * @room: number of bytes up to the end of the place of the image
+ * @reader: the kernel for which to check
+ * @refusal: (out) the rule that failed, if one did
  *
  * Return: 0, or the number of the first rule that failed.
  * Context: any.

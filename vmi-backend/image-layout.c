@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Rules V15 to V22: sections and tables, in the image and where they will be
- * loaded. V1 to V14 have passed.
+ * Rules V15 to V22: sections and tables, in the image and in the load area. V1
+ * to V14 have passed.
  */
 #include <linux/kernel.h>
 #include <linux/string.h>
@@ -13,7 +13,7 @@ static u64 vmi_page_align(u64 size)
 	return (size + VMI64_PAGE - 1) & ~(u64)(VMI64_PAGE - 1);
 }
 
-/* V15 to V19: sections, in the image and where they will be loaded. */
+/* V15 to V19: the sections, in the image and in the load area. */
 static unsigned int vmi_check_sections(struct vmi_image *image,
 				       struct vmi_refusal *refusal)
 {
@@ -127,7 +127,7 @@ struct vmi_span {
 	u64 size;
 };
 
-/* V20 to V22: the other tables, and that no two parts overlap. */
+/* V20 to V22: the other tables. No two parts of the image overlap. */
 static unsigned int vmi_check_tables(struct vmi_image *image,
 				     struct vmi_refusal *refusal)
 {
@@ -182,7 +182,7 @@ static unsigned int vmi_check_tables(struct vmi_image *image,
 /**
  * vmi_image_check_layout() - check rules V15 to V22
  * @image: (in/out) passed vmi_image_check_header(); gets sections and tables
- * @refusal: (out) what is wrong, if something is
+ * @refusal: (out) the rule that failed, if one did
  *
  * Return: 0, or the number of the first rule that failed.
  * Context: any.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the parts of the check of an image share, and nobody else needs.
+ * Shared by the files that check an image, and private to them.
  */
 #ifndef _VMI_BACKEND_IMAGE_PARTS_H
 #define _VMI_BACKEND_IMAGE_PARTS_H
@@ -40,13 +40,13 @@ static inline bool vmi_in_load_area(const struct vmi64_section *section)
 	return section->type != VMI64_SEC_PERCPU;
 }
 
-/* Bytes that a fixup changes. */
+/* Number of bytes that a fixup writes. */
 static inline u32 vmi_fixup_size(const struct vmi64_fixup *fixup)
 {
 	return fixup->kind == VMI64_FIX_ABS64 ? 8 : 4;
 }
 
-/* The same, with an opcode byte in front that belongs to it. */
+/* First byte that belongs to a fixup: for PC32, the opcode in front of it. */
 static inline u64 vmi_fixup_start(const struct vmi64_fixup *fixup)
 {
 	return (u64)fixup->place - (fixup->kind == VMI64_FIX_PC32);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The image of a VMI-64 ROM: rules V1 to V31 of Documentation/vmi64-abi.rst, in
- * their order, and how it is loaded.
+ * The image of a VMI-64 ROM: rules V1 to V31 of Documentation/vmi64-abi.rst in
+ * their order, and loading.
  *
- * Whoever made the image may have meant harm. Nothing in it is used before the
- * rule that covers it has passed: sums of offsets and sizes are made in 64 bits,
- * and each function says which rules it relies on.
+ * An image may be malicious. No field is used before the rule that covers it
+ * has passed. Sums of offsets and sizes are computed in 64 bits. Each part says
+ * which rules it relies on.
  */
 #include <linux/string.h>
 
@@ -13,15 +13,15 @@
 
 /**
  * vmi_image_check() - check rules V1 to V31
- * @image: (out) what is in the image; valid if all is well
- * @data: a copy of the image that nobody else can change, 8-byte aligned; at
- *	least as many bytes as its length says, but never more than @room
- * @room: bytes up to the end of the place that it was found in
- * @reader: for whom
- * @refusal: (out) what is wrong, if something is
+ * @image: (out) the parts of the image; valid if all rules passed
+ * @data: a copy of the image that nothing else can change, 8-byte aligned. It
+ *	has at least as many bytes as its length says, up to @room
+ * @room: number of bytes up to the end of the place of the image
+ * @reader: the kernel for which to check
+ * @refusal: (out) the rule that failed, if one did
  *
- * Nothing outside of @data to @data + @room is read, whatever is in there. Rules
- * V32 and V33 are about the machine, and the caller's.
+ * Only bytes from @data to @data + @room are read, whatever they contain. Rules
+ * V32 and V33 are about the machine: the caller checks them.
  *
  * Return: 0, or the number of the first rule that failed.
  * Context: any.
@@ -48,7 +48,7 @@ unsigned int vmi_image_check(struct vmi_image *image, const void *data, u32 room
 }
 
 /**
- * vmi_image_load() - fill a load area, without fixups
+ * vmi_image_load() - fill a load area, without applying fixups
  * @image: passed vmi_image_check()
  * @area: header->load_size bytes
  *
@@ -70,7 +70,7 @@ void vmi_image_load(const struct vmi_image *image, void *area)
 }
 
 /**
- * vmi_image_load_percpu() - fill one CPU's area
+ * vmi_image_load_percpu() - fill the per-CPU area of one CPU
  * @image: passed vmi_image_check()
  * @area: VMI64_MAX_PERCPU bytes
  *

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The image of a VMI-64 ROM: is it sound, what is in it, how is it loaded?
+ * The image of a VMI-64 ROM: checking, reading and loading it.
  *
- * Works on a private copy in memory and on nothing else: no allocation, no
- * global state, no other part of the kernel but its instruction decoder. The
- * same source is compiled for the host, in vmi-rom and under a fuzzer.
+ * The code works on a private copy of the image and on nothing else. It does
+ * not allocate, has no global state, and uses no other part of the kernel than
+ * the instruction decoder. The same source is compiled for the host: in
+ * vmi-romtool and under a fuzzer.
  */
 #ifndef _VMI_BACKEND_IMAGE_H
 #define _VMI_BACKEND_IMAGE_H
@@ -16,13 +17,13 @@
 
 #define VMI_DETAIL_LEN	96
 
-/* ENDBR64, with which each entry begins. */
+/* Length of ENDBR64, with which each entry begins. */
 #define INSN_ENDBR	4
 
 /**
  * struct vmi_refusal - why an image was refused
  * @rule: number of the first rule that failed, enum vmi64_rule
- * @detail: what exactly, half a sentence; may be empty
+ * @detail: details, half a sentence; may be empty
  */
 struct vmi_refusal {
 	unsigned int rule;
@@ -30,9 +31,9 @@ struct vmi_refusal {
 };
 
 /**
- * struct vmi_reader - for whom an image is checked
- * @ring: 0 or 3, in which this kernel runs (V11, V28, V38)
- * @retpoline: this kernel mitigates indirect branches (V12)
+ * struct vmi_reader - the kernel for which an image is checked
+ * @ring: the ring in which the kernel runs, 0 or 3 (V11, V28, V38)
+ * @retpoline: the kernel mitigates indirect branches (V12)
  */
 struct vmi_reader {
 	unsigned int ring;
@@ -41,10 +42,10 @@ struct vmi_reader {
 
 /**
  * struct vmi_image - an image that passed V1 to V31
- * @data: the copy; everything below points into it
- * @size: its bytes
- * @newer: made for a later minor version than this kernel knows
- * @rom: its first bytes
+ * @data: the copy of the image. The pointers below point into it
+ * @size: size of the image in bytes
+ * @newer: the image is made for a later minor version than this kernel knows
+ * @rom: the start of the image
  * @header: the header
  * @licence: licence string
  * @vendor: vendor string
@@ -74,10 +75,10 @@ struct vmi_image {
 };
 
 /**
- * struct vmi_symbols - values for fixups
- * @value: S of each VMI64_SYM_*; value[VMI64_SYM_LOAD] is the address at which
- *	the load area will run, value[VMI64_SYM_PERCPU] may be negative
- * @plain_ret: write RET and INT3 where RETURN_THUNK is wanted
+ * struct vmi_symbols - values of the symbols that fixups refer to
+ * @value: S of each VMI64_SYM_*. value[VMI64_SYM_LOAD] is the address at which
+ *	the load area will run. value[VMI64_SYM_PERCPU] may be negative
+ * @plain_ret: for RETURN_THUNK, write RET and INT3 instead of a JMP
  */
 struct vmi_symbols {
 	u64 value[VMI64_SYM_MAX + 1];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The local APIC: EOI, IPIs and register access, by way of the kernel's callbacks
- * for them. The interrupt flag and halting are ops of pv_ops, see wire.c.
+ * The local APIC: EOI, IPIs and register access, as callbacks of the APIC
+ * driver. The interrupt flag and HLT are ops of pv_ops: see wire.c.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -26,7 +26,7 @@ notrace void vmi_eoi(void)
 		apic_native_eoi();
 }
 
-/* What the driver for x2APIC mode does beside the MSR stays its own. */
+/* For these registers the x2APIC driver does more than access an MSR. */
 static bool vmi_keep_native_x2apic(u32 reg)
 {
 	if (!x2apic_mode)
@@ -58,10 +58,10 @@ void vmi_apic_write(u32 reg, u32 value)
 }
 
 /**
- * struct vmi_ipi_group - CPUs that one call reaches
+ * struct vmi_ipi_group - CPUs that one SEND_IPI reaches
  * @bits: bit 0 is the CPU with APIC ID @base
- * @base: multiple of 64
- * @vector: what is sent
+ * @base: a multiple of 64
+ * @vector: the vector to send
  */
 struct vmi_ipi_group {
 	u64 bits[2];
@@ -74,7 +74,7 @@ static bool vmi_ipi_group_covers(const struct vmi_ipi_group *group, u32 apic_id)
 	return apic_id >= group->base && apic_id - group->base < 128;
 }
 
-/* With an error none was sent: then one by one, as the APIC driver does it. */
+/* On an error no IPI was sent. The APIC driver then sends one to each CPU. */
 static void vmi_send_ipi_group(const struct vmi_ipi_group *group,
 			       const struct cpumask *mask, unsigned int except)
 {
@@ -135,7 +135,7 @@ void vmi_send_ipi_all(int vector)
 }
 
 /**
- * vmi_apic_setup() - use what the ROM has for the local APIC
+ * vmi_apic_setup() - install the APIC callbacks that the ROM serves
  *
  * Context: boot CPU, when the APIC driver has been chosen
  * (x86_platform.apic_post_init).

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The load area: where the ROM's code runs.
+ * The load area: the memory in which the ROM's code runs.
  *
- * The choice is made before there is an allocator, so memory comes from the
- * kernel's early heap (brk), of which the rest is given back by itself. That is
- * as contiguous as the kernel image. It is mapped a second time at the end of the
- * module space, in the topmost 2 GiB like all kernel text, each page with its
- * final rights from the first moment on: TEXT is never writable there, and
- * nothing else executable. The kernel itself writes through the first mapping,
- * which is made read-only for TEXT and RODATA when the last fixup has been done.
+ * The backend is chosen before the kernel has an allocator. The load area is
+ * therefore taken from the kernel's early heap (brk), whose unused rest the
+ * kernel frees. Memory of the early heap is contiguous, as the kernel image is.
+ *
+ * The load area has two mappings. The ROM runs in the second one, at the end of
+ * the module space and thus, like all kernel text, in the topmost 2 GiB. Each
+ * page has its final rights there from the start: TEXT is never writable, and
+ * nothing but TEXT is executable. The kernel writes through the first mapping.
+ * TEXT and RODATA become read-only in the first mapping after the last fixup.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -33,7 +35,7 @@
 static_assert((AREA_VIRT & PMD_MASK) == ((MODULES_END - 1) & PMD_MASK),
 	      "the load area needs more than one page table");
 
-/* The area and its page table, each aligned to a page. */
+/* The load area and its page table, each aligned to a page. */
 RESERVE_BRK(vmi_area, VMI64_MAX_LOAD + 2 * PAGE_SIZE);
 
 static unsigned long vmi_brk_before_load __initdata;
@@ -62,8 +64,8 @@ static pgprot_t __init vmi_page_rights(const struct vmi_image *image, u32 off)
 }
 
 /*
- * Not global: with page-table isolation a global entry would stay in the TLB
- * while user space runs.
+ * The entries are not global. With page-table isolation, a global entry would
+ * stay in the TLB while user space runs.
  */
 static void __init vmi_map_area(const struct vmi_rom *rom, pmd_t *pmd,
 				pte_t *table)
@@ -81,7 +83,7 @@ static void __init vmi_map_area(const struct vmi_rom *rom, pmd_t *pmd,
 	native_set_pmd(pmd, __pmd(__pa(table) | _KERNPG_TABLE));
 }
 
-/* This kernel is entered at a CPU's own address, whatever is linked there. */
+/* The address of a per-CPU symbol is relative to the %gs base of each CPU. */
 static void __init vmi_fill_symbols(const struct vmi_rom *rom,
 				    struct vmi_symbols *symbols)
 {
@@ -96,17 +98,17 @@ static void __init vmi_fill_symbols(const struct vmi_rom *rom,
 	value[VMI64_SYM_WRMSR] = (unsigned long)vmi_service_wrmsr;
 	value[VMI64_SYM_LOAD_GS_INDEX] =
 		(unsigned long)vmi_service_load_gs_index;
-	/* Mitigations are chosen later, see vmi_set_return_thunks(). */
+	/* Mitigations are selected later: see vmi_set_return_thunks(). */
 	symbols->plain_ret = true;
 }
 
 /**
- * vmi_load() - copy a ROM to where it runs
- * @rom: (in/out) its image is set; gets the rest that is about memory
- * @refusal: (out) why it could not be
+ * vmi_load() - copy a ROM into the load area and map the area
+ * @rom: (in/out) @rom->image is set; gets @mem, @virt and @size
+ * @refusal: (out) why the ROM cannot be loaded
  *
  * Context: boot CPU, before reserve_brk().
- * Return: 0, or the rule that failed, with everything as it was before.
+ * Return: 0, or the rule that failed. All changes are undone then.
  */
 int __init vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal)
 {
@@ -137,8 +139,8 @@ int __init vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal)
 }
 
 /**
- * vmi_unload() - give back what vmi_load() took
- * @rom: the ROM; none of its code runs or will run
+ * vmi_unload() - undo vmi_load()
+ * @rom: the ROM. None of its code runs now or later
  *
  * Context: as vmi_load(), in the same setup.
  */
@@ -147,7 +149,7 @@ void __init vmi_unload(struct vmi_rom *rom)
 	native_pmd_clear(pmd_off_k(AREA_VIRT));
 	__flush_tlb_all();
 	memset(this_cpu_ptr(&vmi_percpu), 0, sizeof(vmi_percpu));
-	/* Unless somebody took more in the meantime: then it is lost. */
+	/* If the early heap was extended since, the memory is lost. */
 	if (_brk_end == vmi_brk_after_load)
 		_brk_end = vmi_brk_before_load;
 	rom->mem = NULL;
@@ -157,10 +159,12 @@ void __init vmi_unload(struct vmi_rom *rom)
 static struct vm_struct vmi_area_vm;
 
 /**
- * vmi_claim_area() - keep modules and others out of the load area's addresses
+ * vmi_claim_area() - reserve the addresses of the load area
  * @rom: the ROM that is loaded
  *
- * Context: boot CPU, before vmalloc is there.
+ * Modules and other users of the module space do not get these addresses then.
+ *
+ * Context: boot CPU, before vmalloc is initialized.
  */
 void __init vmi_claim_area(const struct vmi_rom *rom)
 {
@@ -173,8 +177,9 @@ void __init vmi_claim_area(const struct vmi_rom *rom)
 
 #ifdef CONFIG_MITIGATION_RETHUNK
 /*
- * The displacement goes first: behind the RET that stands there it is never
- * executed, not even by an NMI, so there is no half-written moment.
+ * Each place holds a RET until here (vmi_symbols.plain_ret). The displacement
+ * of the JMP is written first. It is behind the RET, where nothing executes it,
+ * not even an NMI. Then one byte turns the RET into the complete JMP.
  */
 static int __init vmi_set_return_thunks(void)
 {
@@ -204,8 +209,9 @@ early_initcall(vmi_set_return_thunks);
 #endif
 
 /*
- * The rights are those of the area's own mapping; what is changed here are the
- * kernel's other two of the same pages, in the direct map and behind the image.
+ * The mapping in which the ROM runs has its final rights already. The same
+ * pages have two other mappings, in the direct map and behind the kernel image:
+ * make TEXT and RODATA read-only there.
  */
 static int __init vmi_protect_area(void)
 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Waiting for a lock, and waking who waits.
+ * Paravirtual spinlocks: LOCK_WAIT and LOCK_KICK.
  *
- * The queue is the kernel's own; the ROM gives the CPU away in the meantime.
+ * The queue is the kernel's own (pv_queued_spin_lock). While a CPU waits in the
+ * queue, LOCK_WAIT gives the CPU back to the hypervisor.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -20,7 +21,7 @@
 #include "calls.h"
 #include "vmi.h"
 
-/* Waiting is never needed, so without the ROM the CPU spins. */
+/* Waiting is optional: without the ROM, the caller spins. */
 void vmi_lock_wait(u8 *byte, u8 value)
 {
 	if (!in_nmi() && this_cpu_read(vmi_ready))
@@ -34,10 +35,11 @@ void vmi_lock_kick(int cpu)
 }
 
 /**
- * vmi_lock_setup() - use what the ROM has for locks
+ * vmi_lock_setup() - use the ROM's calls for spinlocks
  *
- * After native_pv_lock_init(), which makes a guest's locks unfair as long as
- * nothing better is known. nopvspin and a single CPU keep the kernel's locks.
+ * Runs after native_pv_lock_init(), which selects unfair locks in a guest. If
+ * the ROM offers LOCK_WAIT, unfair locks are switched off again. With nopvspin
+ * or a single possible CPU, the kernel's native queue is kept.
  *
  * Context: boot CPU, from smp_prepare_boot_cpu(); call sites are not patched
  * yet.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The linear map: the ROM finds page tables through it, and is told how far it goes.
+ * SET_LINEAR_MAPPING: tell the ROM the extent of the linear map, through which
+ * the ROM finds page tables.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -22,9 +23,9 @@ static void vmi_set_linear_map_end(unsigned long pfn)
 }
 
 /**
- * vmi_memory_notify() - memory comes: tell before the first of its pages is used
+ * vmi_memory_notify() - tell the ROM of new memory before a page of it is used
  * @self: not used
- * @action: MEM_GOING_ONLINE and others, of which the ROM need not know
+ * @action: MEM_GOING_ONLINE; all other actions are ignored
  * @arg: struct memory_notify
  *
  * Context: process context.
@@ -42,9 +43,10 @@ int vmi_memory_notify(struct notifier_block *self, unsigned long action,
 }
 
 /**
- * vmi_memory_setup() - tell where the linear map is
+ * vmi_memory_setup() - tell the ROM the linear map at boot
  *
- * Context: boot CPU, at the end of setup_arch(): the map has its final place.
+ * Context: boot CPU, at the end of setup_arch(). The linear map has its final
+ * address.
  */
 void __init vmi_memory_setup(void)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The MMU ops whose arguments are not the call's own, in the order of the table;
- * and lazy modes, which the CPU ops of a context switch have a part in.
+ * Adapters for the MMU ops whose arguments differ from those of the call, in
+ * the order of the table in wire.c. The two CPU ops of a context switch are
+ * here too, because they change the lazy mode.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -26,9 +27,9 @@ static u64 vmi_top_pfn(struct mm_struct *mm)
 }
 
 /*
- * With page-table isolation user space has a PCID of its own, which no flush of
- * the kernel's reaches. As the native flushes do, note that it is to be flushed
- * before user space runs again.
+ * With page-table isolation, user space has a PCID of its own. A flush of the
+ * kernel's PCID does not reach it. As in the native flushes, mark the user PCID
+ * to be flushed before user space runs again.
  */
 static void vmi_mark_user_pcid_flush(void)
 {
@@ -39,7 +40,7 @@ static void vmi_mark_user_pcid_flush(void)
 	    !cpu_feature_enabled(X86_FEATURE_PTI))
 		return;
 
-	/* The kernel's PCID of an ASID is one more than it, see kern_pcid(). */
+	/* The kernel's PCID is the ASID plus 1: see kern_pcid(). */
 	asid = this_cpu_read(cpu_tlbstate.loaded_mm_asid);
 	__set_bit(asid + 1, (unsigned long *)
 		  this_cpu_ptr(&cpu_tlbstate.user_pcid_flush_mask));
@@ -65,8 +66,9 @@ void vmi_op_flush_tlb_one_user(unsigned long addr)
 static DEFINE_PER_CPU(struct cpumask, vmi_flush_mask);
 
 /*
- * The ROM takes out of the mask whom it has seen to. The caller is in the mask
- * where it uses the address space, too, and flushes for itself in the end.
+ * FLUSH_REMOTE clears the bit of each CPU that needs no IPI any more. The
+ * calling CPU is in @cpus if it uses the address space too. The ROM does not
+ * get its bit: native_flush_tlb_multi() flushes this CPU at the end.
  */
 void vmi_op_flush_tlb_multi(const struct cpumask *cpus,
 			    const struct flush_tlb_info *info)
@@ -127,7 +129,7 @@ static void vmi_allocate_page(struct mm_struct *mm, unsigned long pfn,
 {
 	s32 err = vmi_call(ALLOCATE_PAGE)(pfn, level, vmi_top_pfn(mm));
 
-	/* The op cannot fail, and the page table works without the ROM. */
+	/* The op cannot fail. The page table works without the ROM, too. */
 	if (err)
 		pr_warn_once("no room for another page table (%d)\n", err);
 }
@@ -147,7 +149,7 @@ void vmi_op_alloc_pud(struct mm_struct *mm, unsigned long pfn)
 	vmi_allocate_page(mm, pfn, VMI64_PAGE_PDP);
 }
 
-/* With four levels the P4D is folded into the top, and no page of its own. */
+/* With four levels the P4D is folded into the PGD and is no page of its own. */
 void vmi_op_alloc_p4d(struct mm_struct *mm, unsigned long pfn)
 {
 	if (pgtable_l5_enabled())
@@ -175,7 +177,7 @@ void vmi_op_release_p4d(unsigned long pfn)
 		vmi_call(RELEASE_PAGE)(pfn, VMI64_PAGE_PML4);
 }
 
-/* The top level's entries stand in user space's page table, too. */
+/* With page-table isolation the user page table gets top-level entries, too. */
 void vmi_op_set_p4d(p4d_t *entry, p4d_t value)
 {
 	u64 val = native_p4d_val(value);
@@ -196,7 +198,7 @@ void vmi_op_set_pgd(pgd_t *entry, pgd_t value)
 #endif
 
 #ifdef CONFIG_PVOPS_RMW
-/* Its callers expect every register but RAX to survive: hence the thunk. */
+/* The callers expect all registers but RAX to be preserved: hence the thunk. */
 __visible pteval_t vmi_op_ptep_clear_flush(struct vm_area_struct *vma,
 					   unsigned long addr, pte_t *ptep)
 {
@@ -211,8 +213,9 @@ PV_CALLEE_SAVE_REGS_THUNK(vmi_op_ptep_clear_flush);
 #endif
 
 /*
- * Lazy modes. The ROM is never told of one within another. A task that is
- * switched away in the middle of an MMU section gets it back with the CPU.
+ * Lazy modes. The ROM never sees one mode nested in another. A task that is
+ * switched out in lazy MMU mode is in lazy MMU mode again when it gets the CPU
+ * back.
  */
 static DEFINE_PER_CPU(u32, vmi_lazy_mode);
 
@@ -264,8 +267,8 @@ void vmi_op_end_context_switch(struct task_struct *next)
 }
 
 /*
- * What is mapped is counted, if page_table_check=on asks for it. Whether the
- * ROM clears the entry in the meantime is its own choice.
+ * The adapters maintain the counts of page_table_check=on. A ROM may or may not
+ * clear the entry between start and commit: a look at the entry tells.
  */
 pte_t vmi_op_ptep_modify_prot_start(struct vm_area_struct *vma,
 				    unsigned long addr, pte_t *ptep)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Looking for a ROM in the expansion ROMs of PCI devices.
+ * The search for a ROM in the expansion ROMs of PCI devices.
  *
- * Long before the PCI subsystem, by configuration mechanism #1. The firmware has
- * given each expansion ROM an address, and switched it off again when it had
- * read it; here it is switched on, read as data, and everything is put back. A
- * device to which the firmware gave no address is left alone: there is nobody yet
- * who could say which addresses are free.
+ * The search runs long before the PCI subsystem, and uses configuration
+ * mechanism #1. The firmware has assigned an address to each expansion ROM, and
+ * has disabled the ROM after reading it. The search enables the ROM, reads it
+ * as data, and restores all registers. A device without an address is left
+ * alone: nothing in the kernel knows yet which addresses are free.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -38,7 +38,7 @@ struct vmi_pci_function {
 
 #ifdef CONFIG_PCI
 
-/* A piece of an expansion ROM, mapped; at most VMI64_MAX_IMAGE bytes. */
+/* Map a piece of an expansion ROM, at most VMI64_MAX_IMAGE bytes of it. */
 static void *__init vmi_map_rom_piece(u64 addr, u32 *size)
 {
 	*size = min_t(u32, *size, VMI64_MAX_IMAGE);
@@ -50,7 +50,7 @@ static void __init vmi_unmap_rom_piece(void *piece, u32 size)
 	early_iounmap((__force void __iomem *)piece, size);
 }
 
-/* Each image of an expansion ROM, from one to the next by its PCIR. */
+/* Check each image of an expansion ROM. Its PCIR says where the next one is. */
 static void __init vmi_search_expansion_rom(struct vmi_search *search,
 					    u64 addr, u32 size)
 {
@@ -140,7 +140,7 @@ static void __init vmi_search_pci_bus(struct vmi_search *search, u8 bus)
 			case PCI_HEADER_TYPE_BRIDGE:
 				next = read_pci_config_byte(bus, d.slot, d.func,
 							    PCI_SECONDARY_BUS);
-				/* Buses grow downwards: no way round in circles. */
+				/* Bus numbers grow downstream: no loop. */
 				if (next > bus)
 					vmi_search_pci_bus(search, next);
 				break;
@@ -152,8 +152,8 @@ static void __init vmi_search_pci_bus(struct vmi_search *search, u8 bus)
 }
 
 /**
- * vmi_search_pci() - look at the expansion ROMs of all PCI devices
- * @search: (in/out) what was found so far
+ * vmi_search_pci() - check the expansion ROMs of all PCI devices
+ * @search: (in/out) the search
  *
  * Context: boot CPU, interrupts off, early_ioremap() works.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ROM in debugfs: pvops/vmi.
+ * debugfs: pvops/vmi shows the ROM in use and its answer for each call.
  */
 #include <linux/debugfs.h>
 #include <linux/init.h>

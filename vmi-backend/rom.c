@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * State that all other parts of the backend use: the loaded ROM, each CPU's
- * state with the ROM, and the one way to print a warning.
+ * State that all parts of the backend use: the loaded ROM, which CPUs are ready
+ * for its calls, and their per-CPU areas. Also the function that prints
+ * warnings.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -18,10 +19,10 @@ DEFINE_PER_CPU(bool, vmi_ready);
 DEFINE_PER_CPU_PAGE_ALIGNED(u8[VMI64_PAGE], vmi_percpu);
 
 /**
- * vmi_warn() - one warning of the backend's
+ * vmi_warn() - print a warning of the backend
  * @line: the line, without a newline
  *
- * Apart, so that a KUnit case can listen instead of the log.
+ * A function of its own, so that a KUnit case can replace it.
  *
  * Context: any but NMI.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Looking for a ROM: in the option-ROM window, then in PCI devices.
+ * The search for a ROM: in the option-ROM window, then in PCI devices.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -16,14 +16,14 @@
 #include "vmi.h"
 
 /**
- * vmi_search_window() - look at each step of a window
- * @search: (in/out) what was found so far
- * @window: the window, as it can be read now
- * @where: its physical address
- * @size: its bytes
+ * vmi_search_window() - check each step of a window
+ * @search: (in/out) the search
+ * @window: mapping of the window
+ * @where: physical address of the window
+ * @size: size of the window in bytes
  *
- * Behind a good image the search goes on at the next step; a bad one may have
- * lied about its length.
+ * A good image is skipped: the search continues at the next step behind it. A
+ * bad image is not, because the length that it claims may be wrong.
  *
  * Context: as vmi_search_at().
  */
@@ -51,7 +51,7 @@ static bool __init vmi_window_has_signature(const void *window)
 	return false;
 }
 
-/* Most machines have no ROM: then nothing is copied and nothing is allocated. */
+/* Most machines have no ROM. Nothing is allocated or copied on them. */
 static void __init vmi_search_rom_window(struct vmi_search *search)
 {
 	u32 size = VMI64_WINDOW_END - VMI64_WINDOW_START;
@@ -67,8 +67,8 @@ static void __init vmi_search_rom_window(struct vmi_search *search)
 }
 
 /**
- * vmi_search() - look for a ROM, everywhere
- * @fact: (out) what was found
+ * vmi_search() - search the machine for a ROM
+ * @fact: (out) the ROM that was found, or why there is none
  *
  * Context: boot CPU, from pvops_gather_facts(), before reserve_brk().
  */

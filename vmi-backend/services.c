@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the kernel does for the ROM: the functions behind fixups.
+ * Services: the kernel functions that the ROM calls. Fixups give it the
+ * addresses.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -15,17 +16,19 @@
 #include "vmi.h"
 
 /**
- * vmi_service_log() - one line of the ROM's for the kernel's log
- * @line: printable ASCII; cut where it is too long or has anything else
+ * vmi_service_log() - print a line of the ROM in the kernel's log
+ * @line: printable ASCII. The line is cut before the first other character, and
+ *	after 120 characters
  *
- * Context: the calls that the ABI allows it in; none of them an NMI.
+ * Context: the calls of the ROM in which the ABI allows it. None is made in an
+ * NMI.
  */
 void vmi_service_log(const char *line)
 {
 	unsigned int len = 0;
 	char text[121];
 
-	/* The ROM's memory has no KASAN shadow. */
+	/* Not a plain read: the ROM's memory has no KASAN shadow. */
 	if (strncpy_from_kernel_nofault(text, line, sizeof(text)) < 0) {
 		pr_warn("ROM: a line that cannot be read\n");
 		return;
@@ -36,9 +39,9 @@ void vmi_service_log(const char *line)
 }
 
 /**
- * vmi_service_rdmsr() - RDMSR that survives a missing MSR
+ * vmi_service_rdmsr() - read an MSR that may be missing
  * @msr: number of the MSR
- * @value: (out) what it holds; 0 if it is not there
+ * @value: (out) contents of the MSR; 0 if it is missing
  *
  * Context: any, NMI too.
  * Return: 0, or -EIO if the CPU raised #GP.
@@ -54,9 +57,9 @@ notrace s32 vmi_service_rdmsr(u32 msr, u64 *value)
 }
 
 /**
- * vmi_service_wrmsr() - WRMSR that survives a missing MSR
+ * vmi_service_wrmsr() - write an MSR that may be missing
  * @msr: number of the MSR
- * @value: what to write
+ * @value: the value to write
  *
  * Context: any, NMI too.
  * Return: 0, or -EIO if the CPU raised #GP.
@@ -67,8 +70,8 @@ notrace s32 vmi_service_wrmsr(u32 msr, u64 value)
 }
 
 /**
- * vmi_service_load_gs_index() - load user mode's GS selector
- * @selector: the selector; a bad one loads 0
+ * vmi_service_load_gs_index() - load the GS selector of user mode
+ * @selector: the selector. For an invalid one, 0 is loaded
  *
  * Context: from the ROM's LOAD_GS_INDEX, interrupts off.
  */

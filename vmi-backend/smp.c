@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * CPUs come and go: INIT_CPU and EXIT_CPU at each turn.
+ * INIT_CPU and EXIT_CPU, whenever a CPU or the machine goes up or down. The
+ * flags:
  *
- *	boot			EARLY|BOOT with the ops, BOOT when per-CPU areas
- *				have their final place
+ *	boot			EARLY|BOOT when the ops are committed, BOOT when
+ *				the per-CPU areas have their final addresses
  *	CPU up, CPU down	0, OFFLINE
- *	suspend, hibernate	SUSPEND|LAST, BOOT|RESUME, with the CPU's state
- *	reboot, kexec, off	KEXEC on each, LAST on the last
- *	crash			CRASH on each, from NMIs, LAST on the one that
- *				crashed
+ *	suspend, hibernate	SUSPEND|LAST when the CPU's state is saved,
+ *				BOOT|RESUME when it is restored
+ *	reboot, kexec, off	KEXEC on each CPU, with LAST on the last one
+ *	crash			CRASH on each CPU, from an NMI, with LAST on the
+ *				CPU that crashed
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -53,7 +55,7 @@ __printf(1, 2) static void vmi_warnf(const char *fmt, ...)
 	vmi_warn(line);
 }
 
-/* Interrupts off. */
+/* Context: interrupts off. */
 s32 vmi_init_cpu(u32 flags)
 {
 	int cpu = raw_smp_processor_id();
@@ -84,7 +86,7 @@ s32 vmi_init_cpu(u32 flags)
 	return err;
 }
 
-/* Interrupts off, or an NMI. */
+/* Context: interrupts off, or an NMI. */
 void vmi_exit_cpu(u32 flags)
 {
 	this_cpu_write(vmi_ready, false);
@@ -107,12 +109,14 @@ static void __init vmi_prepare_boot_cpu(void)
 }
 
 /**
- * vmi_tsc_known() - tell the ROM the TSC's frequency, if it was not known before
+ * vmi_tsc_known() - tell the ROM the TSC frequency, if it was not known before
  *
- * On a machine whose TSC has to be measured that is done long after the boot
- * CPU's INIT_CPU, and a ROM that computes time from it has had no clock to show.
+ * If the TSC frequency has to be measured, the kernel does so long after
+ * INIT_CPU of the boot CPU. A ROM that computes time from the TSC had no clock
+ * to show until then. EXIT_CPU and INIT_CPU are therefore repeated.
  *
- * Context: boot CPU, when the TSC has been calibrated; no other CPU is up. May sleep.
+ * Context: boot CPU, when the TSC has been calibrated; no other CPU is up. May
+ * sleep.
  */
 void __init vmi_tsc_known(void)
 {
@@ -134,7 +138,7 @@ void __init vmi_tsc_known(void)
 }
 
 #ifdef CONFIG_HOTPLUG_CPU
-/* The last step before the CPU's interrupts are off for good. */
+/* The last hook before the CPU's interrupts go off for good. */
 static int vmi_disable_cpu(void)
 {
 	int err = native_cpu_disable();
@@ -146,8 +150,9 @@ static int vmi_disable_cpu(void)
 #endif
 
 /*
- * At the end of save_processor_state() and of restore_processor_state(): as late
- * and as early as there is a hook for suspend and for hibernation alike.
+ * Hooked at the end of save_processor_state() and of restore_processor_state().
+ * These are the latest and the earliest hooks that suspend and hibernation have
+ * in common.
  */
 static void vmi_save_cpu_state(void)
 {
@@ -172,7 +177,7 @@ static void vmi_machine_shutdown(void)
 {
 	unsigned long flags;
 
-	/* Who is stopped can make no calls, so this comes first. */
+	/* A stopped CPU can make no calls: EXIT_CPU on the others first. */
 	smp_call_function(vmi_exit_cpu_for_kexec, NULL, 1);
 	vmi_native_shutdown();
 	local_irq_save(flags);
@@ -191,7 +196,10 @@ void vmi_reboot(void)
 
 static void vmi_emergency_restart(void)
 {
-	/* In an emergency other CPUs still run; they go down with the machine. */
+	/*
+	 * REBOOT needs all other CPUs stopped. In an emergency they may still
+	 * run: the native restart takes them down with the machine.
+	 */
 	if (num_online_cpus() == 1)
 		vmi_reboot();
 	vmi_native_emergency_restart();
@@ -215,7 +223,7 @@ static void vmi_handle_crash_nmi(int cpu, struct pt_regs *regs)
 	disable_local_APIC();
 }
 
-/* In place of kdump_nmi_shootdown_cpus(), whose callback cannot be added to. */
+/* Replaces kdump_nmi_shootdown_cpus(), whose callback cannot be extended. */
 static void vmi_crash_stop_other_cpus(void)
 {
 	nmi_shootdown_cpus(vmi_handle_crash_nmi);
@@ -231,10 +239,10 @@ static void vmi_crash_shutdown(struct pt_regs *regs)
 #endif
 
 /**
- * vmi_smp_early() - INIT_CPU for the load area, and what must be hooked early
+ * vmi_smp_early() - first INIT_CPU, and the hooks that have to be set early
  *
- * Context: boot CPU, interrupts off, the ops are committed; per-CPU areas are
- * not final.
+ * Context: boot CPU, interrupts off. The ops are committed. The per-CPU areas
+ * do not have their final addresses yet.
  */
 void __init vmi_smp_early(void)
 {
@@ -248,7 +256,7 @@ void __init vmi_smp_early(void)
 }
 
 /**
- * vmi_smp_setup() - hook the ways by which CPUs and the machine go down
+ * vmi_smp_setup() - hook CPU offline, suspend, shutdown, reboot and crash
  *
  * Context: boot CPU, at the end of setup_arch().
  */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Time: sched_clock, steal time, wall clock, clock source, and what the ROM says
- * of frequencies.
+ * Clocks: sched_clock, steal time, wall clock, clock source, and the
+ * frequencies that the ROM knows.
  *
- * The ROM is asked twice, early and when the boot CPU's per-CPU area is final;
- * what it shows the second time only is taken then. All three of its counters
- * count in one unit, which is nanoseconds under most hypervisors and costs no
- * multiplication then.
+ * GET_TIME_INFO is made twice: early, and when the per-CPU area of the boot CPU
+ * has its final address. A facility that only the second answer shows is used
+ * from then on. The three counters of a ROM have one unit. Under most
+ * hypervisors it is the nanosecond, and no multiplication is needed.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -40,7 +40,10 @@ static u64 vmi_sched_clock_offset __ro_after_init;
 
 static void (*vmi_native_get_wallclock)(struct timespec64 *now) __ro_after_init;
 
-/* Apart: 128 bits make the compiler align the stack, even where it needs none. */
+/*
+ * A function of its own: 128-bit arithmetic makes the compiler align the stack,
+ * even on a path that does not multiply.
+ */
 static noinstr u64 vmi_scale_cycles(u64 cycles)
 {
 	return mul_u64_u32_shr(cycles, vmi_counter_mult, vmi_counter_shift);
@@ -77,7 +80,7 @@ static unsigned long vmi_tsc_khz(void)
 	return vmi_time_info.tsc_khz;
 }
 
-/* 0 means that the ROM does not know: then the machine's own clock does. */
+/* 0: the ROM does not know the time. The machine's own clock is read then. */
 void vmi_get_wallclock(struct timespec64 *now)
 {
 	u64 ns = 0;
@@ -93,7 +96,7 @@ void vmi_get_wallclock(struct timespec64 *now)
 		vmi_native_get_wallclock(now);
 }
 
-/* What one answer of GET_TIME_INFO adds to the one before. */
+/* Use what this answer of GET_TIME_INFO shows in addition to the one before. */
 static void __init vmi_apply_time_info(void)
 {
 	if (vmi_time_info.tsc_khz) {
@@ -130,10 +133,12 @@ static void __init vmi_query_time_info(void)
 }
 
 /**
- * vmi_time_use() - let the scheduler go by the ROM's counters, where it has them
+ * vmi_time_use() - use the ROM's counters for sched_clock and steal time
  *
- * Context: boot CPU, after vmi_time_boot(); may sleep once there is anything to
- * switch to, since code is patched then.
+ * Does nothing for a counter that the ROM does not have.
+ *
+ * Context: boot CPU, after GET_TIME_INFO. Patches code, and so may sleep once
+ * there is another task to switch to.
  */
 void __init vmi_time_use(void)
 {
@@ -154,7 +159,7 @@ void __init vmi_time_use(void)
 }
 
 /**
- * vmi_time_early() - take what the ROM knows of time right away
+ * vmi_time_early() - first GET_TIME_INFO; use what it shows
  *
  * Context: boot CPU, interrupts off, after INIT_CPU with EARLY.
  */
@@ -165,7 +170,7 @@ void __init vmi_time_early(void)
 }
 
 /**
- * vmi_time_boot() - take what the ROM knows of time by now
+ * vmi_time_boot() - another GET_TIME_INFO; use the ROM's wall clock
  *
  * Context: boot CPU, interrupts off, after INIT_CPU with BOOT.
  */
@@ -180,11 +185,11 @@ void __init vmi_time_boot(void)
 }
 
 /**
- * vmi_real_clock() - is there a counter for alarms?
- * @hz: (out) its frequency
+ * vmi_real_clock() - is there a counter by which alarms can be set?
+ * @hz: (out) frequency of the counter
  *
  * Context: after vmi_time_boot().
- * Return: true if the real counter runs.
+ * Return: true if the REAL counter runs.
  */
 bool vmi_real_clock(u64 *hz)
 {
@@ -219,9 +224,10 @@ static struct clocksource vmi_clocksource = {
 };
 
 /*
- * User space can read the clock by itself if the ROM keeps it where the vDSO
- * looks: a pvclock page that begins with CPU 0's clock, in nanoseconds, good for
- * all CPUs. Everything else would make the vDSO slower than the kernel.
+ * User space can read the clock without a system call if the ROM keeps it in
+ * the form that the vDSO knows: a pvclock page that begins with the clock of
+ * CPU 0, in nanoseconds, valid on all CPUs. With any other form the vDSO would
+ * be slower than the system call.
  */
 static bool __init vmi_user_clock_is_usable(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the parts of the kernel's side of VMI-64 know of each other.
+ * Interfaces between the files of the VMI-64 backend, in the order of Kbuild.
  */
 #ifndef _VMI_BACKEND_VMI_H
 #define _VMI_BACKEND_VMI_H
@@ -24,15 +24,15 @@ struct timespec64;
 
 /**
  * struct vmi_rom - the ROM that is loaded
- * @image: what it was loaded from; its copy stays for the report and for fixups
- * @where: physical address at which it was found
- * @mem: the load area by an ordinary mapping, through which the kernel writes
- * @virt: the load area as it runs
- * @size: bytes of the load area
- * @answers: what the ROM answered for each call, VMI64_RELOC()
- * @inlined: for each op, the call whose body may stand at its sites, or 0
- * @variant: which of its variants it chose
- * @committed: the kernel may make calls
+ * @image: the image. Its copy is kept for the report and for fixups
+ * @where: physical address at which the image was found
+ * @mem: the load area in an ordinary mapping, through which the kernel writes
+ * @virt: address at which the load area runs
+ * @size: size of the load area in bytes
+ * @answers: the ROM's answer for each call, VMI64_RELOC()
+ * @inlined: for each op, the call whose body may be copied to call sites, or 0
+ * @variant: name of the variant that the ROM chose
+ * @committed: the ops are committed, and the kernel may make calls
  */
 struct vmi_rom {
 	struct vmi_image image;
@@ -48,33 +48,19 @@ struct vmi_rom {
 
 extern struct vmi_rom vmi_rom;
 
-/* INIT_CPU has succeeded on this CPU, and EXIT_CPU was not made since. */
+/* INIT_CPU without EARLY has succeeded, and EXIT_CPU was not made since. */
 DECLARE_PER_CPU(bool, vmi_ready);
 DECLARE_PER_CPU_PAGE_ALIGNED(u8[VMI64_PAGE], vmi_percpu);
 
 void vmi_warn(const char *line);
 
-/**
- * vmi_offers() - is there ROM code for a call?
- * @rom: the ROM
- * @call: VMI64_CALL_*
- *
- * Context: any.
- * Return: true if it is to be called, false for NONE and NOP.
- */
+/* Does the ROM have code for a call? False for the answers NONE and NOP. */
 static inline bool vmi_offers(const struct vmi_rom *rom, u32 call)
 {
 	return VMI64_RELOC_TYPE(rom->answers[call]) >= VMI64_RELOC_CALL;
 }
 
-/**
- * vmi_entry() - where a call goes
- * @rom: the ROM
- * @call: a call that vmi_offers()
- *
- * Context: any.
- * Return: the entry, as it runs.
- */
+/* The entry of a call that vmi_offers(), at the address at which it runs. */
 static inline void *vmi_entry(const struct vmi_rom *rom, u32 call)
 {
 	u32 index = VMI64_RELOC_INDEX(rom->answers[call]);
@@ -83,14 +69,14 @@ static inline void *vmi_entry(const struct vmi_rom *rom, u32 call)
 }
 
 /**
- * struct vmi_search - looking for a ROM in several places
- * @reader: for whom images are checked
- * @copy: room for VMI64_MAX_IMAGE bytes: the image that was found
- * @other: the same: one that is looked at
- * @image: the one that was found, in @copy
- * @where: where it was found
- * @found: how many different good images there are, 0 to 2
- * @refused: half a sentence about the last one that was refused, or empty
+ * struct vmi_search - a search for a ROM in several places
+ * @reader: the kernel for which images are checked
+ * @copy: buffer of VMI64_MAX_IMAGE bytes, for the image that is found
+ * @other: a second such buffer, for the images that are checked after that
+ * @image: the image that was found, in @copy
+ * @where: physical address of that image
+ * @found: number of different good images, 0 to 2
+ * @refused: text about the last image that was refused, or empty
  */
 struct vmi_search {
 	struct vmi_reader reader;
@@ -130,7 +116,7 @@ int vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal);
 void vmi_unload(struct vmi_rom *rom);
 void vmi_claim_area(const struct vmi_rom *rom);
 
-/* cpu.c, mmu.c: the adapters, in the order of the table */
+/* cpu.c, mmu.c: the adapters, in the order of the table in wire.c */
 void vmi_op_write_cr0(unsigned long val);
 void vmi_op_write_cr4(unsigned long val);
 void vmi_op_load_tr_desc(void);

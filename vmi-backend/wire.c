@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From the ROM's answers to pv_ops.
+ * Which function each op gets in pv_ops, by the ROM's answer for its call:
  *
- * NONE leaves an op native, so that its instruction stays inline; NOP makes it
- * vanish; CALL and INLINE lead straight into the ROM where the op's arguments are
- * the call's, and into an adapter where they are not. Where nothing stands between,
- * the body of an INLINE call is offered for the sites themselves. An op that needs
- * two calls is wired if the ROM offers the one it is listed with, and makes the
- * other through the op that it belongs to.
+ *	NONE	the native function: the instruction stays inline
+ *	NOP	paravirt_nop: nothing is left at the call site
+ *	CALL	the ROM's entry, if op and call have the same arguments,
+ *		otherwise an adapter that calls the ROM
+ *	INLINE	as CALL. Without an adapter, the body of the call may also be
+ *		copied to the call sites of the op
+ *
+ * Some ops need two calls. Such an op is wired if the ROM offers the call that
+ * the table below lists for it. It makes the second call by way of the op for
+ * which the table lists that call.
  */
 #include <linux/init.h>
 #include <linux/kernel.h>
@@ -21,10 +25,11 @@
 #include "vmi.h"
 
 /**
- * struct vmi_wire - where an op goes
- * @call: the call that serves it
- * @slot: its slot in pv_ops
- * @adapter: what stands between, or NULL if the arguments are the call's own
+ * struct vmi_wire - how an op is served
+ * @call: the call that serves the op
+ * @slot: slot of the op in pv_ops
+ * @adapter: function that makes the call, or NULL if op and call have the same
+ *	arguments
  */
 struct vmi_wire {
 	u16 call;
@@ -37,7 +42,7 @@ struct vmi_wire {
 #define ADAPTED(op, name, func)						\
 	{ VMI64_CALL_##name, PVOPS_SLOT(op), func }
 
-/* An adapter that only counts what is mapped, for page_table_check=on. */
+/* The adapter is needed only to maintain the counts of page_table_check=on. */
 #define COUNTED(op, name, func)						\
 	{ VMI64_CALL_##name, PVOPS_SLOT(op),				\
 	  IS_ENABLED(CONFIG_PAGE_TABLE_CHECK) ? func : NULL }
@@ -88,7 +93,7 @@ static const struct vmi_wire vmi_op_wires[] __initconst = {
 	ADAPTED(mmu.flush_tlb_kernel, FLUSH_TLB, vmi_op_flush_tlb_kernel),
 	ADAPTED(mmu.flush_tlb_one_user, INVAL_PAGE, vmi_op_flush_tlb_one_user),
 	ADAPTED(mmu.flush_tlb_multi, FLUSH_REMOTE, vmi_op_flush_tlb_multi),
-	/* A CPU that is not interrupted may be walking what is to be freed. */
+	/* A CPU that gets no IPI may still walk the tables that are freed. */
 	ADAPTED(mmu.tlb_remove_table, FLUSH_REMOTE, tlb_remove_table),
 	ADAPTED(mmu.exit_mmap, EXIT_AS, vmi_op_exit_mmap),
 	DIRECT(mmu.read_cr2, GET_CR2),
@@ -146,15 +151,15 @@ static const struct vmi_wire vmi_op_wires[] __initconst = {
 #endif
 };
 
-/* pv_ops.lock is wired when it is known how many CPUs there are, see lock.c. */
+/* pv_ops.lock is set later, when the number of CPUs is known: see lock.c. */
 
-/* Numbers of calls are kept in a byte, see struct vmi_rom. */
+/* vmi_rom.inlined holds a call number in a byte. */
 static_assert(VMI64_CALL_END < 0x100);
 
 /**
- * vmi_wire() - put the ROM's code into a table
- * @rom: (in/out) a ROM that was asked for all its answers
- * @ops: (in/out) the table; native where the ROM has nothing to offer
+ * vmi_wire() - fill a pv_ops table by the answers of a ROM
+ * @rom: (in/out) the ROM with all its answers; gets @rom->inlined
+ * @ops: (in/out) the table. An op stays native if the ROM does not serve it
  *
  * Context: boot CPU, or a KUnit case with its own table.
  */
@@ -169,7 +174,7 @@ void __init vmi_wire(struct vmi_rom *rom, struct paravirt_patch_template *ops)
 
 		switch (VMI64_RELOC_TYPE(rom->answers[wire->call])) {
 		case VMI64_RELOC_NOP:
-			/* The one op with a result, which has to be 0: native. */
+			/* pgd_alloc has to return 0, as the native op does. */
 			if (wire->slot != PVOPS_SLOT(mmu.pgd_alloc))
 				*slot = paravirt_nop;
 			break;
@@ -185,14 +190,15 @@ void __init vmi_wire(struct vmi_rom *rom, struct paravirt_patch_template *ops)
 }
 
 /**
- * vmi_body() - the body of an INLINE call, for the sites of its op
- * @rom: a ROM that is wired
- * @slot: the op
- * @op: what the table holds for it
+ * vmi_body() - find the body of an INLINE call for the call sites of an op
+ * @rom: the ROM, after vmi_wire()
+ * @slot: slot of the op in pv_ops
+ * @op: the function that the table holds for the op
  * @code: (out) the body
  *
  * Context: any.
- * Return: its length in bytes; 0 if the op has none, or is not the ROM's (any more).
+ * Return: length of the body in bytes. 0 if the op has no body, or if @op is
+ * not, or no longer, the entry of the ROM.
  */
 unsigned int vmi_body(const struct vmi_rom *rom, unsigned int slot,
 		      const void *op, const u8 **code)
