@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How often each call was made, for the kernel's log.
+ * The all-call ROM: how often each call was made, and printing it in the log.
  */
 #include "native.h"
 
@@ -45,7 +45,7 @@ void log_counts(void)
 		to = put(to, end, names[call]);
 		to = put(to, end, "=");
 		to = put_number(to, end, vmi_counts[call]);
-		/* the longest name, '=' and 2^64 */
+		/* Room for a space, the longest name, '=' and 2^64. */
 		if (end - to < 48) {
 			*to = '\0';
 			vmi_log(line);

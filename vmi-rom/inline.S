@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Bodies that may stand at a call site: what the CPU itself would do.
+ * Bodies that may be copied to a call site: the native instructions.
  */
 #include <vmi/vmi64.h>
 

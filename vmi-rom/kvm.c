@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What KVM has for its guests. Numbers and layouts are KVM's public ABI:
+ * The calls that KVM serves. Numbers and layouts are KVM's public ABI:
  * Documentation/virt/kvm/x86/{cpuid,msr,hypercalls}.rst of Linux.
  */
 #include "rom.h"
 
 #define CPUID_HYPERVISOR	(1u << 31)	/* leaf 1, ECX */
-#define CPUID_MWAIT		(1u << 3)	/* the same */
+#define CPUID_MWAIT		(1u << 3)	/* leaf 1, ECX */
 #define LEAF_FIRST		0x40000000
 #define LEAF_LAST		0x4000ff00
 #define LEAF_STEP		0x100
@@ -40,7 +40,7 @@
 #define SHARED_CLOCKS		64
 #define RFLAGS_IF		(1 << 9)
 
-/* A page of them: user space may map CPU 0's with all its neighbours. */
+/* One page. User space may map it for the clock of CPU 0, and sees all of it. */
 static struct pvclock clocks[SHARED_CLOCKS] __section(".shared");
 
 static struct {
@@ -50,10 +50,10 @@ static struct {
 } wall_clock __aligned(16);
 
 static u32 features, hints, leaf_base, leaf_max;
-static bool amd;		/* VMMCALL, not VMCALL */
-static bool mwait;		/* a CPU may wait without KVM knowing */
-static bool clock_early;	/* CPU 0's clock is on since INIT_CPU(EARLY) */
-static const struct pvclock *clock_on[SHARED_CLOCKS];	/* NULL: off */
+static bool amd;		/* use VMMCALL instead of VMCALL */
+static bool mwait;		/* a CPU may wait by MWAIT, unseen by KVM */
+static bool clock_early;	/* INIT_CPU(EARLY) enabled CPU 0's clock */
+static const struct pvclock *clock_on[SHARED_CLOCKS];	/* NULL if disabled */
 static u64 last_real;
 
 bool kvm_detect(void)
@@ -73,7 +73,7 @@ bool kvm_detect(void)
 		if (regs[1] != 0x4b4d564b || regs[2] != 0x564b4d56 || regs[3] != 0x4d)
 			continue;
 		leaf_base = leaf;
-		/* 0 in old KVMs means one leaf more */
+		/* Old versions of KVM say 0: there is one more leaf. */
 		leaf_max = regs[0] ? regs[0] : leaf + LEAF_FEATURES;
 		cpuid(leaf + LEAF_FEATURES, 0, regs);
 		features = regs[0];
@@ -89,9 +89,10 @@ static bool has(u32 wanted)
 }
 
 /*
- * What is called is told by CALL with index 0, which the caller completes. A
- * guest whose CPUs are never taken away has no use for waiting in pairs, as
- * Linux's own guest sees it.
+ * The answer CALL with index 0 says that there is an implementation: the caller
+ * fills in the index. With the hint REALTIME, KVM never deschedules a CPU of
+ * the guest. FLUSH_REMOTE, LOCK_WAIT and LOCK_KICK are of no use then. Linux's
+ * own KVM guest decides in the same way.
  */
 u32 kvm_answer(u32 call)
 {
@@ -159,8 +160,9 @@ s32 kvm_init_cpu(const struct vmi64_cpu *cpu)
 	}
 
 	/*
-	 * What KVM wrote for the boot CPU may have been copied here; what it
-	 * wrote for this CPU must stay, since it counts on from there.
+	 * The area may be a copy of the boot CPU's, with values that KVM wrote
+	 * for the boot CPU: clear these. Values that KVM wrote for this CPU
+	 * must stay, because KVM continues to count from them.
 	 */
 	if (!mine->seen || mine->cpu != cpu->cpu) {
 		mine->steal = (struct steal_time){ 0 };
@@ -198,7 +200,7 @@ void kvm_exit_cpu(u32 flags)
 
 	(void)flags;
 	if (!MINE(ready)) {
-		/* INIT_CPU(EARLY) was all there was, on the boot CPU. */
+		/* The boot CPU, after no more than INIT_CPU(EARLY). */
 		if (clock_early) {
 			vmi_wrmsr(MSR_SYSTEM_TIME_NEW, 0);
 			clock_early = false;
@@ -225,7 +227,7 @@ void kvm_exit_cpu(u32 flags)
 	}
 }
 
-/* A * B / 2^32. In C it takes a type that gcc aligns the stack for. */
+/* A * B / 2^32. Not in C: for a 128-bit type, gcc aligns the stack. */
 static inline u64 multiply(u64 a, u32 b)
 {
 	u64 low, high;
@@ -258,7 +260,7 @@ static inline u64 read_clock(const struct pvclock *clock, u8 *flags)
 	return value;
 }
 
-/* VALUE, or what was given away before if that is later. */
+/* VALUE, or the value returned before if that is later. */
 static u64 never_backwards(u64 *where, u64 value)
 {
 	u64 last = __atomic_load_n(where, __ATOMIC_RELAXED);
@@ -271,7 +273,7 @@ static u64 never_backwards(u64 *where, u64 value)
 	return value;
 }
 
-/* Never backwards across CPUs: where KVM does not promise it, it is made so. */
+/* Never backwards across CPUs, even if KVM does not promise that. */
 static u64 read_real(u32 cpu)
 {
 	const struct pvclock *clock = NULL;
@@ -316,7 +318,7 @@ static u64 get_cycle_counter(u32 kind, u32 cpu)
 		return read_stolen(cpu);
 	if (kind == VMI64_CYCLES_AVAILABLE && has(FEATURE_STEAL_TIME) &&
 	    cpu < rom.nr_cpus)
-		/* KVM accounts stolen time later than it passes */
+		/* KVM accounts stolen time with a delay. */
 		return never_backwards(&((struct rom_cpu *)any_percpu(cpu))->available,
 				       read_real(cpu) - read_stolen(cpu));
 	return 0;
@@ -327,7 +329,7 @@ static u64 get_cycle_frequency(void)
 	return clocks[0].tsc_to_system_mul ? NSEC_PER_SEC : 0;
 }
 
-/* TSC frequency by which KVM computes its clock: 10^9 * 2^32 / mul, shifted. */
+/* The TSC frequency that KVM uses for its clock: 10^9 * 2^32 / mul, shifted. */
 static u32 tsc_khz(void)
 {
 	int shift = clocks[0].tsc_shift;
@@ -356,7 +358,7 @@ static s32 get_time_info(struct vmi64_time *out)
 		cpuid(leaf_base + LEAF_TIMING, 0, regs);
 		info.apic_khz = regs[1];
 	}
-	/* A kernel of a later minor version may have more fields: they are 0. */
+	/* Fields that only a later minor version has are set to 0. */
 	for (u32 i = sizeof(out->size); i < out->size; i++)
 		((u8 *)out)[i] = i < sizeof(info) ? ((u8 *)&info)[i] : 0;
 	return 0;
@@ -383,7 +385,7 @@ static u32 eoi(void)
 {
 	u8 done;
 
-	/* One instruction: KVM looks at the bit only while this CPU is not here. */
+	/* One instruction: KVM uses the bit only while it has this CPU. */
 	asm volatile("btrl $0, %%gs:vmi_cpu + %c1\n\t"
 		     "setc %0"
 		     : "=r" (done)
@@ -415,8 +417,9 @@ static s32 send_ipi(u64 low, u64 high, u64 first, u32 icr)
 }
 
 /*
- * A CPU that KVM has taken away flushes before it runs again, if it is asked to
- * while it is away; the exchange fails if it came back in between.
+ * A CPU that KVM has descheduled flushes its TLB before it runs again, if the
+ * flag is set while it is descheduled. The exchange fails if the CPU has come
+ * back meanwhile.
  */
 static s32 flush_remote(const struct vmi64_flush *flush, u64 *cpus, u32 bits)
 {
@@ -446,7 +449,7 @@ static s32 flush_remote(const struct vmi64_flush *flush, u64 *cpus, u32 bits)
 	return 0;
 }
 
-/* A kick makes the next HLT return at once: none is lost before it. */
+/* A kick before HLT is not lost: it makes the next HLT return at once. */
 static void lock_wait(const volatile u8 *byte, u32 value)
 {
 	u64 flags = irq_save();

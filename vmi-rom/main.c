@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * VMI_Init, VMI_GetRelocationInfo, INIT_CPU and EXIT_CPU: what every ROM has.
+ * The functions that every ROM has: VMI_Init, VMI_GetRelocationInfo, INIT_CPU
+ * and EXIT_CPU.
  */
 #include "native.h"
 
@@ -12,7 +13,7 @@ const char vmi_product[] __used = "VMI-64 ROM (all-call)";
 const char vmi_product[] __used = "VMI-64 ROM (hw)";
 #endif
 
-/* So that a test can make the ROM that a rule about running code refuses. */
+/* For tests: build a ROM that breaks this rule about running code. */
 #ifndef VMI_ROM_BREAKS_RULE
 #define VMI_ROM_BREAKS_RULE	0
 #endif
@@ -26,7 +27,7 @@ static void set_string(char *to, u32 room, const char *from)
 
 static const u32 leaf_features = 7, features_invpcid = 1 << 10;
 
-/* The user may ask for a mode by its name, alone in the option string. */
+/* The user selects a mode by its name, which is the whole option string. */
 static bool is_option(const char *option, const char *name)
 {
 	while (*option && *option == *name) {
@@ -82,7 +83,7 @@ __used s32 vmi_init(struct vmi64_init *init)
 	return 0;
 }
 
-/* The answer that names an implementation, or NONE if there is none. */
+/* The answer for an implementation of a call, or NONE if there is none. */
 static u32 find(u32 call, u8 variant)
 {
 	const struct vmi64_call *entry;
@@ -128,7 +129,7 @@ __used u32 vmi_get_relocation_info(u32 call)
 static s32 init_cpu(const struct vmi64_cpu *cpu)
 {
 	COUNT(INIT_CPU);
-	/* Frequencies must not change any more once one was given away. */
+	/* A frequency that was reported to the kernel must not change. */
 	if (!rom.tsc_khz)
 		rom.tsc_khz = cpu->tsc_khz;
 	if (rom.mode == MODE_KVM)

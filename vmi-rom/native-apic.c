@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The all-call ROM: the local APIC, with an alarm made of its timer.
+ * The all-call ROM: the local APIC. Its timer serves the alarm.
  */
 #include "native.h"
 
@@ -18,7 +18,7 @@
 #define DIVIDE_BY_16		3
 #define DIVISOR			16
 
-/* The kernel may change to x2APIC mode at any time, and does not say so. */
+/* The kernel may switch to x2APIC mode at any time, without telling the ROM. */
 static bool x2apic(void)
 {
 	u64 base;
@@ -62,7 +62,11 @@ static void wait_icr(void)
 		asm volatile("pause");
 }
 
-/* What an NMI interrupts between the two halves of the ICR it leaves as it was. */
+/*
+ * ICR2 is saved and restored. An NMI may come between the writes of the two
+ * halves of the ICR, and may send an IPI itself: the interrupted sender finds
+ * its ICR2 unchanged.
+ */
 static void send_xapic(u32 apic_id, u32 icr)
 {
 	u64 flags = irq_save();
@@ -77,7 +81,7 @@ static void send_xapic(u32 apic_id, u32 icr)
 	irq_restore(flags);
 }
 
-/* Each CPU in physical mode, since the kernel's logical IDs are its own. */
+/* Physical destination mode: the logical IDs are private to the kernel. */
 static s32 send_ipi(u64 low, u64 high, u64 first, u32 icr)
 {
 	bool wide = x2apic();
@@ -89,7 +93,7 @@ static s32 send_ipi(u64 low, u64 high, u64 first, u32 icr)
 			if ((bit < 64 ? low >> bit : high >> (bit - 64)) & 1 &&
 			    first + bit > 0xfe)
 				return -VMI64_EINVAL;
-	/* What was stored before must be seen by who is interrupted. */
+	/* Earlier stores must be visible to the CPU that gets the IPI. */
 	asm volatile("mfence; lfence" : : : "memory");
 	for (bit = 0; bit < 128; bit++) {
 		if (!((bit < 64 ? low >> bit : high >> (bit - 64)) & 1))
@@ -122,7 +126,7 @@ static s32 start_alarm(u8 vector, u64 frequency)
 	COUNT(START_ALARM);
 	if (!frequency || !tsc_hz())
 		return -VMI64_EINVAL;
-	apic_hz = frequency;		/* the same on all CPUs */
+	apic_hz = frequency;		/* the same on each CPU */
 	write_apic(APIC_TIMER_COUNT, 0);
 	write_apic(APIC_TIMER_DIVIDE, DIVIDE_BY_16);
 	write_apic(APIC_LVT_TIMER, vector);
@@ -130,7 +134,7 @@ static s32 start_alarm(u8 vector, u64 frequency)
 	return 0;
 }
 
-/* a * b / c, rounded up; ~0 if it does not fit. */
+/* a * b / c, rounded up; ~0 if the result does not fit. */
 static u64 scale(u64 a, u64 b, u64 c)
 {
 	unsigned __int128 product = (unsigned __int128)a * b + (c - 1);

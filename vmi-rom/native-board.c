@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The all-call ROM: what a PC has behind I/O ports. Reset, power off, delay, and
- * the battery-backed clock.
+ * The all-call ROM: devices of a PC behind I/O ports. Reset, power off, delay,
+ * and the real-time clock.
  */
 #include "native.h"
 
@@ -26,7 +26,7 @@
 #define PMCNTRL_SUS_TYP		(7 << 10)	/* 0: soft off */
 #define PMCNTRL_SUS_EN		(1 << 13)
 
-/* The keyboard controller's reset line, then the chipset's. */
+/* The reset line of the keyboard controller, then that of the chipset. */
 static s32 reboot(u32 how)
 {
 	u32 patience;
@@ -49,7 +49,7 @@ static u32 pci_read(u32 function, u32 reg)
 	return in32(PCI_DATA);
 }
 
-/* The port of the chipset's power-management control, or 0. */
+/* The I/O port of the power-management control register, or 0. */
 static u16 power_control(void)
 {
 	u32 before = in32(PCI_ADDRESS), function;
@@ -68,8 +68,9 @@ static u16 power_control(void)
 }
 
 /*
- * Other chipsets are found by way of ACPI's tables, which are in memory that a
- * ROM must not touch: there the kernel does it.
+ * Only the PIIX4 is supported. Other chipsets are described by ACPI tables,
+ * which are in memory that a ROM must not touch. On these the kernel powers
+ * off.
  */
 static s32 shutdown(void)
 {
@@ -123,7 +124,7 @@ static u32 decimal(const struct moment *now, u8 value)
 	return now->mode & 4 ? value : (value >> 4) * 10 + (value & 15);
 }
 
-/* The battery-backed clock, of this century, in UTC. Whole seconds. */
+/* The real-time clock, taken as UTC and as of this century. Whole seconds. */
 static u64 get_wallclock_time(void)
 {
 	static const u16 days_before[12] = {
@@ -134,14 +135,14 @@ static u64 get_wallclock_time(void)
 	u64 days;
 
 	COUNT(GET_WALLCLOCK_TIME);
-	/* Twice alike: it did not change between two registers. */
+	/* Two equal readings: the clock did not change during one. */
 	for (patience = 100; patience; patience--) {
 		again = read_cmos();
 		if (same(&now, &again))
 			break;
 		now = again;
 	}
-	out8(CMOS_INDEX, 0x0d);		/* NMIs again */
+	out8(CMOS_INDEX, 0x0d);		/* enable NMIs */
 	in8(CMOS_DATA);
 
 	year = 2000 + decimal(&now, now.year);
@@ -149,7 +150,7 @@ static u64 get_wallclock_time(void)
 	if (!patience || month < 1 || month > 12)
 		return 0;
 	hour = decimal(&now, now.hour & 0x7f);
-	if (!(now.mode & 2))		/* twelve hours and a half of the day */
+	if (!(now.mode & 2))		/* 12-hour mode, with a PM bit */
 		hour = hour % 12 + (now.hour & 0x80 ? 12 : 0);
 	days = (year - 1970) * 365ull + (year - 1969) / 4 + days_before[month - 1] +
 	       decimal(&now, now.day) - 1 + (month > 2 && !(year % 4));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The all-call ROM: registers, descriptor tables, interrupt flag and halting.
+ * The all-call ROM: registers, descriptor tables, interrupt flag and HLT.
  */
 #include "native.h"
 
@@ -55,7 +55,11 @@ static u32 get_tr(void)
 	return selector;
 }
 
-/* A CPU may be reading the table: no descriptor is ever half one, half other. */
+/*
+ * Another CPU may read the table at the same time. Each word is written by one
+ * store, the one with the type and the present bit last: no CPU uses a
+ * descriptor that is half old and half new.
+ */
 static void write_entry(volatile u64 *to, const u64 *from, u32 words)
 {
 	while (words--)
@@ -199,7 +203,7 @@ static void load_gs_index(u32 selector)
 	vmi_load_gs_index(selector);
 }
 
-/* The CPU has no use for being told. */
+/* The CPU needs no notice of LDT pages and of the I/O bitmap. */
 static void allocate_ldt(void)
 {
 	COUNT(ALLOCATE_LDT);

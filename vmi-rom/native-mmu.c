@@ -78,7 +78,7 @@ static void flush_tlb(u32 what)
 			     : : "m" (all_contexts), "r" (2ull) : "memory");
 		return;
 	}
-	/* Changing CR4.PGE, either way, flushes all of all: SDM vol. 3, 4.10.4.1 */
+	/* Any change of CR4.PGE flushes all entries: SDM vol. 3, 4.10.4.1. */
 	flags = irq_save();
 	asm volatile("mov %%cr4, %0" : "=r" (value));
 	asm volatile("mov %0, %%cr4" : : "r" (value ^ CR4_PGE) : "memory");
@@ -86,7 +86,7 @@ static void flush_tlb(u32 what)
 	irq_restore(flags);
 }
 
-/* There is no other way to reach a CPU than to interrupt it. */
+/* The CPU has no way to flush another CPU but an IPI: leave all bits set. */
 static s32 flush_remote(void)
 {
 	COUNT(FLUSH_REMOTE);
@@ -128,7 +128,7 @@ GET_AND_CLEAR(pte_get_and_clear, PTE_GET_AND_CLEAR)
 GET_AND_CLEAR(pmd_get_and_clear, PMD_GET_AND_CLEAR)
 GET_AND_CLEAR(pud_get_and_clear, PUD_GET_AND_CLEAR)
 
-/* Dirty goes into the kernel's own bit, which is set already or becomes so. */
+/* Dirty is moved to the kernel's saved-dirty bit, which may be set already. */
 static inline __attribute__((always_inline)) void wrprotect(u64 *entry)
 {
 	u64 old = __atomic_load_n(entry, __ATOMIC_RELAXED), new;

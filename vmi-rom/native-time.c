@@ -11,7 +11,7 @@ static s32 get_time_info(struct vmi64_time *out)
 	COUNT(GET_TIME_INFO);
 	if (out->size < sizeof(out->size) + sizeof(out->flags))
 		return -VMI64_EINVAL;
-	/* Nothing is stolen from a bare machine: the three are one counter. */
+	/* On bare metal no time is stolen: the three counters are one. */
 	if (rom.tsc_khz)
 		info.flags = VMI64_TIME_REAL | VMI64_TIME_AVAILABLE |
 			     VMI64_TIME_STOLEN | VMI64_TIME_SYNC |
@@ -27,7 +27,7 @@ static u64 get_cycle_frequency(void)
 	return tsc_hz();
 }
 
-/* Whoever reads later, on whichever CPU, does not see less. */
+/* Never backwards across CPUs. */
 static u64 read_real(void)
 {
 	static u64 latest;
@@ -49,7 +49,7 @@ static u64 get_cycle_counter(u32 kind)
 	return read_real();
 }
 
-/* Nobody else wants this CPU: a moment is all that is given away. */
+/* Nothing else runs on this CPU: one PAUSE is enough. */
 static void lock_wait(const volatile u8 *byte, u32 value)
 {
 	COUNT(LOCK_WAIT);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the parts of the all-call ROM share.
+ * Shared by the files of the all-call ROM.
  *
- * It does every call of ring 0 as the CPU itself does it, and counts. So it shows
- * that the kernel makes each call where it should and with what it should, on a
- * machine where every mistake has its natural consequence.
+ * The all-call ROM implements every call of ring 0 by the instructions of the
+ * CPU, and counts each. With it a test can show that the kernel makes each call
+ * where it should and with the right arguments: on bare metal, a wrong call has
+ * the same effect as a wrong instruction.
  */
 #ifndef _VMI_ROM_NATIVE_H
 #define _VMI_ROM_NATIVE_H

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What every part of a ROM uses: its state, CPUID, and what gcc calls by itself.
+ * Used by all parts of a ROM: its state, CPUID, and the functions that gcc
+ * calls for assignments.
  */
 #include "rom.h"
 
 struct rom rom;
 struct rom_cpu vmi_cpu __section(".percpu");
 
-/* gcc makes calls to it of assignments. */
+/* gcc turns assignments of structures into calls of these two. */
 __used void *memcpy(void *to, const void *from, size_t size)
 {
 	void *start = to;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the parts of the ROM share.
+ * Shared by all files of a ROM.
  *
- * The ROM is linked at address 0 of its load area. All of its own data is
- * reached relative to RIP, and its per-CPU data through GS; pack.py turns what
- * is left of the link into fixups, and refuses what no fixup can say.
+ * A ROM is linked at address 0 of its load area. Its code addresses its own
+ * data relative to RIP, and its per-CPU data through GS. rompack.py turns the
+ * relocations that remain into fixups, and refuses a relocation for which there
+ * is no kind of fixup.
  */
 #ifndef _VMI_ROM_H
 #define _VMI_ROM_H
@@ -21,27 +22,28 @@ typedef vmi64_u64 u64;
 typedef vmi64_s32 s32;
 typedef vmi64_s64 s64;
 
-/* gcc saves every register that such a function changes, RAX excepted. */
+/* gcc saves every register that such a function changes, except RAX. */
 #define __preserve	__attribute__((no_caller_saved_registers))
 #define __used		__attribute__((used))
 #define __section(name)	__attribute__((section(name)))
 #define __aligned(n)	__attribute__((aligned(n)))
 
-/* What tells the implementations of one call apart. */
+/* The variants: they distinguish the implementations of one call. */
 #define VARIANT_NATIVE	0
 #define VARIANT_INLINE	1
 #define VARIANT_KVM	2
 
 /**
- * struct record - an implementation of a call, for pack.py
+ * struct record - an implementation of a call, for rompack.py
  * @entry: the function
- * @call: number
+ * @call: number of the call
  * @type: VMI64_RELOC_CALL or VMI64_RELOC_INLINE
  * @variant: VARIANT_*
- * @length: of the body of an INLINE entry; 0: the size of the symbol @entry
+ * @length: length of the body of an INLINE entry; 0 for the size of the symbol
+ *	@entry
  *
- * pack.py sorts them, and puts the call table of the image in their place:
- * what the ROM finds there when it runs are struct vmi64_call.
+ * rompack.py sorts the records and replaces them by the call table of the
+ * image. When the ROM runs, it finds struct vmi64_call in their place.
  */
 struct record {
 	void (*entry)(void);
@@ -63,13 +65,13 @@ struct record {
 extern const struct vmi64_call vmi_calls[];
 extern const struct vmi64_call vmi_calls_end[];
 
-/* The kernel's services; rom.lds and pack.py know these names. */
+/* The services of the kernel. rom.lds and rompack.py know these names. */
 void vmi_log(const char *line);
 s32 vmi_rdmsr(u32 msr, u64 *value);
 s32 vmi_wrmsr(u32 msr, u64 value);
 void vmi_load_gs_index(u32 selector);
 
-/* KVM's layout: struct pvclock_vcpu_time_info. One cache line for each CPU. */
+/* KVM's struct pvclock_vcpu_time_info. Each CPU's has its own cache line. */
 struct pvclock {
 	u32 version;
 	u32 pad0;
@@ -81,7 +83,7 @@ struct pvclock {
 	u8 pad[2];
 } __aligned(64);
 
-/* KVM's layout: struct kvm_steal_time. */
+/* KVM's struct kvm_steal_time. */
 struct steal_time {
 	u64 steal;
 	u32 version;
@@ -92,14 +94,14 @@ struct steal_time {
 
 /**
  * struct rom_cpu - the per-CPU area
- * @steal: written by KVM
- * @clock: written by KVM, where the CPU has none in the SHARED section
- * @eoi: bit 0 is set by KVM: the next EOI needs no write to the APIC
- * @ready: INIT_CPU holds
- * @seen: this area was @ready at some time: what is in it is this CPU's
- * @cpu: number of this CPU, while @ready
- * @alarm: START_ALARM holds
- * @available: the last GET_CYCLE_COUNTER(AVAILABLE) on this CPU
+ * @steal: steal time, written by KVM
+ * @clock: clock, written by KVM if the CPU has none in the SHARED section
+ * @eoi: KVM sets bit 0 if the next EOI needs no write to the APIC
+ * @ready: INIT_CPU was made on this CPU, and EXIT_CPU was not made since
+ * @seen: @ready was set at some time, so that the contents belong to this CPU
+ * @cpu: number of this CPU, valid while @ready is set
+ * @alarm: START_ALARM was made, and EXIT_CPU was not made since
+ * @available: the last result of GET_CYCLE_COUNTER(AVAILABLE) for this CPU
  */
 struct rom_cpu {
 	struct steal_time steal;
@@ -112,9 +114,9 @@ struct rom_cpu {
 	u32 alarm;
 };
 
-extern struct rom_cpu vmi_cpu;		/* the symbol is an offset, see MINE */
+extern struct rom_cpu vmi_cpu;		/* an offset from %gs, see MINE() */
 
-/* A 32-bit field of this CPU's area. */
+/* Read and write a 32-bit field of this CPU's area. */
 #define MINE(field) ({							\
 	u32 value_;							\
 	asm volatile("movl %%gs:vmi_cpu + %c1, %0"			\
@@ -130,16 +132,16 @@ extern struct rom_cpu vmi_cpu;		/* the symbol is an offset, see MINE */
 			 "r" ((u32)(to)) : "memory")
 
 /**
- * struct rom - what the ROM remembers
- * @load_virt: as VMI_Init was told
- * @load_phys: the same
- * @percpu: the same
- * @percpu_offset: the same
- * @apic_virt: the same
- * @nr_cpus: the same
- * @saved_dirty_bit: the same
+ * struct rom - state of the ROM
+ * @load_virt: copied from struct vmi64_init
+ * @load_phys: copied from struct vmi64_init
+ * @percpu: copied from struct vmi64_init
+ * @percpu_offset: copied from struct vmi64_init
+ * @apic_virt: copied from struct vmi64_init
+ * @nr_cpus: copied from struct vmi64_init
+ * @saved_dirty_bit: copied from struct vmi64_init
  * @mode: MODE_*
- * @tsc_khz: TSC frequency as the kernel said at INIT_CPU, or 0
+ * @tsc_khz: TSC frequency that the kernel passed to INIT_CPU, or 0
  * @invpcid: the CPU has INVPCID
  */
 struct rom {
@@ -155,14 +157,14 @@ struct rom {
 	bool invpcid;
 };
 
-#define MODE_NATIVE	0	/* nothing but INIT_CPU and EXIT_CPU */
-#define MODE_KVM	1	/* what KVM offers */
-#define MODE_CALL	2	/* every call, by the CPU's instructions */
-#define MODE_INLINE	3	/* the same, inline where that may be */
+#define MODE_NATIVE	0	/* INIT_CPU and EXIT_CPU only */
+#define MODE_KVM	1	/* the calls that KVM can serve better */
+#define MODE_CALL	2	/* every call, by instructions of the CPU */
+#define MODE_INLINE	3	/* the same, INLINE where possible */
 
 extern struct rom rom;
 
-/* How often each call was made: the all-call ROM's proof. */
+/* The all-call ROM counts how often each call was made. */
 #if VMI_ROM_ALLCALL
 extern u64 vmi_counts[VMI64_CALL_END];
 #define COUNT(NAME)							\

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vmi-romtool: what is in the image of a VMI-64 ROM, and is it sound?
+ * vmi-romtool: print and check the image of a VMI-64 ROM.
  *
- * Prints what the kernel would find, and checks it by the kernel's own source,
- * vmi-backend/image*.c. The exit status says whether every image is good: 0 yes,
- * 1 no, 2 one could not be read.
+ * The check is compiled from the kernel's own source, vmi-backend/image*.c. The
+ * exit status is 0 if every image is good, 1 if one is refused, 2 if one cannot
+ * be read.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -109,7 +109,7 @@ static void print_fixups(const struct vmi_image *image)
 	printf("\n");
 }
 
-/* Aligned as a private copy has to be; a room of its own for the sanitizers. */
+/* From malloc(), for the alignment of a private copy and for the sanitizers. */
 static void *read_file(const char *name, u32 *size)
 {
 	FILE *file = fopen(name, "rb");
