@@ -2,16 +2,16 @@
 /*
  * VMI-64, API major 4: the interface between a hypervisor's ROM and a kernel.
  *
- * This header is the normative form of Documentation/vmi64-abi.rst, which says
- * what each part means. It is read by kernels, by ROMs (C and assembler) and by
- * tools on a host, and needs nothing but integer types. All numbers are little
- * endian, all structures are packed by their own alignment.
+ * This header is normative. Documentation/vmi64-abi.rst explains each part. The
+ * header is for kernels, for ROMs (C and assembler) and for tools on a host,
+ * and needs integer types only. All numbers are little endian. Members of
+ * structures have their natural alignment, and no structure has padding.
  *
- * Three kinds of offsets are kept apart by their names:
- *	..._off		bytes from the start of the ROM image, as found
+ * The names distinguish three kinds of offsets:
+ *	..._off		bytes from the start of the ROM image, as it was found
  *	load_off, entry, place
  *			bytes from the start of the load area, into which the
- *			kernel copies what is to run or to be written
+ *			kernel copies the sections of the image
  *	percpu		bytes from the start of a CPU's per-CPU area
  */
 #ifndef _VMI_VMI64_H
@@ -42,7 +42,7 @@ typedef int64_t vmi64_s64;
 #define VMI64_API_MAJOR		4
 #define VMI64_API_MINOR		0
 
-/* Where a ROM may stand: the option-ROM window, in steps. */
+/* The option-ROM window. A ROM begins at a multiple of the step. */
 #define VMI64_WINDOW_START	0xc0000
 #define VMI64_WINDOW_END	0xf0000
 #define VMI64_WINDOW_STEP	0x800
@@ -75,7 +75,7 @@ typedef int64_t vmi64_s64;
 #define VMI64_FLUSH_SIZE	32
 #define VMI64_VCPU_SIZE		64
 
-/* Bytes as they stand in memory: 55 AA; "cVmi"; "VM64"; ENDBR64. */
+/* The bytes in memory: 55 AA; "cVmi"; "VM64"; ENDBR64. */
 #define VMI64_ROM_SIGNATURE	0xaa55
 #define VMI64_SIGNATURE		0x696d5663
 #define VMI64_MAGIC		0x34364d56
@@ -100,27 +100,27 @@ typedef int64_t vmi64_s64;
 #define VMI64_FIX_ABS64		3	/* *(u64 *)P = S + A */
 #define VMI64_FIX_PERCPU32	4	/* *(s32 *)P = S + A, used with %gs: */
 
-/* vmi64_fixup.symbol: what S is */
+/* vmi64_fixup.symbol: the meaning of S */
 #define VMI64_SYM_LOAD		1	/* start of the load area */
 #define VMI64_SYM_PERCPU	2	/* the per-CPU area relative to %gs */
 #define VMI64_SYM_PERCPU_OFFSET	3	/* u64 [nr_cpus]: %gs base of each CPU */
-#define VMI64_SYM_RETURN_THUNK	4	/* code: how this kernel returns */
+#define VMI64_SYM_RETURN_THUNK	4	/* code: the kernel's return thunk */
 #define VMI64_SYM_LOG		5	/* void log(const char *line) */
 #define VMI64_SYM_RDMSR		6	/* s32 rdmsr(u32 msr, u64 *value) */
 #define VMI64_SYM_WRMSR		7	/* s32 wrmsr(u32 msr, u64 value) */
 #define VMI64_SYM_LOAD_GS_INDEX	8	/* void load_gs_index(u32 selector) */
 #define VMI64_SYM_MAX		8
 
-/* vmi64_call.type, and bits 31..28 of what VMI_GetRelocationInfo returns */
-#define VMI64_RELOC_NONE	0	/* the kernel's own code is right */
-#define VMI64_RELOC_NOP		1	/* nothing is to be done */
+/* vmi64_call.type, and bits 31..28 of the result of VMI_GetRelocationInfo */
+#define VMI64_RELOC_NONE	0	/* not offered: use the kernel's code */
+#define VMI64_RELOC_NOP		1	/* the operation needs no code */
 #define VMI64_RELOC_CALL	2	/* an entry of the call table */
-#define VMI64_RELOC_INLINE	3	/* the same; its body may stand at a site */
+#define VMI64_RELOC_INLINE	3	/* the same, with a body for call sites */
 
 #define VMI64_RELOC(type, index)	(((type) << 28) | (index))
 #define VMI64_RELOC_TYPE(answer)	(((answer) >> 28) & 0xf)
 #define VMI64_RELOC_INDEX(answer)	((answer) & 0xffff)
-#define VMI64_RELOC_ZERO		0x0fff0000	/* these bits are 0 */
+#define VMI64_RELOC_ZERO		0x0fff0000	/* must be 0 */
 
 /* Call classes. */
 #define VMI64_CLASS_SYSV	0	/* System V AMD64 */
@@ -130,16 +130,17 @@ typedef int64_t vmi64_s64;
 #define VMI64_F_MAND0	0x01	/* mandatory for a kernel in ring 0 */
 #define VMI64_F_MAND3	0x02	/* mandatory for a kernel in ring 3 */
 #define VMI64_F_RING3	0x04	/* for a kernel in ring 3 only */
-#define VMI64_F_NMI	0x08	/* made in noinstr code, NMI and MCE too */
-#define VMI64_F_IRQOFF	0x10	/* made with interrupts off only */
-#define VMI64_F_READY	0x20	/* only while INIT_CPU holds on this CPU */
-#define VMI64_F_NOP	0x40	/* VMI64_RELOC_NOP is a possible answer */
-#define VMI64_F_INLINE	0x80	/* VMI64_RELOC_INLINE is a possible answer */
+#define VMI64_F_NMI	0x08	/* also made in noinstr code, in NMI and MCE */
+#define VMI64_F_IRQOFF	0x10	/* made only with interrupts off */
+#define VMI64_F_READY	0x20	/* only between INIT_CPU and EXIT_CPU */
+#define VMI64_F_NOP	0x40	/* VMI64_RELOC_NOP is a valid answer */
+#define VMI64_F_INLINE	0x80	/* VMI64_RELOC_INLINE is a valid answer */
 
 /*
- * Every call: X(number, NAME, CLASS, flags), CLASS without VMI64_CLASS_, in the
- * order of numbers. Numbers below 80 are VMI 3.0's, for the same operation;
- * those missing are not used by VMI-64 and not given to anything else.
+ * All calls in the order of their numbers: X(number, NAME, CLASS, flags), with
+ * CLASS without its prefix VMI64_CLASS_. A number below 80 has the same
+ * operation in VMI 3.0. Numbers below 80 that are not listed are unused in
+ * VMI-64, and will not be assigned to other operations.
  */
 #define VMI64_CALLS(X)							\
 	X(0, CPUID, SYSV, VMI64_F_NMI)					\
@@ -225,10 +226,10 @@ typedef int64_t vmi64_s64;
 	X(113, GET_TIME_INFO, SYSV, 0)					\
 	X(114, START_ALARM, SYSV, VMI64_F_IRQOFF | VMI64_F_READY)
 
-/* All numbers are below this; numbers below it that are not listed are holes. */
+/* Above all numbers. A number below it that is not listed is not a call. */
 #define VMI64_CALL_END		115
 
-/* Calls that are offered together or not at all: X(NAME, NAME of its partner) */
+/* Pairs of calls of which both or none must be offered: X(NAME, NAME) */
 #define VMI64_PAIRS(X)							\
 	X(PTE_ENCODE, PTE_DECODE)					\
 	X(MODIFY_PROT_START, MODIFY_PROT_COMMIT)			\
@@ -240,9 +241,9 @@ typedef int64_t vmi64_s64;
 	X(START_ALARM, CANCEL_ALARM)
 
 /*
- * Why a ROM is refused: X(number, NAME, message). Checked in the order of
- * numbers, and the first that fails is the one that is reported.
- * Documentation/vmi64-abi.rst has the exact condition of each.
+ * The rules for a ROM: X(number, NAME, message if the rule fails). The rules
+ * are checked in the order of their numbers. The first rule that fails is
+ * reported. Documentation/vmi64-abi.rst has the exact condition of each rule.
  */
 #define VMI64_RULES(X)							\
 	X(1, SIGNATURES, "no VMI ROM signature")			\
@@ -285,19 +286,19 @@ typedef int64_t vmi64_s64;
 	X(38, ANSWER_TYPE, "answer of a type that the call cannot have") \
 	X(39, ANSWER_PAIR, "one call of a pair offered without the other")
 
-/* Negative values of these are returned; they are Linux's numbers. */
+/* Errors. Calls return them negated. The numbers are those of Linux. */
 #define VMI64_EIO		5	/* the CPU or hypervisor refused */
-#define VMI64_ENOMEM		12	/* no room for more */
-#define VMI64_ENODEV		19	/* the hypervisor lacks it */
-#define VMI64_EINVAL		22	/* an argument makes no sense */
-#define VMI64_ENOSYS		38	/* not done: the kernel shall do it */
+#define VMI64_ENOMEM		12	/* no room */
+#define VMI64_ENODEV		19	/* the hypervisor does not support it */
+#define VMI64_EINVAL		22	/* invalid argument */
+#define VMI64_ENOSYS		38	/* not done: the kernel has to do it */
 
 /* vmi64_init.flags */
 #define VMI64_INIT_SMP		0x1	/* nr_cpus may be more than 1 */
-#define VMI64_INIT_RETHUNK	0x2	/* a plain RET is not safe here */
+#define VMI64_INIT_RETHUNK	0x2	/* a plain RET is unsafe on this CPU */
 
 /* vmi64_cpu.flags: INIT_CPU */
-#define VMI64_CPU_EARLY		0x1	/* the per-CPU area is not final yet */
+#define VMI64_CPU_EARLY		0x1	/* per-CPU area not at final address */
 #define VMI64_CPU_BOOT		0x2	/* no other CPU is up: system-wide too */
 #define VMI64_CPU_RESUME	0x4	/* after suspend */
 
@@ -305,7 +306,7 @@ typedef int64_t vmi64_s64;
 #define VMI64_EXIT_LAST		0x1	/* system-wide facilities too */
 #define VMI64_EXIT_OFFLINE	0x2	/* this CPU goes offline */
 #define VMI64_EXIT_SUSPEND	0x4	/* the machine suspends */
-#define VMI64_EXIT_KEXEC	0x8	/* another kernel follows */
+#define VMI64_EXIT_KEXEC	0x8	/* another kernel will run */
 #define VMI64_EXIT_CRASH	0x10	/* the same, after a crash */
 
 /* GET_CYCLE_COUNTER */
@@ -314,14 +315,14 @@ typedef int64_t vmi64_s64;
 #define VMI64_CYCLES_STOLEN	2
 
 /* vmi64_time.flags */
-#define VMI64_TIME_REAL		0x1	/* this counter is there */
-#define VMI64_TIME_AVAILABLE	0x2	/* this counter is there */
-#define VMI64_TIME_STOLEN	0x4	/* this counter is there */
-#define VMI64_TIME_SYNC		0x8	/* real: never backwards across CPUs */
-#define VMI64_TIME_TSC_RELIABLE	0x10	/* TSC: constant, synchronous */
-#define VMI64_TIME_PREFER	0x20	/* real is better than an unreliable TSC */
+#define VMI64_TIME_REAL		0x1	/* the counter exists */
+#define VMI64_TIME_AVAILABLE	0x2	/* the counter exists */
+#define VMI64_TIME_STOLEN	0x4	/* the counter exists */
+#define VMI64_TIME_SYNC		0x8	/* REAL: never backwards across CPUs */
+#define VMI64_TIME_TSC_RELIABLE	0x10	/* TSC: constant and synchronous */
+#define VMI64_TIME_PREFER	0x20	/* REAL, unless the TSC is reliable */
 
-/* ALLOCATE_PAGE, RELEASE_PAGE: exactly one level, and more */
+/* ALLOCATE_PAGE, RELEASE_PAGE: exactly one level, and further flags */
 #define VMI64_PAGE_PT		0x01
 #define VMI64_PAGE_PD		0x02
 #define VMI64_PAGE_PDP		0x04
@@ -334,13 +335,13 @@ typedef int64_t vmi64_s64;
 #define VMI64_FLUSH_GLOBAL	0x2	/* all entries */
 
 /* vmi64_flush.flags */
-#define VMI64_FLUSH_TABLES	0x1	/* page-table pages are freed too */
+#define VMI64_FLUSH_TABLES	0x1	/* page-table pages will be freed */
 
 /* SET_LAZY_MODE */
 #define VMI64_LAZY_NONE		0
 #define VMI64_LAZY_MMU		1
 #define VMI64_LAZY_CPU		2
-#define VMI64_LAZY_FLUSH	3	/* carry out what waits, keep the mode */
+#define VMI64_LAZY_FLUSH	3	/* execute the queue, keep the mode */
 
 /* REBOOT */
 #define VMI64_REBOOT_SOFT	0
@@ -362,18 +363,18 @@ enum vmi64_rule {
 };
 
 /**
- * struct vmi64_rom - the first bytes of the image, an option ROM's
+ * struct vmi64_rom - the start of the image, which is that of an option ROM
  * @signature: VMI64_ROM_SIGNATURE
  * @blocks: length of the image in units of VMI64_BLOCK
- * @entry: called by the BIOS in real mode; a far return (CB) will do
- * @vmi_signature: VMI64_SIGNATURE, as since VMI 1.0
- * @api_minor: minor version the ROM was made for
- * @api_major: VMI64_API_MAJOR; 3 is a 32-bit ROM
+ * @entry: code that the BIOS calls in real mode. A far return (CB) is enough
+ * @vmi_signature: VMI64_SIGNATURE, the same since VMI 1.0
+ * @api_minor: minor version for which the ROM was made
+ * @api_major: VMI64_API_MAJOR. 32-bit ROMs have 3
  * @reserved0: 0
- * @header_off: where struct vmi64_header is, a multiple of 8
+ * @header_off: offset of struct vmi64_header, a multiple of 8
  * @reserved1: 0
- * @pcir_off: PCI data structure ("PCIR"), or 0
- * @pnp_off: plug and play header ("$PnP"), or 0
+ * @pcir_off: offset of the PCI data structure ("PCIR"), or 0
+ * @pnp_off: offset of the plug and play header ("$PnP"), or 0
  * @reserved2: 0
  */
 struct vmi64_rom {
@@ -392,27 +393,28 @@ struct vmi64_rom {
 };
 
 /**
- * struct vmi64_header - what is in the image
+ * struct vmi64_header - describes the contents of the image
  * @magic: VMI64_MAGIC
- * @header_size: bytes of this structure as the ROM was made, at least
- *	VMI64_HEADER_SIZE
+ * @header_size: size of this structure in the ROM's minor version, not less
+ *	than VMI64_HEADER_SIZE
  * @api_minor: as in struct vmi64_rom
  * @api_major: as in struct vmi64_rom
- * @image_size: bytes of the image, blocks times VMI64_BLOCK
+ * @image_size: size of the image in bytes: blocks times VMI64_BLOCK
  * @flags: VMI64_ROM_*
- * @load_size: bytes of the load area, a multiple of VMI64_PAGE
- * @rom_version: the vendor's, for messages
- * @licence_off: NUL-terminated, at most VMI64_MAX_STRING with the NUL
- * @vendor_off: the same
- * @product_off: the same
- * @init_entry: VMI_Init, in the load area
- * @reloc_entry: VMI_GetRelocationInfo, in the load area
- * @section_off: struct vmi64_section[nr_sections]
- * @nr_sections: how many
- * @call_off: struct vmi64_call[nr_calls]
- * @nr_calls: how many
- * @fixup_off: struct vmi64_fixup[nr_fixups]
- * @nr_fixups: how many; may be 0
+ * @load_size: size of the load area in bytes, a multiple of VMI64_PAGE
+ * @rom_version: version number of the vendor, for messages
+ * @licence_off: offset of the licence, a NUL-terminated string of at most
+ *	VMI64_MAX_STRING bytes including the NUL
+ * @vendor_off: offset of the name of the vendor, such a string
+ * @product_off: offset of the name of the product, such a string
+ * @init_entry: entry of VMI_Init, in the load area
+ * @reloc_entry: entry of VMI_GetRelocationInfo, in the load area
+ * @section_off: offset of struct vmi64_section[nr_sections]
+ * @nr_sections: number of sections
+ * @call_off: offset of struct vmi64_call[nr_calls]
+ * @nr_calls: number of entries of the call table
+ * @fixup_off: offset of struct vmi64_fixup[nr_fixups]
+ * @nr_fixups: number of fixups; may be 0
  * @reserved: 0
  */
 struct vmi64_header {
@@ -442,11 +444,12 @@ struct vmi64_header {
  * struct vmi64_section - a part of the load area, or of the per-CPU area
  * @type: VMI64_SEC_*
  * @flags: 0
- * @image_off: its contents in the image; the rest up to @load_size is zeroed
- * @image_size: bytes of contents; 0 for what is all zero
- * @load_off: its place in the load area, a multiple of VMI64_PAGE; 0 for
- *	VMI64_SEC_PERCPU
- * @load_size: its bytes there
+ * @image_off: offset of the contents in the image. The rest of the section, up
+ *	to @load_size, is filled with zeroes
+ * @image_size: size of the contents in bytes; 0 if the section is all zero
+ * @load_off: offset of the section in the load area, a multiple of VMI64_PAGE;
+ *	0 for VMI64_SEC_PERCPU
+ * @load_size: size of the section there, in bytes
  * @reserved: 0
  */
 struct vmi64_section {
@@ -461,12 +464,13 @@ struct vmi64_section {
 
 /**
  * struct vmi64_call - one implementation of one call
- * @call: number, see VMI64_CALLS
+ * @call: number of the call, see VMI64_CALLS
  * @type: VMI64_RELOC_CALL or VMI64_RELOC_INLINE
- * @variant: tells the implementations of one call apart
- * @entry: where it is called, in the load area
- * @length: CALL: bytes from @entry to its end. INLINE: bytes of the body, which
- *	begins 4 bytes behind @entry and is followed by a return
+ * @variant: distinguishes the implementations of one call
+ * @entry: the entry, in the load area
+ * @length: CALL: number of bytes from @entry to the end of the code. INLINE:
+ *	length of the body, which begins 4 bytes behind @entry and is followed
+ *	by a return
  * @reserved: 0
  */
 struct vmi64_call {
@@ -479,12 +483,12 @@ struct vmi64_call {
 };
 
 /**
- * struct vmi64_fixup - a number that only the kernel knows
- * @place: where it is stored, in the load area
+ * struct vmi64_fixup - a place for a value that only the kernel knows
+ * @place: where the value is stored, in the load area
  * @kind: VMI64_FIX_*
  * @symbol: VMI64_SYM_*
  * @reserved0: 0
- * @addend: added to it
+ * @addend: number that is added to the value of @symbol
  * @reserved1: 0
  */
 struct vmi64_fixup {
@@ -497,28 +501,28 @@ struct vmi64_fixup {
 };
 
 /**
- * struct vmi64_init - what VMI_Init is told, and what it says
- * @size: bytes of this structure as the kernel knows it
+ * struct vmi64_init - input and output of VMI_Init
+ * @size: size of this structure in the kernel's version of the API
  * @api_minor: minor version of the kernel
  * @api_major: VMI64_API_MAJOR
- * @ring: 0 or 3, in which the kernel runs
- * @levels: of page tables, 4 or 5
+ * @ring: ring in which the kernel runs, 0 or 3
+ * @levels: number of page-table levels, 4 or 5
  * @flags: VMI64_INIT_*
- * @nr_cpus: CPUs are numbered from 0 to less than this
+ * @nr_cpus: all CPU numbers are less than this
  * @load_virt: address of the load area
- * @load_phys: its physical address; it is contiguous
- * @percpu: VMI64_SYM_PERCPU; a CPU's area is at its %gs base plus this
+ * @load_phys: physical address of the load area, which is contiguous
+ * @percpu: VMI64_SYM_PERCPU: offset of the per-CPU area from a CPU's %gs base
  * @percpu_offset: VMI64_SYM_PERCPU_OFFSET: address of the array
- * @apic_virt: where the local APIC's registers are mapped while it is in xAPIC
- *	mode; may be used by calls that concern the local APIC
- * @options: address of a NUL-terminated string that the user has for the ROM,
- *	possibly empty; valid during the call
- * @saved_dirty_bit: bit number of a page-table entry into which Dirty goes when
- *	Write is cleared, or 0 where Dirty stays
+ * @apic_virt: address at which the registers of the local APIC are mapped while
+ *	it is in xAPIC mode. Calls that concern the local APIC may use it
+ * @options: address of the user's options for the ROM, a NUL-terminated string
+ *	that may be empty; valid during the call
+ * @saved_dirty_bit: number of the bit of a page-table entry to which Dirty is
+ *	moved when Write is cleared, or 0 if Dirty is not moved
  * @reserved: 0
- * @variant: (out) which of its variants the ROM chose, NUL-terminated, for the
- *	log
- * @why: (out) half a sentence that says why VMI_Init failed, NUL-terminated
+ * @variant: (out) name of the variant that the ROM chose, NUL-terminated, for
+ *	the log
+ * @why: (out) half a sentence on why VMI_Init failed, NUL-terminated
  */
 struct vmi64_init {
 	vmi64_u32 size;
@@ -541,14 +545,14 @@ struct vmi64_init {
 };
 
 /**
- * struct vmi64_cpu - what INIT_CPU is told
- * @size: bytes of this structure as the kernel knows it
+ * struct vmi64_cpu - input of INIT_CPU
+ * @size: size of this structure in the kernel's version of the API
  * @cpu: number of the calling CPU
- * @apic_id: its local APIC ID, 32 bits wide in x2APIC mode
+ * @apic_id: local APIC ID of the CPU, 32 bits wide in x2APIC mode
  * @flags: VMI64_CPU_*
- * @percpu_virt: address of its per-CPU area, page aligned; 0 with EARLY
+ * @percpu_virt: address of the CPU's per-CPU area, page aligned; 0 with EARLY
  * @percpu_phys: physical address of that page; 0 with EARLY
- * @tsc_khz: TSC frequency as far as the kernel knows, or 0
+ * @tsc_khz: TSC frequency, or 0 if the kernel does not know it
  * @reserved: 0
  */
 struct vmi64_cpu {
@@ -563,14 +567,14 @@ struct vmi64_cpu {
 };
 
 /**
- * struct vmi64_time - what GET_TIME_INFO says
- * @size: (in) bytes of this structure as the kernel knows it
+ * struct vmi64_time - output of GET_TIME_INFO
+ * @size: (in) size of this structure in the kernel's version of the API
  * @flags: VMI64_TIME_*
- * @tsc_khz: TSC frequency, or 0 where the hypervisor does not say
+ * @tsc_khz: TSC frequency, or 0 if the hypervisor does not tell
  * @apic_khz: frequency of the local APIC timer before its divider, or 0
- * @user_clock: where a struct pvclock_vcpu_time_info of CPU 0 is, in a
- *	VMI64_SEC_SHARED section of the load area, or 0; user space may read the
- *	real counter from it
+ * @user_clock: place of CPU 0's struct pvclock_vcpu_time_info in the load area,
+ *	in a VMI64_SEC_SHARED section, or 0. User space may read the REAL
+ *	counter from it
  * @reserved: 0
  */
 struct vmi64_time {
@@ -583,12 +587,12 @@ struct vmi64_time {
 };
 
 /**
- * struct vmi64_flush - what FLUSH_REMOTE shall flush
+ * struct vmi64_flush - input of FLUSH_REMOTE: the addresses to flush
  * @start: first address
- * @end: behind the last address; all ones: everything but global entries
- * @top_pfn: frame of the address space's top-level page table, or 0: whichever
- *	is in use
- * @stride_shift: distance of entries, as a power of 2
+ * @end: first address behind the range. All ones: flush all but global entries
+ * @top_pfn: page frame of the top-level page table of the address space, or 0
+ *	for the one that is in use
+ * @stride_shift: distance between entries, as a power of 2
  * @flags: VMI64_FLUSH_TABLES
  */
 struct vmi64_flush {
@@ -600,10 +604,11 @@ struct vmi64_flush {
 };
 
 /**
- * struct vmi64_vcpu - ring 3 only: virtual state, first in the per-CPU area
- * @irq_masked: virtual IF, inverted: 1 while interrupts are off
- * @irq_pending: an interrupt waits; set by the hypervisor
- * @nmi_masked: in a virtual NMI, up to VMI_IRET
+ * struct vmi64_vcpu - ring 3 only: virtual state, at the start of the per-CPU
+ * area
+ * @irq_masked: inverted virtual IF: 1 while interrupts are off
+ * @irq_pending: an interrupt is pending; set by the hypervisor
+ * @nmi_masked: 1 from a virtual NMI until VMI_IRET
  * @reserved0: 0
  * @cr2: virtual CR2
  * @reserved1: 0
@@ -617,10 +622,10 @@ struct vmi64_vcpu {
 	vmi64_u64 reserved1[6];
 };
 
-/* VMI_Init: 0, or a negative error with why set. */
+/* VMI_Init returns 0, or a negative error with @why set. */
 typedef vmi64_s32 (*vmi64_init_fn)(struct vmi64_init *init);
 
-/* VMI_GetRelocationInfo: VMI64_RELOC() for the call's number. */
+/* VMI_GetRelocationInfo returns VMI64_RELOC() for the number of a call. */
 typedef vmi64_u32 (*vmi64_reloc_fn)(vmi64_u32 call);
 
 #else /* assembler */
