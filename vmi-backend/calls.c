@@ -8,8 +8,7 @@
 #include "calls.h"
 #include "vmi.h"
 
-#define VMI_X(name, ret, ...)						\
-	DEFINE_STATIC_CALL_NULL(vmi_##name, vmi_fn_##name);
+#define VMI_X(name)	DEFINE_STATIC_CALL_NULL(vmi_##name, vmi64_fn_##name);
 VMI_C_CALLS(VMI_X)
 #undef VMI_X
 
@@ -18,7 +17,7 @@ static const struct {
 	struct static_call_key *key;
 	void *tramp;
 } vmi_call_bindings[] = {
-#define VMI_X(name, ret, ...)						\
+#define VMI_X(name)							\
 	{ VMI64_CALL_##name, &STATIC_CALL_KEY(vmi_##name),		\
 	  STATIC_CALL_TRAMP_ADDR(vmi_##name) },
 	VMI_C_CALLS(VMI_X)

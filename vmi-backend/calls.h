@@ -15,59 +15,54 @@
 
 #include <vmi/vmi64.h>
 
-/* X(NAME, type of the result, parameters) */
+/* X(NAME); the ABI header has the prototypes. */
 #define VMI_C_CALLS(X)							\
-	X(CPUID, void, u32 *regs)					\
-	X(WRMSR, s32, u32 msr, u64 value)				\
-	X(RDMSR, s32, u32 msr, u64 *value)				\
-	X(SET_LDT, void, u32 selector, const void *ldt, u32 entries)	\
-	X(SET_TR, void, u32 selector)					\
-	X(GET_TR, u32, void)						\
-	X(WRITE_GDT_ENTRY, void, void *gdt, u32 index, const void *desc, u32 size) \
-	X(SET_KERNEL_STACK, void, u64 sp0, void *tss)			\
-	X(SET_CR0, void, u64 value)					\
-	X(SET_CR4, void, u64 value)					\
-	X(REBOOT, s32, u32 how)						\
-	X(SHUTDOWN, s32, void)						\
-	X(ALLOCATE_PAGE, s32, u64 pfn, u32 flags, u64 top)		\
-	X(RELEASE_PAGE, void, u64 pfn, u32 flags)			\
-	X(INVAL_PAGE, void, u64 addr)					\
-	X(FLUSH_TLB, void, u32 how)					\
-	X(SET_LINEAR_MAPPING, void, u64 virt, u64 phys, u64 size)	\
-	X(APIC_WRITE, void, u32 reg, u32 value)				\
-	X(APIC_READ, u32, u32 reg)					\
-	X(GET_CYCLE_FREQUENCY, u64, void)				\
-	X(GET_CYCLE_COUNTER, u64, u32 which, u32 cpu)			\
-	X(SET_ALARM, s32, u64 when)					\
-	X(CANCEL_ALARM, void, void)					\
-	X(GET_WALLCLOCK_TIME, u64, void)				\
-	X(SET_LAZY_MODE, void, u32 mode)				\
-	X(INIT_CPU, s32, struct vmi64_cpu *cpu)				\
-	X(EXIT_CPU, void, u32 flags)					\
-	X(LOAD_TLS, void, const void *tls, u32 index, void *gdt)	\
-	X(LOAD_GS_INDEX, void, u32 selector)				\
-	X(UPDATE_IO_BITMAP, void, const void *bitmap, u32 ports)	\
-	X(EOI, u32, void)						\
-	X(SEND_IPI, s32, u64 low, u64 high, u32 base, u32 vector)	\
-	X(FLUSH_REMOTE, s32, const struct vmi64_flush *flush,		\
-	  unsigned long *cpus, u32 nr)					\
-	X(SET_P4D, void, void *entry, u64 value)			\
-	X(SET_PGD, void, void *entry, u64 value)			\
-	X(PTE_GET_AND_CLEAR, u64, const void *owner, u64 addr, void *entry, \
-	  u32 full)							\
-	X(MODIFY_PROT_START, u64, const void *owner, u64 addr, void *entry) \
-	X(MODIFY_PROT_COMMIT, void, const void *owner, u64 addr, void *entry, \
-	  u64 value)							\
-	X(ENTER_AS, void, u64 top)					\
-	X(EXIT_AS, void, u64 top)					\
-	X(LOCK_WAIT, void, u8 *byte, u32 value)				\
-	X(LOCK_KICK, void, u32 apic_id)					\
-	X(GET_TIME_INFO, s32, struct vmi64_time *time)			\
-	X(START_ALARM, s32, u32 vector, u64 hz)
+	X(CPUID)							\
+	X(WRMSR)							\
+	X(RDMSR)							\
+	X(SET_LDT)							\
+	X(SET_TR)							\
+	X(GET_TR)							\
+	X(WRITE_GDT_ENTRY)						\
+	X(SET_KERNEL_STACK)						\
+	X(SET_CR0)							\
+	X(SET_CR4)							\
+	X(REBOOT)							\
+	X(SHUTDOWN)							\
+	X(ALLOCATE_PAGE)						\
+	X(RELEASE_PAGE)							\
+	X(INVAL_PAGE)							\
+	X(FLUSH_TLB)							\
+	X(SET_LINEAR_MAPPING)						\
+	X(APIC_WRITE)							\
+	X(APIC_READ)							\
+	X(GET_CYCLE_FREQUENCY)						\
+	X(GET_CYCLE_COUNTER)						\
+	X(SET_ALARM)							\
+	X(CANCEL_ALARM)							\
+	X(GET_WALLCLOCK_TIME)						\
+	X(SET_LAZY_MODE)						\
+	X(INIT_CPU)							\
+	X(EXIT_CPU)							\
+	X(LOAD_TLS)							\
+	X(LOAD_GS_INDEX)						\
+	X(UPDATE_IO_BITMAP)						\
+	X(EOI)								\
+	X(SEND_IPI)							\
+	X(FLUSH_REMOTE)							\
+	X(SET_P4D)							\
+	X(SET_PGD)							\
+	X(PTE_GET_AND_CLEAR)						\
+	X(MODIFY_PROT_START)						\
+	X(MODIFY_PROT_COMMIT)						\
+	X(ENTER_AS)							\
+	X(EXIT_AS)							\
+	X(LOCK_WAIT)							\
+	X(LOCK_KICK)							\
+	X(GET_TIME_INFO)						\
+	X(START_ALARM)
 
-#define VMI_X(name, ret, ...)						\
-	typedef ret vmi_fn_##name(__VA_ARGS__);				\
-	DECLARE_STATIC_CALL(vmi_##name, vmi_fn_##name);
+#define VMI_X(name)	DECLARE_STATIC_CALL(vmi_##name, vmi64_fn_##name);
 VMI_C_CALLS(VMI_X)
 #undef VMI_X
 

@@ -622,6 +622,114 @@ struct vmi64_vcpu {
 	vmi64_u64 reserved1[6];
 };
 
+/*
+ * The C prototype of each call that a kernel in ring 0 makes: X(NAME, result,
+ * parameters). vmi64_fn_NAME is the function type. Owner and the contents of
+ * descriptors are opaque to C.
+ */
+#define VMI64_PROTOTYPES(X)						\
+	X(CPUID, void, vmi64_u32 *regs)					\
+	X(WRMSR, vmi64_s32, vmi64_u32 msr, vmi64_u64 value)		\
+	X(RDMSR, vmi64_s32, vmi64_u32 msr, vmi64_u64 *value)		\
+	X(SET_GDT, void, const void *desc)				\
+	X(SET_IDT, void, const void *desc)				\
+	X(SET_LDT, void, vmi64_u32 selector, const void *ldt,		\
+	  vmi64_u32 entries)						\
+	X(SET_TR, void, vmi64_u32 selector)				\
+	X(GET_TR, vmi64_u32, void)					\
+	X(WRITE_GDT_ENTRY, void, void *gdt, vmi64_u32 index, const void *desc, \
+	  vmi64_u32 size)						\
+	X(WRITE_IDT_ENTRY, void, void *idt, vmi64_u32 vector,		\
+	  const void *gate)						\
+	X(WRITE_LDT_ENTRY, void, void *ldt, vmi64_u32 index, const void *desc) \
+	X(SET_KERNEL_STACK, void, vmi64_u64 sp0, void *tss)		\
+	X(SET_CR0, void, vmi64_u64 value)				\
+	X(SET_CR2, void, vmi64_u64 value)				\
+	X(SET_CR3, void, vmi64_u64 value)				\
+	X(SET_CR4, void, vmi64_u64 value)				\
+	X(GET_CR0, vmi64_u64, void)					\
+	X(GET_CR2, vmi64_u64, void)					\
+	X(GET_CR3, vmi64_u64, void)					\
+	X(WBINVD, void, void)						\
+	X(SET_DR, void, vmi64_u32 number, vmi64_u64 value)		\
+	X(GET_DR, vmi64_u64, vmi64_u32 number)				\
+	X(RDPMC, vmi64_u64, vmi64_u32 counter)				\
+	X(ENABLE_INTERRUPTS, void, void)				\
+	X(DISABLE_INTERRUPTS, void, void)				\
+	X(GET_INTERRUPT_MASK, vmi64_u64, void)				\
+	X(HALT, void, void)						\
+	X(REBOOT, vmi64_s32, vmi64_u32 how)				\
+	X(SHUTDOWN, vmi64_s32, void)					\
+	X(SET_PTE, void, void *entry, vmi64_u64 value)			\
+	X(ALLOCATE_PAGE, vmi64_s32, vmi64_u64 pfn, vmi64_u32 flags,	\
+	  vmi64_u64 top)						\
+	X(RELEASE_PAGE, void, vmi64_u64 pfn, vmi64_u32 flags)		\
+	X(INVAL_PAGE, void, vmi64_u64 addr)				\
+	X(FLUSH_TLB, void, vmi64_u32 how)				\
+	X(SET_LINEAR_MAPPING, void, vmi64_u64 virt, vmi64_u64 phys,	\
+	  vmi64_u64 size)						\
+	X(APIC_WRITE, void, vmi64_u32 reg, vmi64_u32 value)		\
+	X(APIC_READ, vmi64_u32, vmi64_u32 reg)				\
+	X(IO_DELAY, void, void)						\
+	X(GET_CYCLE_FREQUENCY, vmi64_u64, void)				\
+	X(GET_CYCLE_COUNTER, vmi64_u64, vmi64_u32 which, vmi64_u32 cpu)	\
+	X(SET_ALARM, vmi64_s32, vmi64_u64 when)				\
+	X(CANCEL_ALARM, void, void)					\
+	X(GET_WALLCLOCK_TIME, vmi64_u64, void)				\
+	X(SET_LAZY_MODE, void, vmi64_u32 mode)				\
+	X(INIT_CPU, vmi64_s32, const struct vmi64_cpu *cpu)		\
+	X(EXIT_CPU, void, vmi64_u32 flags)				\
+	X(LOAD_TLS, void, const void *tls, vmi64_u32 index, void *gdt)	\
+	X(LOAD_GS_INDEX, void, vmi64_u32 selector)			\
+	X(ALLOCATE_LDT, void, void *ldt, vmi64_u32 entries)		\
+	X(RELEASE_LDT, void, void *ldt, vmi64_u32 entries)		\
+	X(UPDATE_IO_BITMAP, void, const void *bitmap, vmi64_u32 ports)	\
+	X(HALT_MASKED, void, void)					\
+	X(EOI, vmi64_u32, void)						\
+	X(SEND_IPI, vmi64_s32, vmi64_u64 low, vmi64_u64 high, vmi64_u64 base, \
+	  vmi64_u32 vector)						\
+	X(FLUSH_REMOTE, vmi64_s32, const struct vmi64_flush *flush,	\
+	  unsigned long *cpus, vmi64_u32 nr)				\
+	X(SET_PMD, void, void *entry, vmi64_u64 value)			\
+	X(SET_PUD, void, void *entry, vmi64_u64 value)			\
+	X(SET_P4D, void, void *entry, vmi64_u64 value)			\
+	X(SET_PGD, void, void *entry, vmi64_u64 value)			\
+	X(MODIFY_PROT_START, vmi64_u64, const void *owner, vmi64_u64 addr, \
+	  void *entry)							\
+	X(MODIFY_PROT_COMMIT, void, const void *owner, vmi64_u64 addr,	\
+	  void *entry, vmi64_u64 value)					\
+	X(PTE_DECODE, vmi64_u64, vmi64_u64 entry)			\
+	X(PTE_ENCODE, vmi64_u64, vmi64_u64 entry)			\
+	X(PTE_GET_AND_CLEAR, vmi64_u64, const void *owner, vmi64_u64 addr, \
+	  void *entry, vmi64_u32 full)					\
+	X(PTE_SET_WRPROTECT, void, const void *owner, vmi64_u64 addr,	\
+	  void *entry)							\
+	X(PTE_TEST_AND_CLEAR_YOUNG, vmi64_u32, const void *owner,	\
+	  vmi64_u64 addr, void *entry)					\
+	X(PMD_GET_AND_CLEAR, vmi64_u64, const void *owner, vmi64_u64 addr, \
+	  void *entry)							\
+	X(PMD_SET_WRPROTECT, void, const void *owner, vmi64_u64 addr,	\
+	  void *entry)							\
+	X(PMD_TEST_AND_CLEAR_YOUNG, vmi64_u32, const void *owner,	\
+	  vmi64_u64 addr, void *entry)					\
+	X(PMD_ESTABLISH, vmi64_u64, const void *owner, vmi64_u64 addr,	\
+	  void *entry, vmi64_u64 value)					\
+	X(PUD_GET_AND_CLEAR, vmi64_u64, const void *owner, vmi64_u64 addr, \
+	  void *entry)							\
+	X(PUD_TEST_AND_CLEAR_YOUNG, vmi64_u32, const void *owner,	\
+	  vmi64_u64 addr, void *entry)					\
+	X(ENTER_AS, void, vmi64_u64 top)				\
+	X(EXIT_AS, void, vmi64_u64 top)					\
+	X(LOCK_WAIT, void, const vmi64_u8 *byte, vmi64_u32 value)	\
+	X(LOCK_KICK, void, vmi64_u32 apic_id)				\
+	X(VCPU_IS_PREEMPTED, vmi64_u32, vmi64_u32 cpu)			\
+	X(GET_TIME_INFO, vmi64_s32, struct vmi64_time *time)		\
+	X(START_ALARM, vmi64_s32, vmi64_u32 vector, vmi64_u64 hz)
+
+#define VMI64_X(name, result, ...)	typedef result vmi64_fn_##name(__VA_ARGS__);
+VMI64_PROTOTYPES(VMI64_X)
+#undef VMI64_X
+
 /* VMI_Init returns 0, or a negative error with @why set. */
 typedef vmi64_s32 (*vmi64_init_fn)(struct vmi64_init *init);
 
