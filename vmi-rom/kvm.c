@@ -450,11 +450,11 @@ static s32 flush_remote(const struct vmi64_flush *flush, u64 *cpus, u32 bits)
 }
 
 /* A kick before HLT is not lost: it makes the next HLT return at once. */
-static void lock_wait(const volatile u8 *byte, u32 value)
+static void lock_wait(const u8 *byte, u32 value)
 {
 	u64 flags = irq_save();
 
-	if (*byte != (u8)value)
+	if (*(const volatile u8 *)byte != (u8)value)
 		irq_restore(flags);
 	else if (flags & RFLAGS_IF)
 		asm volatile("sti; hlt" : : : "memory");

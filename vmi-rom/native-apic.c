@@ -121,7 +121,7 @@ static u32 apic_read(u32 offset)
 
 static u64 apic_hz;
 
-static s32 start_alarm(u8 vector, u64 frequency)
+static s32 start_alarm(u32 vector, u64 frequency)
 {
 	COUNT(START_ALARM);
 	if (!frequency || !tsc_hz())
@@ -129,7 +129,7 @@ static s32 start_alarm(u8 vector, u64 frequency)
 	apic_hz = frequency;		/* the same on each CPU */
 	write_apic(APIC_TIMER_COUNT, 0);
 	write_apic(APIC_TIMER_DIVIDE, DIVIDE_BY_16);
-	write_apic(APIC_LVT_TIMER, vector);
+	write_apic(APIC_LVT_TIMER, (u8)vector);
 	SET_MINE(alarm, 1);
 	return 0;
 }
@@ -162,13 +162,11 @@ static s32 set_alarm(u64 due)
 	return 0;
 }
 
-static s32 cancel_alarm(void)
+static void cancel_alarm(void)
 {
 	COUNT(CANCEL_ALARM);
-	if (!MINE(alarm))
-		return -VMI64_EINVAL;
-	write_apic(APIC_TIMER_COUNT, 0);
-	return 0;
+	if (MINE(alarm))
+		write_apic(APIC_TIMER_COUNT, 0);
 }
 
 void native_exit_cpu(void)

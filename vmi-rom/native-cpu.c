@@ -34,16 +34,16 @@ static void set_idt(const void *table)
 	asm volatile("lidt (%0)" : : "r" (table) : "memory");
 }
 
-static void set_ldt(u16 selector)
+static void set_ldt(u32 selector, const void *ldt, u32 entries)
 {
 	COUNT(SET_LDT);
-	asm volatile("lldt %0" : : "r" (selector) : "memory");
+	asm volatile("lldt %0" : : "r" ((u16)selector) : "memory");
 }
 
-static void set_tr(u16 selector)
+static void set_tr(u32 selector)
 {
 	COUNT(SET_TR);
-	asm volatile("ltr %0" : : "r" (selector) : "memory");
+	asm volatile("ltr %0" : : "r" ((u16)selector) : "memory");
 }
 
 static u32 get_tr(void)
@@ -66,29 +66,29 @@ static void write_entry(volatile u64 *to, const u64 *from, u32 words)
 		to[words] = from[words];
 }
 
-static void write_gdt_entry(u64 *table, u32 index, const u64 *entry, u32 bytes)
+static void write_gdt_entry(void *gdt, u32 index, const void *desc, u32 size)
 {
 	COUNT(WRITE_GDT_ENTRY);
-	write_entry(table + index, entry, bytes / 8);
+	write_entry((u64 *)gdt + index, desc, size / 8);
 }
 
-static void write_idt_entry(u64 *table, u32 vector, const u64 *gate)
+static void write_idt_entry(void *idt, u32 vector, const void *gate)
 {
 	COUNT(WRITE_IDT_ENTRY);
-	write_entry(table + 2 * vector, gate, 2);
+	write_entry((u64 *)idt + 2 * vector, gate, 2);
 }
 
-static void write_ldt_entry(u64 *table, u32 index, const u64 *entry)
+static void write_ldt_entry(void *ldt, u32 index, const void *desc)
 {
 	COUNT(WRITE_LDT_ENTRY);
-	write_entry(table + index, entry, 1);
+	write_entry((u64 *)ldt + index, desc, 1);
 }
 
 /* RSP0 is at offset 4 of a 64-bit TSS: SDM vol. 3, 8.7. */
-static void set_kernel_stack(u64 stack, u8 *tss)
+static void set_kernel_stack(u64 sp0, void *tss)
 {
 	COUNT(SET_KERNEL_STACK);
-	asm volatile("movq %1, %0" : "=m" (*(u64 *)(tss + 4)) : "r" (stack));
+	asm volatile("movq %1, %0" : "=m" (*(u64 *)((u8 *)tss + 4)) : "r" (sp0));
 }
 
 static void set_cr0(u64 value)
@@ -191,10 +191,10 @@ static u64 rdpmc(u32 counter)
 	return (u64)high << 32 | low;
 }
 
-static void load_tls(const u64 *descriptors, u32 index, u64 *gdt)
+static void load_tls(const void *tls, u32 index, void *gdt)
 {
 	COUNT(LOAD_TLS);
-	write_entry(gdt + index, descriptors, 3);
+	write_entry((u64 *)gdt + index, tls, 3);
 }
 
 static void load_gs_index(u32 selector)
@@ -204,17 +204,17 @@ static void load_gs_index(u32 selector)
 }
 
 /* The CPU needs no notice of LDT pages and of the I/O bitmap. */
-static void allocate_ldt(void)
+static void allocate_ldt(void *ldt, u32 entries)
 {
 	COUNT(ALLOCATE_LDT);
 }
 
-static void release_ldt(void)
+static void release_ldt(void *ldt, u32 entries)
 {
 	COUNT(RELEASE_LDT);
 }
 
-static void update_io_bitmap(void)
+static void update_io_bitmap(const void *bitmap, u32 ports)
 {
 	COUNT(UPDATE_IO_BITMAP);
 }

@@ -10,10 +10,10 @@
 #define PTE_DIRTY		6
 
 #define SET_ENTRY(name, NAME)						\
-static void name(volatile u64 *entry, u64 value)			\
+static void name(void *entry, u64 value)				\
 {									\
 	COUNT(NAME);							\
-	*entry = value;							\
+	*(volatile u64 *)entry = value;					\
 }
 
 SET_ENTRY(set_pte, SET_PTE)
@@ -28,7 +28,7 @@ static __preserve u64 exchange(u64 *entry, u64 value)
 	return value;
 }
 
-static u64 modify_prot_start(void *owner, u64 address, u64 *entry)
+static u64 modify_prot_start(const void *owner, u64 address, void *entry)
 {
 	COUNT(MODIFY_PROT_START);
 	(void)owner;
@@ -36,27 +36,27 @@ static u64 modify_prot_start(void *owner, u64 address, u64 *entry)
 	return exchange(entry, 0);
 }
 
-static void modify_prot_commit(void *owner, u64 address, volatile u64 *entry,
+static void modify_prot_commit(const void *owner, u64 address, void *entry,
 			       u64 value)
 {
 	COUNT(MODIFY_PROT_COMMIT);
 	(void)owner;
 	(void)address;
-	*entry = value;
+	*(volatile u64 *)entry = value;
 }
 
-static s32 allocate_page(void)
+static s32 allocate_page(u64 pfn, u32 flags, u64 top)
 {
 	COUNT(ALLOCATE_PAGE);
 	return 0;
 }
 
-static void release_page(void)
+static void release_page(u64 pfn, u32 flags)
 {
 	COUNT(RELEASE_PAGE);
 }
 
-static void inval_page(const void *address)
+static void inval_page(u64 address)
 {
 	COUNT(INVAL_PAGE);
 	asm volatile("invlpg (%0)" : : "r" (address) : "memory");
@@ -87,18 +87,18 @@ static void flush_tlb(u32 what)
 }
 
 /* The CPU has no way to flush another CPU but an IPI: leave all bits set. */
-static s32 flush_remote(void)
+static s32 flush_remote(const struct vmi64_flush *flush, u64 *cpus, u32 nr)
 {
 	COUNT(FLUSH_REMOTE);
 	return 0;
 }
 
-static void set_linear_mapping(void)
+static void set_linear_mapping(u64 virt, u64 phys, u64 size)
 {
 	COUNT(SET_LINEAR_MAPPING);
 }
 
-static void set_lazy_mode(void)
+static void set_lazy_mode(u32 mode)
 {
 	COUNT(SET_LAZY_MODE);
 }
@@ -115,8 +115,17 @@ static __preserve u64 pte_encode(u64 entry)
 	return entry;
 }
 
+static __preserve u64 pte_get_and_clear(const void *owner, u64 address,
+					void *entry, u32 full)
+{
+	COUNT(PTE_GET_AND_CLEAR);
+	(void)owner;
+	(void)address;
+	return exchange(entry, 0);
+}
+
 #define GET_AND_CLEAR(name, NAME)					\
-static __preserve u64 name(void *owner, u64 address, u64 *entry)	\
+static __preserve u64 name(const void *owner, u64 address, void *entry)	\
 {									\
 	COUNT(NAME);							\
 	(void)owner;							\
@@ -124,7 +133,6 @@ static __preserve u64 name(void *owner, u64 address, u64 *entry)	\
 	return exchange(entry, 0);					\
 }
 
-GET_AND_CLEAR(pte_get_and_clear, PTE_GET_AND_CLEAR)
 GET_AND_CLEAR(pmd_get_and_clear, PMD_GET_AND_CLEAR)
 GET_AND_CLEAR(pud_get_and_clear, PUD_GET_AND_CLEAR)
 
@@ -144,7 +152,7 @@ static inline __attribute__((always_inline)) void wrprotect(u64 *entry)
 }
 
 #define SET_WRPROTECT(name, NAME)					\
-static __preserve void name(void *owner, u64 address, u64 *entry)	\
+static __preserve void name(const void *owner, u64 address, void *entry) \
 {									\
 	COUNT(NAME);							\
 	(void)owner;							\
@@ -156,7 +164,7 @@ SET_WRPROTECT(pte_set_wrprotect, PTE_SET_WRPROTECT)
 SET_WRPROTECT(pmd_set_wrprotect, PMD_SET_WRPROTECT)
 
 #define TEST_AND_CLEAR_YOUNG(name, NAME)				\
-static __preserve u32 name(void *owner, u64 address, u64 *entry)	\
+static __preserve u32 name(const void *owner, u64 address, void *entry)	\
 {									\
 	u8 was;								\
 									\
@@ -164,7 +172,7 @@ static __preserve u32 name(void *owner, u64 address, u64 *entry)	\
 	(void)owner;							\
 	(void)address;							\
 	asm volatile("lock btrq %2, %1; setc %0"			\
-		     : "=q" (was), "+m" (*entry)			\
+		     : "=q" (was), "+m" (*(u64 *)entry)			\
 		     : "i" (PTE_ACCESSED) : "memory", "cc");		\
 	return was;							\
 }
@@ -173,7 +181,8 @@ TEST_AND_CLEAR_YOUNG(pte_test_and_clear_young, PTE_TEST_AND_CLEAR_YOUNG)
 TEST_AND_CLEAR_YOUNG(pmd_test_and_clear_young, PMD_TEST_AND_CLEAR_YOUNG)
 TEST_AND_CLEAR_YOUNG(pud_test_and_clear_young, PUD_TEST_AND_CLEAR_YOUNG)
 
-static __preserve u64 pmd_establish(void *owner, u64 address, u64 *entry, u64 value)
+static __preserve u64 pmd_establish(const void *owner, u64 address, void *entry,
+				    u64 value)
 {
 	COUNT(PMD_ESTABLISH);
 	(void)owner;
@@ -181,12 +190,12 @@ static __preserve u64 pmd_establish(void *owner, u64 address, u64 *entry, u64 va
 	return exchange(entry, value);
 }
 
-static void enter_as(void)
+static void enter_as(u64 top)
 {
 	COUNT(ENTER_AS);
 }
 
-static void exit_as(void)
+static void exit_as(u64 top)
 {
 	COUNT(EXIT_AS);
 }

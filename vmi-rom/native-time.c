@@ -41,7 +41,7 @@ static u64 read_real(void)
 	return now;
 }
 
-static u64 get_cycle_counter(u32 kind)
+static u64 get_cycle_counter(u32 kind, u32 cpu)
 {
 	COUNT(GET_CYCLE_COUNTER);
 	if (!rom.tsc_khz || kind == VMI64_CYCLES_STOLEN)
@@ -50,14 +50,14 @@ static u64 get_cycle_counter(u32 kind)
 }
 
 /* Nothing else runs on this CPU: one PAUSE is enough. */
-static void lock_wait(const volatile u8 *byte, u32 value)
+static void lock_wait(const u8 *byte, u32 value)
 {
 	COUNT(LOCK_WAIT);
-	if (*byte == (u8)value)
+	if (*(const volatile u8 *)byte == (u8)value)
 		asm volatile("pause" : : : "memory");
 }
 
-static void lock_kick(void)
+static void lock_kick(u32 apic_id)
 {
 	COUNT(LOCK_KICK);
 }

@@ -53,10 +53,12 @@ struct record {
 	u32 length;
 };
 
+/* gcc warns unless FUNCTION has the prototype of the call in the ABI header. */
 #define IMPLEMENTS(NAME, which, function)				\
 	static const struct record record_##NAME##_##which		\
 	__used __section(".vmi.calls") = {				\
-		.entry = (void (*)(void))(function),			\
+		.entry = (void (*)(void))				\
+			 (1 ? (function) : (vmi64_fn_##NAME *)0),	\
 		.call = VMI64_CALL_##NAME,				\
 		.type = VMI64_RELOC_CALL,				\
 		.variant = VARIANT_##which,				\
