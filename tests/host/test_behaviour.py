@@ -5,7 +5,7 @@ import pathlib
 import tempfile
 import unittest
 
-from tools.pvops import common, cost, jobs, report
+from tools.pvops import common, cost, jobfiles, jobs, report
 
 LIST = """
 [[machine]]
@@ -83,7 +83,7 @@ class TestList(WithList):
     def test_the_real_list(self) -> None:
         entries = jobs.load_expected()
         self.assertTrue(entries)
-        there = {path.name for place in (jobs.GUEST, jobs.GENERIC)
+        there = {path.name for place in (jobfiles.GUEST, jobfiles.GENERIC)
                  for path in (place / "jobs").iterdir()}
         self.assertLessEqual({*jobs.JOBS, *(e.job for e in entries)}, there)
 
@@ -96,7 +96,7 @@ class TestPrograms(unittest.TestCase):
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
             file.write(text)
             file.flush()
-            return jobs.generic_programs(pathlib.Path(file.name))
+            return jobfiles.generic_programs(pathlib.Path(file.name))
 
     def test_names_and_commands(self) -> None:
         run, left = self.load("# no\nfew  mm 60 a_test\nmore mm 9 b-x exec ./b -t 5\n"
@@ -111,8 +111,8 @@ class TestPrograms(unittest.TestCase):
                 self.load(bad)
 
     def test_the_real_list(self) -> None:
-        run, left = jobs.generic_programs()
-        self.assertEqual({target.split("/")[0] for target in run}, set(jobs.TARGETS))
+        run, left = jobfiles.generic_programs()
+        self.assertEqual({target.split("/")[0] for target in run}, set(jobfiles.TARGETS))
         self.assertIn("mremap_test", run["mm"])
         for target, names in left.items():
             self.assertFalse(names & run[target])

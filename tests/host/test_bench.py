@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import unittest
 
-from tools.pvops import bench, benchcompare, benchdata, benchplot, benchprofile, bootstamp, jobs, xentrace
+from tools.pvops import bench, benchcompare, benchdata, benchplot, benchprofile, bootstamp, jobfiles, xentrace
 from tools.pvops.benchdata import Row, Sampled
 from tools.pvops.common import Failure
 
@@ -373,8 +373,8 @@ class Lists(unittest.TestCase):
     def test_the_program_runs_and_knows_every_operation(self):
         """Here without -icount: a tick is no instruction, but all of it must work."""
         with tempfile.TemporaryDirectory() as scratch:
-            jobs.fill_bench(pathlib.Path(scratch))
-            programs = pathlib.Path(scratch, jobs.LIB)
+            jobfiles.fill_bench(pathlib.Path(scratch))
+            programs = pathlib.Path(scratch, jobfiles.LIB)
             ops = [op for op in benchdata.ABOUT if not op.startswith(("boot", "load-"))
                    and op not in bench.SMP_OPS]
             done = subprocess.run([programs / "opcost", "budget=1", f"ops={','.join(ops)}",

@@ -27,7 +27,7 @@ import tempfile
 import threading
 import time
 
-from . import bench, common, kernel, packages, report, rom, rompack, world
+from . import bench, common, jobfiles, kernel, packages, report, rom, rompack, world
 from .common import Failure, say
 from .monitor import Monitor
 
@@ -233,9 +233,8 @@ def _release(pipe: pathlib.Path, reader: _Reader) -> None:
 
 def _program(scratch: pathlib.Path) -> Symbols:
     """Where the benchmark program's functions are."""
-    from . import jobs
-    jobs.fill_bench(scratch)
-    listing = subprocess.run(["nm", scratch / jobs.LIB / "opcost"], capture_output=True,
+    jobfiles.fill_bench(scratch)
+    listing = subprocess.run(["nm", scratch / jobfiles.LIB / "opcost"], capture_output=True,
                              text=True, check=True).stdout
     return Symbols(listing.splitlines())
 

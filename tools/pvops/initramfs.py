@@ -8,11 +8,10 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from typing import Callable
 
-from . import common, jobs, packages
+from . import common, jobfiles, packages
 from .common import Failure
 from .cpio import Archive
 
@@ -137,21 +136,21 @@ def _host_xen(archive: Archive) -> None:
 def _domain(archive: Archive) -> None:
     """The jobs of a domain with devices."""
     with tempfile.TemporaryDirectory() as directory:
-        jobs.fill_domain(pathlib.Path(directory))
+        jobfiles.fill_domain(pathlib.Path(directory))
         archive.tree(pathlib.Path(directory))
 
 
 def _kselftests(archive: Archive) -> None:
     """The kernel's selftests that are not x86's own: only for the worlds that run them."""
     with tempfile.TemporaryDirectory() as directory:
-        jobs.fill_generic(pathlib.Path(directory))
+        jobfiles.fill_generic(pathlib.Path(directory))
         archive.tree(pathlib.Path(directory))
 
 
 def _bench(archive: Archive) -> None:
     """The benchmark program, what it executes, and the job that runs it."""
     with tempfile.TemporaryDirectory() as directory:
-        jobs.fill_bench(pathlib.Path(directory))
+        jobfiles.fill_bench(pathlib.Path(directory))
         archive.tree(pathlib.Path(directory))
 
 
@@ -179,11 +178,11 @@ IMAGES: dict[str, tuple[Callable[[Archive], None], tuple[str, ...]]] = {
     "host-xen": (_host_xen, ("worlds/host/xen-init", "worlds/host/xen-device",
                              "worlds/host/xen-steps")),
     "domain": (_domain, ("tests/guest/domain", "tests/guest/src/check.h",
-                         "tests/guest/src/memory.h", "tools/pvops/jobs.py")),
+                         "tests/guest/src/memory.h", "tools/pvops/jobfiles.py")),
     "kselftests": (_kselftests, ("tests/guest/kselftests", "tests/guest/selftest.sh",
-                                 "tools/pvops/jobs.py")),
+                                 "tools/pvops/jobfiles.py")),
     "bench": (_bench, ("bench/guest", "bench/jobs", "tests/guest/src/check.h",
-                       "tests/guest/src/tiny.c", "tools/pvops/jobs.py")),
+                       "tests/guest/src/tiny.c", "tools/pvops/jobfiles.py")),
     "bench-xen": (_bench_xen, ()),
     "bench-loads": (_bench_loads, LOAD_SOURCE),
 }
@@ -234,26 +233,22 @@ def job_images(names: list[str]) -> list[pathlib.Path]:
 
 
 def jobs_image() -> pathlib.Path:
-    """The jobs and their programs, as tools.pvops.jobs fills a directory."""
+    """The jobs and their programs, as jobfiles fills a directory."""
     path = OUT / "jobs.cpio.gz"
     stamp = OUT / "jobs.inputs"
     want = common.digest_of([*(common.ROOT / "tests/guest" / part
                                for part in ("src", "jobs", "selftest.sh")),
-                             common.ROOT / "tools/pvops/jobs.py"])
+                             common.ROOT / "tools/pvops/jobfiles.py"])
     if _current(path, stamp, want):
         return path
     with common.lock("initramfs-jobs"):
         if _current(path, stamp, want):
             return path
-        OUT.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=OUT) as directory:
-            common.run_logged([sys.executable, "-m", "tools.pvops.jobs",
-                               "--out", directory],
-                              common.LOG / "jobs.log", what="building the guest jobs",
-                              cwd=common.ROOT)
-            archive = Archive()
+        archive = Archive()
+        with tempfile.TemporaryDirectory() as directory:
+            jobfiles.fill(pathlib.Path(directory))
             archive.tree(pathlib.Path(directory))
-            archive.write(path)
+        archive.write(path)
         stamp.write_text(want)
     return path
 
