@@ -5,11 +5,11 @@ import dataclasses
 import pathlib
 import re
 import subprocess
-import sys
 import tomllib
 import unittest
 
-from tools.pvops import bench, benchdata, boot, common, hooks, kernel, lint, suite, world
+from tools.pvops import bench, benchdata, boot, common, kernel, suite, world
+from tools.pvops.worlds import description
 
 DOCS = common.ROOT / "Documentation"
 PAGES = [common.ROOT / "README.rst", *sorted(DOCS.glob("*.rst"))]
@@ -101,12 +101,12 @@ class Docs(unittest.TestCase):
         text = page("worlds.rst")
         for name in world.names():
             self.assertIn(f"``{name}``", text)
-        for cls in (world.World, world.Host, world.Expect):
+        for cls in (description.World, description.Host, description.Expect):
             for field in dataclasses.fields(cls):
                 if field.name not in ("name", "host", "expect"):
                     with self.subTest(field=field.name):
                         self.assertIn(f"``{field.name}``", text)
-        for kind in (*world.KINDS, *kernel.FLAVOURS):
+        for kind in (*description.KINDS, *kernel.FLAVOURS):
             self.assertIn(f"``{kind}``", text)
 
     def test_boot_json_is_described(self):

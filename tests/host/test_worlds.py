@@ -10,6 +10,7 @@ import unittest
 from unittest import mock
 
 from tools.pvops import boot, common, cpio, kernel, packages, report, world
+from tools.pvops.worlds import description, judge, kinds
 
 CONSOLE = b"""\
 SeaBIOS\r
@@ -122,10 +123,9 @@ class Judging(unittest.TestCase):
     """A world's verdict."""
 
     def judge(self, raw, jobs=(), **changes):
-        expect = world.Expect(**changes)
+        expect = description.Expect(**changes)
         one = world.World("test", expect=expect, kunit=False)
-        # pylint: disable=protected-access
-        return world._judge(one, report.parse(raw), list(jobs), plain_allowed=False,
+        return judge.judge(one, report.parse(raw), list(jobs), plain_allowed=False,
                             check_kunit=False)
 
     def test_good(self):
@@ -209,6 +209,9 @@ class Descriptions(unittest.TestCase):
             self.assertTrue(one.sets, name)
             self.assertTrue(one.expect.backend, name)
 
+    def test_every_kind_has_a_machine(self):
+        self.assertEqual(set(description.KINDS), set(kinds.KINDS))
+
     def test_default_set(self):
         self.assertEqual({w.name for w in boot.chosen(["default"])},
                          {"bare", "tcg", "uefi", "kvm-npt", "kvm-shadow", "xen-dom0",
@@ -229,7 +232,7 @@ class Descriptions(unittest.TestCase):
             with tempfile.TemporaryDirectory() as directory:
                 path = pathlib.Path(directory)
                 (path / "it.toml").write_text(text, encoding="utf-8")
-                with mock.patch.object(world, "WORLDS", path), \
+                with mock.patch.object(description, "WORLDS", path), \
                         self.assertRaises(common.Failure, msg=text) as caught:
                     world.load("it")
                 self.assertNotIn("\n", str(caught.exception))
@@ -283,9 +286,8 @@ class Flavours(unittest.TestCase):
         one = world.World("test")
         for lacks, problems in (((), ["KUnit suite pvops_hypercall did not run"]),
                                 (("pvops_hypercall",), [])):
-            # pylint: disable=protected-access
-            self.assertEqual(world._judge(one, report.parse(raw), [], plain_allowed=False,
-                                          check_kunit=True, lacks=lacks), problems)
+            self.assertEqual(judge.judge(one, report.parse(raw), [], plain_allowed=False,
+                                         check_kunit=True, lacks=lacks), problems)
 
     def test_modules_are_those_that_were_built_with_the_image(self):
         with tempfile.TemporaryDirectory() as directory:

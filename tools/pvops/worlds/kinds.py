@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A machine of the right kind, ready to start: its initramfs, command line, scratch."""
+
+import contextlib
+import gzip
+import os
+import pathlib
+import shutil
+import tempfile
+from typing import Iterable, Iterator
+
+from .. import common, initramfs
+from .. import kernel as kernel_builder
+from ..common import Failure
+from ..cpio import Archive
+from .description import World
+from .direct import Direct
+from .kvm import Kvm
+from .machine import Machine
+from .xen import Dom0, DomU
+
+# By the names in description.KINDS.
+KINDS: dict[str, type[Machine]] = {"direct": Direct, "kvm": Kvm, "xen-dom0": Dom0,
+                                   "xen-domu": DomU}
+# Jobs that start the kernel once more from inside: it is in the guest, with all that
+# the guest has, under /boot.
+BOOTING_JOBS = ("kexec", "kdump")
+# Jobs that load modules: those of the kernel are in the guest, under /lib/modules.
+MODULE_JOBS = ("tracers",)
+
+
+def _cmdline(kind: type[Machine], world: World, jobs: list[str], extra: str) -> str:
+    words = [kind.CONSOLE, "panic=-1 ignore_loglevel", world.cmdline, extra]
+    if jobs:
+        words.append(f"pvops.jobs={','.join(jobs)}")
+    return " ".join(word for word in words if word)
+
+
+@contextlib.contextmanager
+def machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
+            cpios: Iterable[pathlib.Path], icount: bool, qemu_args: list[str],
+            host_files: dict[str, pathlib.Path] | None = None) -> Iterator[Machine]:
+    """A machine ready to start, its scratch directory gone afterwards."""
+    if not kernel.is_file():
+        raise Failure(f"{common.shown(kernel)}: no such kernel image")
+    scratch_root = common.BUILD / "run"
+    common.need_space(scratch_root, 300, f"booting {world.name}")
+    _remove_stale(scratch_root)
+    with tempfile.TemporaryDirectory(prefix=f"{world.name}.{os.getpid()}.",
+                                     dir=scratch_root) as name:
+        scratch = pathlib.Path(name)
+        parts = [initramfs.image("guest"), *cpios]
+        parts += initramfs.job_images(jobs)
+        initrd = scratch / "initrd"
+        content = [part.read_bytes() for part in parts]
+        if set(BOOTING_JOBS) & set(jobs):
+            second = Archive()
+            second.copy("boot/kernel", kernel)
+            second.file("boot/initrd", b"".join(content))
+            content.append(second.content(compress=False))
+        if set(MODULE_JOBS) & set(jobs):
+            loadable = Archive()
+            for module in kernel_builder.modules(kernel.resolve()):
+                loadable.copy(f"lib/modules/{module.name}", module)
+            content.append(loadable.content(compress=False))
+        if world.kind == "xen-domu":
+            # libxl unpacks a ramdisk itself, and only a single gzip stream
+            content = [_unzipped(part) for part in content]
+        initrd.write_bytes(b"".join(content))
+        kind = KINDS[world.kind]
+        yield kind(world, kernel.resolve(), initrd, _cmdline(kind, world, jobs, extra),
+                   scratch, icount, qemu_args, host_files or {})
+
+
+def _remove_stale(scratch_root: pathlib.Path) -> None:
+    """What a run left that was killed outright: its pid is in the name."""
+    for path in scratch_root.glob("*.*.*"):
+        pid = path.name.split(".")[1]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _unzipped(packed: bytes) -> bytes:
+    return gzip.decompress(packed) if packed.startswith(b"\x1f\x8b") else packed

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the machines of all kinds have in common: the outermost QEMU and its files."""
+
+import dataclasses
+import pathlib
+from typing import ClassVar
+
+from ..cpio import Archive
+from .description import World
+
+
+@dataclasses.dataclass
+class Machine:
+    """One run's kernel, initramfs and directory for what is made for it.
+
+    There is one subclass for each kind of machine.
+    """
+    # Where the kernel under test finds its console, for its command line.
+    CONSOLE: ClassVar[str]
+
+    world: World
+    kernel: pathlib.Path
+    initrd: pathlib.Path
+    cmdline: str
+    scratch: pathlib.Path
+    icount: bool
+    qemu_args: list[str]
+    # For a KVM host, by their names there: see worlds/host/kvm-init.
+    host_files: dict[str, pathlib.Path]
+
+    def qemu(self, *argv: object) -> list[str]:
+        """The outermost QEMU, always emulation."""
+        accel = "tcg" if self.icount else \
+            f"tcg,thread={'single' if self.world.one_thread else 'multi'}"
+        args = ["qemu-system-x86_64", "-accel", accel, "-cpu", self.world.cpu,
+                "-nographic", "-no-reboot", "-nic", "none"]
+        if self.icount:
+            args += ["-icount", "shift=0,sleep=off"]
+        return [*args, *map(str, argv), *self.world.qemu_args, *self.qemu_args]
+
+    def host_cpus(self) -> int:
+        """For exact costs each of the guest's CPUs has one, and there are no more."""
+        return self.world.cpus if self.icount else self.world.host.cpus
+
+    def rom_args(self, paths: list[pathlib.Path], zero: pathlib.Path) -> list[object]:
+        """QEMU's arguments for the ROMs; ZERO is a file of zeroes, if it is needed."""
+        if self.world.rom_device:
+            return [word for path in paths
+                    for word in ("-device", f"{self.world.rom_device},romfile={path}")]
+        args: list[object] = [word for path in paths for word in ("-option-rom", path)]
+        if any(name.startswith("bad/") for name in self.world.roms):
+            # SeaBIOS would not leave one with a wrong checksum in its place
+            if zero.is_relative_to(self.scratch):
+                zero.write_bytes(bytes(8))
+            args += ["-fw_cfg", f"name=etc/optionroms-checksum,file={zero}"]
+        return args
+
+    def joined(self, base: pathlib.Path, more: Archive) -> pathlib.Path:
+        """An image with this run's files after it (packed already: no gzip)."""
+        path = self.scratch / "host.cpio"
+        path.write_bytes(base.read_bytes() + more.content(compress=False))
+        return path
+
+    def argv(self) -> list[str]:
+        """The command that starts it all."""
+        raise NotImplementedError

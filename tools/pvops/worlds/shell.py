@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A world with a person, or a pipe, at its console."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import termios
+import threading
+
+from .. import common
+from ..common import Failure
+from .machine import Machine
+
+# What a guest prints when it takes input, see worlds/guest/init.
+SHELL_READY = b"PVOPS-SHELL"
+
+
+def attend(machine: Machine) -> int:
+    """Run a machine whose console is this process's stdin and stdout.
+
+    On a terminal QEMU gets it as it is: Ctrl-C goes to the guest, Ctrl-A X
+    ends QEMU. From a pipe, input is held back until the shell is there, and
+    the world's time limit holds.
+    """
+    if sys.stdin.isatty():
+        return _on_terminal(machine.argv())
+    return _from_pipe(machine.argv(), machine.world.timeout)
+
+
+def _on_terminal(argv: list[str]) -> int:
+    saved = termios.tcgetattr(sys.stdin)
+    child = common.start(argv, own_group=False)
+    try:
+        return child.wait()
+    finally:
+        common.stop(child, own_group=False)
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, saved)
+
+
+def _from_pipe(argv: list[str], limit: float) -> int:
+    child = common.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    # A timer, because reading the console blocks.
+    late = threading.Timer(limit, common.stop, (child,))
+    late.start()
+
+    def feed() -> None:
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            for line in sys.stdin.buffer:
+                child.stdin.write(line)
+                child.stdin.flush()
+
+    try:
+        seen, feeding = b"", False
+        while data := os.read(child.stdout.fileno(), 4096):
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+            seen = (seen + data)[-8192:]
+            if not feeding and SHELL_READY in seen:
+                feeding = True
+                threading.Thread(target=feed, daemon=True).start()
+        status = child.wait()
+        if not late.is_alive():
+            raise Failure(f"the shell was not left within {limit:.0f} s")
+        return status
+    finally:
+        late.cancel()
+        common.stop(child)
