@@ -21,7 +21,6 @@ import dataclasses
 import json
 import pathlib
 import re
-import sys
 from collections.abc import Iterable
 
 from . import common, hooks, kernel, objects

@@ -32,7 +32,6 @@ import pathlib
 import re
 import struct
 import subprocess
-import sys
 import tempfile
 import tomllib
 import zlib
