@@ -7,6 +7,8 @@
  kerneldoc   scripts/kernel-doc -none -Werror on headers and sources
  compile     gcc W=1, sparse and objtool on our directory, without a warning; on
              hooked files and on users of hooked headers, without a new one
+ names       static functions and variables have the prefix of their directory
+ floors      no file of the kernel that was built uses one that uses it
  objtool     the whole of vmlinux.o once more (noinstr, IBT, ORC), as the build
              does it: nothing about our symbols
 
@@ -22,7 +24,7 @@ import subprocess
 import tempfile
 import tomllib
 
-from . import common, hooks, kernel, mailseries, objects
+from . import common, csource, floors, hooks, kernel, mailseries, objects
 from .common import BUILD, ROOT, Failure, say
 
 ALLOWED = ROOT / "tests/lint.toml"
@@ -31,6 +33,10 @@ SOURCES = (".c", ".h", ".S")
 WITNESSES = ("mm/memory.c", "mm/mprotect.c", "mm/mremap.c", "mm/rmap.c", "mm/huge_memory.c",
              "mm/pgtable-generic.c", "mm/hugetlb.c", "arch/x86/mm/pgtable.c", "arch/x86/mm/tlb.c",
              "arch/x86/xen/mmu_pv.c", "arch/x86/kernel/kvm.c", "kernel/fork.c", "fs/proc/task_mmu.c")
+# What begins the names of static functions and variables, by their directory: a
+# backtrace shows names and no directories.
+PREFIXES = {"arch-x86-paravirt": "pvops_", "native-backend": "pvops_",
+            "hypercall-backend": "hc_", "vmi-backend": "vmi_"}
 NOT_OURS = re.compile(r"^(build|\.git|tests/fuzz/corpus)/")
 
 
@@ -224,6 +230,33 @@ def compile_objects(build: objects.Objects, targets: list[str]) -> tuple[bool, l
     return not status, found
 
 
+def unprefixed(directory: str, prefix: str, root: pathlib.Path = ROOT) -> list[str]:
+    """Static functions and variables in a directory whose names lack its prefix."""
+    names = [path.relative_to(root).as_posix() for path in sorted((root / directory).iterdir())
+             if path.suffix in (".c", ".h")]
+    found = []
+    for name, source in csource.read(names, root).items():
+        for kind, symbols in (("function", source.static_functions),
+                              ("variable", source.static_variables)):
+            found += [f"{name}: static {kind} {symbol}: its name must begin with {prefix}"
+                      for symbol in sorted(symbols)
+                      if not symbol.lstrip("_").startswith(prefix)]
+    return found
+
+
+def check_names(results: Results) -> None:
+    """The prefix of each directory."""
+    results.check("static functions and variables have their directory's prefix",
+                  [problem for directory, prefix in PREFIXES.items()
+                   for problem in unprefixed(directory, prefix)])
+
+
+def check_floors(results: Results, out: pathlib.Path = BUILD / "out/main") -> None:
+    """The objects of the kernel; tests/host looks at the sources."""
+    problems = floors.kernel_problems(floors.of_objects(floors.kernel_objects(out)))
+    results.check("files use only files below them", problems)
+
+
 def lint_config(text: str) -> str:
     """With IBT, objtool runs only once over vmlinux.o; here it shall see each object."""
     return objects.change_config(text, {"X86_KERNEL_IBT": "n"})
@@ -282,7 +315,7 @@ def check_objtool(results: Results, out: pathlib.Path = BUILD / "out/main") -> N
                                            if not permitted(entries, "objtool", "vmlinux.o", line)])
 
 
-CHECKS = ("files", "patches", "checkpatch", "kerneldoc", "compile", "objtool")
+CHECKS = ("files", "patches", "checkpatch", "kerneldoc", "names", "floors", "compile", "objtool")
 
 
 def main() -> int:
@@ -305,6 +338,10 @@ def main() -> int:
         check_checkpatch(results, tree)
     if "kerneldoc" in chosen:
         check_kerneldoc(results, tree)
+    if "names" in chosen:
+        check_names(results)
+    if "floors" in chosen:
+        check_floors(results)
     if "compile" in chosen:
         check_compile(results)
     if "objtool" in chosen:
