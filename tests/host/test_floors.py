@@ -224,10 +224,10 @@ class OurTree(unittest.TestCase):
         self.none(floors.kernel_problems(uses))
 
     def test_programs_have_no_circle(self):
-        for directory in floors.PROGRAM_DIRECTORIES:
+        for directory in floors.program_directories():
             with self.subTest(directory), tempfile.TemporaryDirectory() as scratch:
                 objects = floors.program_objects(directory, pathlib.Path(scratch))
-                self.assertGreater(len(objects), 3)
+                self.assertGreater(len(objects), 1)
                 self.none(floors.problems(floors.of_objects(objects)))
 
     def test_statics_have_their_directorys_prefix(self):

@@ -27,8 +27,6 @@ KERNEL_DIRECTORIES = ("arch-x86-paravirt", "native-backend", "hypercall-backend"
 # Where headers of ours are.
 HEADER_DIRECTORIES = (*KERNEL_DIRECTORIES, "include", "kunit", "vmi-rom", "bench/guest",
                       "tests/guest/src")
-# Directories of programs, whose objects take seconds to make.
-PROGRAM_DIRECTORIES = ("bench/guest", "vmi-rom")
 # Where the objects of a kernel are, below its output directory.
 BUILT = "arch/x86/pvops"
 
@@ -200,6 +198,13 @@ def kernel_objects(out: pathlib.Path) -> dict[str, pathlib.Path]:
     return found
 
 
+def program_directories(root: pathlib.Path = ROOT) -> list[str]:
+    """Directories of programs of several files, whose objects take seconds to make."""
+    parts = sorted(path.relative_to(root).as_posix()
+                   for path in (root / "tests/guest/src").iterdir() if path.is_dir())
+    return ["bench/guest", "vmi-rom", *parts]
+
+
 def program_objects(directory: str, scratch: pathlib.Path) -> dict[str, pathlib.Path]:
     """The objects of a directory of programs, compiled into a directory."""
     if directory == "vmi-rom":
@@ -223,7 +228,7 @@ def everything(out: pathlib.Path | None = None) -> list[str]:
     found = problems(of_python()) + problems(of_headers(HEADER_DIRECTORIES))
     found += kernel_problems(of_objects(kernel_objects(out)) if out
                              else of_sources(KERNEL_DIRECTORIES))
-    for directory in PROGRAM_DIRECTORIES:
+    for directory in program_directories():
         with tempfile.TemporaryDirectory(prefix="pvops-floors.") as scratch:
             found += problems(of_objects(program_objects(directory, pathlib.Path(scratch))))
     return found

@@ -216,7 +216,8 @@ def _fill(out: pathlib.Path, programs: dict[str, list[pathlib.Path]],
 
 def fill(out: pathlib.Path) -> None:
     """Put everything the jobs need under a directory: DIR/jobs, DIR/usr, ..."""
-    _fill(out, {source.stem: [source] for source in sorted((GUEST / "src").glob("*.c"))},
+    _fill(out, {source.stem: sorted(source.glob("*.c")) or [source]
+                for source in sorted((GUEST / "src").iterdir()) if source.suffix in (".c", "")},
           GUEST / "jobs")
     _script(GUEST / "selftest.sh", out / LIB / "selftest.sh")
     _selftests(out)
