@@ -44,6 +44,7 @@ help:
 	@echo
 	@echo 'Checks:'
 	@echo '  make test ONLY="host boot"   some stages of it; make test-all: also the long ones'
+	@echo '  make test-index              a page that lists every test: build/test-index.rst'
 	@echo '  make jobs                    behaviour in the guests: selftests, SMP, time, a container'
 	@echo '  make cost                    instructions per operation, against an unpatched kernel'
 	@echo '  make kunit                   the suites, by the kernel'"'"'s own kunit.py'

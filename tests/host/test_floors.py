@@ -170,7 +170,7 @@ class Kbuild(Tree):
 
     def test_good(self):
         self.assertEqual([], self.problems("ccflags-y := -Ia.o\nobj-y += a.o\n"
-                                           "obj-$(CONFIG_B) += b.o\nCFLAGS_b.o := -DX\n"))
+                                           "obj-$(CONFIG_B) += b.o	# not a.o\nCFLAGS_b.o := -DX\n"))
 
     def test_order(self):
         self.assertEqual(["d/Kbuild: d/b.c uses d/a.c, which is listed after it: a"],

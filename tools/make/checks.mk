@@ -18,6 +18,11 @@ patch:
 test test-all:
 	@$(PYTHON) -m tools.pvops.suite $@ $(if $(ONLY),--only '$(ONLY)')
 
+# A page that lists every test with a sentence about it: build/test-index.rst.
+.PHONY: test-index
+test-index:
+	@$(PYTHON) -m tools.pvops.testindex
+
 # CHECKS="files patches" runs some of them.
 .PHONY: lint objcompare textcompare
 lint:

@@ -150,11 +150,11 @@ def kbuild_order(directory: str, root: pathlib.Path = ROOT) -> tuple[list[str], 
     order: list[str] = []
     crowded: list[str] = []
     for line in text.splitlines():
-        if match := re.match(r"obj-\S+\s*[+:]?=\s*(.*)", line):
+        if match := re.match(r"obj-\S+\s*[+:]?=\s*([^#]*)", line):
             listed = [word for word in match[1].split() if word.endswith(".o")]
             order += listed
             if len(listed) > 1:
-                crowded.append(line.strip())
+                crowded.append(match[0].strip())
     return order, crowded
 
 

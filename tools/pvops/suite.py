@@ -39,6 +39,7 @@ class Stage:
     limit: float
     suites: list[str]
     needs: list[str]
+    about: str = ""         # what it shows, in one sentence
 
 
 @dataclasses.dataclass
@@ -73,7 +74,7 @@ def load(path: pathlib.Path) -> tuple[list[Stage], dict[str, float]]:
     stages: list[Stage] = []
     for entry in data.get("stage", []):
         name = entry.get("name", "?")
-        strange = set(entry) - {"name", "command", "limit", "in", "needs"}
+        strange = set(entry) - {"name", "command", "limit", "in", "needs", "about"}
         missing = {"name", "command", "limit", "in"} - set(entry)
         if strange or missing:
             raise Failure(f"{path}: stage {name}: " + ", ".join(
@@ -88,7 +89,7 @@ def load(path: pathlib.Path) -> tuple[list[Stage], dict[str, float]]:
         if name in known:
             raise Failure(f"{path}: two stages are called {name}")
         stages.append(Stage(name, entry["command"], float(entry["limit"]), entry["in"],
-                            entry.get("needs", [])))
+                            entry.get("needs", []), entry.get("about", "")))
     return stages, limits
 
 
