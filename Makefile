@@ -42,6 +42,11 @@ help:
 	@echo '  make deintegrate KDIR=...    take it out again'
 	@echo '  make patch                   one series for git am'
 	@echo
+	@echo 'Something new (Documentation/kernel-developers.rst):'
+	@echo '  make new-world NAME=x LIKE=bare   a world like another one'
+	@echo '  make new-test NAME=x         a KUnit suite'
+	@echo '  make new-backend NAME=x      a backend with its option, test and world'
+	@echo
 	@echo 'Checks:'
 	@echo '  make test ONLY="host boot"   some stages of it; make test-all: also the long ones'
 	@echo '  make test-index              a page that lists every test: build/test-index.rst'

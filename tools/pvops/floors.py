@@ -22,8 +22,14 @@ from typing import Iterable, Mapping
 from . import common, csource, jobfiles, kernel
 from .common import ROOT, Failure
 
-# Directories whose Kbuild lists files in reading order.
-KERNEL_DIRECTORIES = ("arch-x86-paravirt", "native-backend", "hypercall-backend", "vmi-backend")
+# Directories whose Kbuild lists files in reading order, and what begins the names
+# of static functions and variables there: a backtrace shows names and no directories.
+KERNEL_DIRECTORIES = {
+    "arch-x86-paravirt": "pvops_",
+    "native-backend": "pvops_",
+    "hypercall-backend": "hc_",
+    "vmi-backend": "vmi_",
+}
 # Where headers of ours are.
 HEADER_DIRECTORIES = (*KERNEL_DIRECTORIES, "include", "kunit", "vmi-rom", "bench/guest",
                       "tests/guest/src")

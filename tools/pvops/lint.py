@@ -33,10 +33,6 @@ SOURCES = (".c", ".h", ".S")
 WITNESSES = ("mm/memory.c", "mm/mprotect.c", "mm/mremap.c", "mm/rmap.c", "mm/huge_memory.c",
              "mm/pgtable-generic.c", "mm/hugetlb.c", "arch/x86/mm/pgtable.c", "arch/x86/mm/tlb.c",
              "arch/x86/xen/mmu_pv.c", "arch/x86/kernel/kvm.c", "kernel/fork.c", "fs/proc/task_mmu.c")
-# What begins the names of static functions and variables, by their directory: a
-# backtrace shows names and no directories.
-PREFIXES = {"arch-x86-paravirt": "pvops_", "native-backend": "pvops_",
-            "hypercall-backend": "hc_", "vmi-backend": "vmi_"}
 NOT_OURS = re.compile(r"^(build|\.git|tests/fuzz/corpus)/")
 
 
@@ -247,7 +243,7 @@ def unprefixed(directory: str, prefix: str, root: pathlib.Path = ROOT) -> list[s
 def check_names(results: Results) -> None:
     """The prefix of each directory."""
     results.check("static functions and variables have their directory's prefix",
-                  [problem for directory, prefix in PREFIXES.items()
+                  [problem for directory, prefix in floors.KERNEL_DIRECTORIES.items()
                    for problem in unprefixed(directory, prefix)])
 
 
