@@ -78,6 +78,7 @@ class Trace(unittest.TestCase):
     """Decoding what xentrace recorded."""
 
     def test_recorded_trace(self):
+        """A recorded trace gives the crossings per operation that Xen traced."""
         found = bench.xen_crossings(TRACED + printed(TRACE), None)
         self.assertEqual(["iret"], list(found["getppid"]))
         self.assertAlmostEqual(1, found["getppid"]["iret"], delta=0.05)
@@ -87,6 +88,7 @@ class Trace(unittest.TestCase):
         self.assertGreater(len(xentrace.count(TRACE).boot), 10)
 
     def test_kinds(self):
+        """Each kind of record has its name."""
         for extra, event, name in (((1,), 0x20110d, "mmu_update"), ((23,), 0x20110d, "iret"),
                                    ((14,), 0x20210e, "update_va_mapping (multicall)"),
                                    ((99,), 0x20110d, "hypercall 99"),
@@ -97,6 +99,7 @@ class Trace(unittest.TestCase):
             self.assertEqual(name, xentrace.kind(got))
 
     def test_only_what_is_between_marks(self):
+        """Records between two marks count, records outside of them do not."""
         data = call(1) + mark(True, 4) + call(1) + call(23) + mark(False, 4) + call(23) + \
             mark(True, 4) + call(1) + mark(False, 4)
         counted = xentrace.count(data)
@@ -104,12 +107,14 @@ class Trace(unittest.TestCase):
         self.assertEqual([(1, "mmu_update")], counted.boot)
 
     def test_cpus_are_put_in_order(self):
+        """Records of several CPUs are sorted by time."""
         on = [record(0x0001f003, cpu, 0) for cpu in (0, 1)]
         data = on[0] + mark(True, 1, tsc=10) + mark(False, 1, tsc=30) \
             + on[1] + call(1, tsc=5) + call(23, tsc=20) + call(23, tsc=40)
         self.assertEqual({1: {"iret": 1}}, xentrace.count(data).stretches)
 
     def test_damaged(self):
+        """A trace that is cut off, or whose marks do not match, is refused."""
         for data, why in ((TRACE[:-2], "cut off|after the last"), (b"abc", "after the last record"),
                           (mark(True, 1), "ends inside"), (mark(True, 1) * 2, "begins inside"),
                           (mark(True, 1) + mark(False, 2), "ends inside"),
@@ -126,12 +131,14 @@ class Exits(unittest.TestCase):
     """What the KVM host counted."""
 
     def test_the_mark_is_taken_off(self):
+        """The exit that a mark itself causes is not counted."""
         found = bench.kvm_crossings(["cross mmap-1 index=8 brackets=1 ops=50 78=150 129=1 1024=5 "], None)
         self.assertEqual({"exception 14": 3.0, "nested page fault": 0.1}
                          if 78 not in bench.SVM_EXITS else
                          {"page fault": 3.0, "nested page fault": 0.1}, found["mmap-1"])
 
     def test_phases_of_booting(self):
+        """Exits of a boot are counted for each phase of it."""
         line = "cross boot index=65535 brackets=1 ops=1 0:123=900 1:114=3 2:1024=5 2:123=2 3:114=1 4:114=70 "
         booted = benchdata.Boot({"core": 10, "init": 20}, 30, 500000, 1000, 400000)
         found = bench.kvm_crossings([line], booted)
@@ -144,6 +151,7 @@ class Exits(unittest.TestCase):
         self.assertEqual({}, bench.kvm_crossings([line], None))
 
     def test_names(self):
+        """Each exit code of SVM has its name."""
         for code, name in ((0x13, "CR3 write"), (0x00, "CR0 read"), (0x4d, "exception 13"),
                            (0x7b, "I/O port"), (1000002, "emulated page-table write (of these)"), (0x400, "nested page fault"), (0x999, "exit 0x999")):
             self.assertEqual(name, bench.exit_name(code))
@@ -162,6 +170,7 @@ class Stamped(unittest.TestCase):
         return bytes(made)
 
     def test_where_it_goes(self):
+        """The code is put behind the kernel's own, and the header says so."""
         made = bootstamp.stamped(self.image())
         # 20 bytes behind 512 of code are filled up to 32
         self.assertEqual(0x100000 + 512 + 32, struct.unpack_from("<I", made, bootstamp.CODE32_START)[0])
@@ -170,6 +179,7 @@ class Stamped(unittest.TestCase):
         self.assertEqual(self.image()[2 * 512:], made[2 * 512:3 * 512 + 20])
 
     def test_the_code(self):
+        """The code writes the TSC into the zero page and jumps to the kernel."""
         with tempfile.TemporaryDirectory(prefix="pvops-test.") as scratch:
             path = pathlib.Path(scratch) / "code"
             path.write_bytes(bootstamp.code(0x100000))
@@ -180,6 +190,7 @@ class Stamped(unittest.TestCase):
                           if line.count("\t") == 2])
 
     def test_others_are_refused(self):
+        """A file that is no bzImage, and one with another load address, are refused."""
         for image, why in ((self.image(magic=b"none"), "not a bzImage"), (self.image(target=0x1000), "loaded at 0x1000")):
             with self.assertRaisesRegex(Failure, why):
                 bootstamp.stamped(image)
@@ -189,6 +200,7 @@ class Statistics(unittest.TestCase):
     """Figures and spreads."""
 
     def test_combine(self):
+        """Several boots give their median, and the spread between them."""
         value, spread = benchdata.combine([Sampled(100, 99, 100), Sampled(110, 110, 112),
                                            Sampled(104, 104, 104)])
         self.assertEqual(104, value)
@@ -198,6 +210,7 @@ class Statistics(unittest.TestCase):
         self.assertEqual((0, 0.0), benchdata.combine([Sampled(0, 0, 0)]))
 
     def test_inside_the_spread_is_no_difference(self):
+        """A difference within the spread of both is shown as none."""
         a = Row("w", "a", "", "x", instructions=1000, spread=1.0)
         for value, real in ((1000, False), (1019, False), (1021, True), (981, False), (979, True)):
             b = Row("w", "b", "", "x", instructions=value, spread=1.0)
@@ -207,6 +220,7 @@ class Statistics(unittest.TestCase):
         self.assertRegex(table, r"x +1,000 +±1.0 % +1,019 += +2,000 +x 2.00")
 
     def test_parse(self):
+        """The lines of the guest are read, and a torn line is left out."""
         line = "cost fork-exit min=1 median=5 max=9 all=5 batches=3 of=5 q1=4 q3=6"
         self.assertEqual({"fork-exit": Sampled(5, 4, 6)}, benchdata.parse_costs([line, "cost torn m"]))
         reference = "cost reference min=9 median=10 max=9 all=5 batches=3 of=5 q1=10 q3=10"
@@ -223,6 +237,7 @@ class Statistics(unittest.TestCase):
         self.assertEqual({"load-tar": Sampled(7, 5, 9)}, bench.load_costs(["load tar ticks=9,5,7"]))
 
     def test_combine_crossings(self):
+        """Crossings of several boots give their mean, and a bound that allows for rounding."""
         mean, spread = benchdata.combine_crossings([{"iret": 3, "x (multicall)": 8}, {"iret": 4, "trap": 1}])
         self.assertEqual({"iret": 3.5, "trap": 0.5, "x (multicall)": 4}, mean)
         self.assertEqual(50.0, spread)
@@ -234,6 +249,7 @@ class Statistics(unittest.TestCase):
             self.assertEqual(verdict, benchdata.compare([a], [b], 2.0)[0][0].verdict, number)
 
     def test_calls_in_a_multicall_are_no_crossings(self):
+        """Calls inside of a multicall are not added to the crossings."""
         row = Row("w", "v", "", "x", crossings={"multicall": 2, "mmuext_op (multicall)": 9, "iret": 1})
         self.assertEqual(3, row.total)
         row = Row("w", "v", "", "x", crossings=bench.kvm_crossings(
@@ -243,6 +259,7 @@ class Statistics(unittest.TestCase):
 
 
     def test_calls_of_ops(self):
+        """Calls of pv ops are counted per operation, without those of the empty operation."""
         lines = ["cross nothing index=0 brackets=2 ops=200 mmu.pte_val=20 irq.save_fl=4 ",
                  "cross x index=8 brackets=1 ops=10 mmu.pte_val=60 mmu.set_pte=30 irq.save_fl=1 "]
         calls = bench.op_calls(lines)
@@ -274,6 +291,7 @@ class Files(unittest.TestCase):
         return path, rows
 
     def test_saved_is_loaded(self):
+        """A report that was saved is loaded unchanged, and has a CSV file beside it."""
         path, rows = self.report()
         got, about = benchdata.load(path)
         self.assertEqual(rows, got)
@@ -283,6 +301,7 @@ class Files(unittest.TestCase):
         self.assertTrue(lines[0].startswith("world,variant,backend,op,instructions,"))
 
     def test_absent_and_damaged(self):
+        """A report that is absent, damaged or of another version is one line."""
         path, _ = self.report()
         whole = path.read_text()
         self.assertRaisesRegex(Failure, "no such report", benchdata.load, self.scratch / "none")
@@ -302,6 +321,7 @@ class Files(unittest.TestCase):
             return benchcompare.compare(a, b, 2.0, False), said.getvalue()
 
     def test_compare(self):
+        """Comparing two reports fails if an operation got dearer, and only then."""
         a, _ = self.report("a.json")
         self.assertEqual(0, self.compare(a, a)[0])
         self.assertEqual(0, self.compare(a, self.report("b.json", 1.015)[0])[0])
@@ -318,6 +338,7 @@ class Files(unittest.TestCase):
             self.compare(a, other)
 
     def test_bounds(self):
+        """Figures above bench/bounds.toml fail, and bounds that were written pass."""
         path = self.scratch / "bounds.toml"
         head = "margin_percent = { instructions = 2, crossings = 5 }\n"
         path.write_text(head + "[bound.xen]\nfork-exit = { instructions = 1, crossings = 1 }\n")
@@ -338,6 +359,7 @@ class Files(unittest.TestCase):
                 benchcompare.judge(rows, path)
 
     def test_pictures(self):
+        """The pictures and the page are drawn from a report."""
         path, _ = self.report()
         page = benchplot.draw_report(path)
         self.assertIn("<svg", page.read_text())
@@ -352,6 +374,7 @@ class Lists(unittest.TestCase):
     """Variants, operations, the program."""
 
     def test_variants(self):
+        """bench/variants.toml loads, and a wrong entry is refused."""
         labels = [one.label for one in bench.load_variants()]
         self.assertEqual("native", labels[0])
         self.assertIn("xen", labels)
@@ -402,6 +425,7 @@ class Profiles(unittest.TestCase):
         return f"00000000/{address:016x}/{flags:08x}/ff000201".encode()
 
     def test_adding_up(self):
+        """Instructions are summed up by function, per operation."""
         counted = {self.key(0x401000, 3): 2, self.key(0xffffffff81000104, 3): 6,
                    self.key(0xffff82d040200010, 0): 4, self.key(0xffffffff810000ff, 3): 2}
         profile = benchprofile.add_up(counted, "xen-dom0", self.SYMBOLS, 0x401000, 1)
@@ -410,6 +434,7 @@ class Profiles(unittest.TestCase):
             benchprofile.add_up({self.key(0xffffffff81000104, 0): 1}, "direct", self.SYMBOLS, 0x401000, 1)
 
     def test_places(self):
+        """An address belongs to the host, the kernel, Xen or user space by its value and CPL."""
         guest = benchprofile.IN_GUEST
         for address, flags, kind, where in (
                 (0xffffffff81000000, 0, "kvm", "host"), (0xffffffff81000000, guest, "kvm", "kernel"),
@@ -419,6 +444,7 @@ class Profiles(unittest.TestCase):
             self.assertEqual(where, benchprofile.place(address, flags, kind))
 
     def test_rom(self):
+        """Addresses in the load area of a ROM belong to the ROM's functions."""
         first = benchprofile.ROM_FIRST
         self.assertEqual(0xfffffffffefc0000, first)
         rom = benchprofile.Symbols(["0000000000000000 a VMI64_CALL_CPUID", "0000000000000000 t init_cpu",

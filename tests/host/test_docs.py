@@ -30,6 +30,7 @@ class Docs(unittest.TestCase):
     """One test for each list that the documentation repeats."""
 
     def test_pages_begin_with_a_licence_and_parse(self):
+        """Each page has an SPDX line and is reStructuredText without a warning."""
         for path in PAGES:
             with self.subTest(path=path.name):
                 text = path.read_text(encoding="utf-8")
@@ -39,6 +40,7 @@ class Docs(unittest.TestCase):
                 self.assertEqual("", done.stderr)
 
     def test_links_lead_somewhere(self):
+        """Each link between pages leads to a page."""
         for path in PAGES:
             text = path.read_text(encoding="utf-8")
             links = re.findall(r"<([\w./-]+\.rst)>`_|^__ (\S+\.rst)$", text, re.M)
@@ -47,6 +49,7 @@ class Docs(unittest.TestCase):
                     self.assertTrue((path.parent / (link[0] or link[1])).is_file())
 
     def test_every_message_is_explained(self):
+        """Each message of the kernel log is in distribution-builders.rst."""
         text = page("distribution-builders.rst").replace("`` ``", " ")
         code = sources("arch-x86-paravirt", "native-backend")
         code = re.sub(r'"\s*\n\s*"', "", code)
@@ -59,6 +62,7 @@ class Docs(unittest.TestCase):
                     self.assertIn(part, text)
 
     def test_every_reason_is_explained(self):
+        """Each reason for a choice is in distribution-builders.rst."""
         text = page("distribution-builders.rst")
         code = sources("arch-x86-paravirt", "native-backend")
         found = re.findall(r'(?:seq_buf_puts\(&buf,|seq_buf_printf\(&buf,)\s*"([^"]*)"', code)
@@ -75,12 +79,14 @@ class Docs(unittest.TestCase):
                     self.assertIn(part, text)
 
     def test_every_option_is_described(self):
+        """Each option of Kconfig is in distribution-builders.rst."""
         options = re.findall(r"^(?:menu)?config (\w+)$", (common.ROOT / "Kconfig").read_text(), re.M)
         self.assertGreater(len(options), 3)
         for option in options:
             self.assertIn(f"``CONFIG_{option}``", page("distribution-builders.rst"))
 
     def test_every_backend_is_named(self):
+        """Each name for pv_backend= is in kernel-parameters.rst."""
         code = sources("arch-x86-paravirt", "native-backend")
         names = re.findall(r'INTREE_BACKEND\(\w+, "([\w-]+)"', code) + re.findall(r'\.name = "([\w-]+)"', code)
         self.assertGreater(len(names), 7)
@@ -88,16 +94,19 @@ class Docs(unittest.TestCase):
             self.assertIn(f"``{name}``", page("kernel-parameters.rst"))
 
     def test_debugfs_keys_are_described(self):
+        """Each key in debugfs is in distribution-builders.rst."""
         for key in re.findall(r'seq_printf\(m, "(\w+): %s', sources("arch-x86-paravirt")):
             self.assertIn(f"``{key}``", page("distribution-builders.rst"))
 
     def test_every_op_is_in_a_table(self):
+        """Each read-modify-write op is in overview.rst."""
         ops = re.findall(r"PVOPS_OP\(rmw, (\w+)\)", (common.ROOT / "include/pvops/pv-ops.h").read_text())
         self.assertGreater(len(ops), 8)
         for op in ops:
             self.assertIn(f"``{op}``", page("overview.rst"))
 
     def test_every_world_and_setting_is_described(self):
+        """Each world, setting, kind of machine and kernel is in worlds.rst."""
         text = page("worlds.rst")
         for name in world.names():
             self.assertIn(f"``{name}``", text)
@@ -110,6 +119,7 @@ class Docs(unittest.TestCase):
             self.assertIn(f"``{kind}``", text)
 
     def test_boot_json_is_described(self):
+        """Each key of boot.json is in worlds.rst."""
         keys = re.findall(r'"(\w+)":', re.search(r"def _record.*?\n\n\n", pathlib.Path(boot.__file__).read_text(), re.S)[0])
         self.assertGreater(len(keys), 10)
         for key in keys:
@@ -117,6 +127,7 @@ class Docs(unittest.TestCase):
                 self.assertIn(f"``{key}``", page("worlds.rst"))
 
     def test_every_stage_suite_and_job_is_described(self):
+        """Each stage, KUnit suite and guest job is in testing.rst."""
         text = page("testing.rst")
         stages, _ = suite.load(suite.STAGES)
         for stage in stages:
@@ -130,6 +141,7 @@ class Docs(unittest.TestCase):
                 self.assertIn(f"``{job.name}``", text)
 
     def test_every_benchmark_is_described(self):
+        """Each operation, step, variant and figure is in benchmarks.rst."""
         text = page("benchmarks.rst")
         variants = tomllib.loads(bench.VARIANTS.read_text(encoding="utf-8"))["variant"]
         for name in (*benchdata.ABOUT, *bench.STEPS, *(one["label"] for one in variants),
@@ -138,6 +150,7 @@ class Docs(unittest.TestCase):
                 self.assertIn(f"``{name}``", text)
 
     def test_every_file_named_exists(self):
+        """Each file that a page names is there."""
         for path in PAGES:
             for name in re.findall(r"``((?:arch-x86-paravirt|native-backend|kunit|include|worlds|bench|tools/pvops|tests|patches/6.12)"
                                    r"/[\w./-]+\.\w+)``", path.read_text(encoding="utf-8")):
@@ -147,6 +160,7 @@ class Docs(unittest.TestCase):
                     self.assertTrue((common.ROOT / name).is_file())
 
     def test_every_make_target_exists(self):
+        """Each make target that a page names is there."""
         known = set()
         for path in (common.ROOT / "Makefile", *(common.ROOT / "tools/make").glob("*.mk")):
             known |= set(re.findall(r"^([\w -]+?):(?!=)", path.read_text(), re.M))

@@ -83,6 +83,7 @@ class Sources(Tree):
         return csource.read([f"d/{name}"], self.root)[f"d/{name}"]
 
     def test_definitions(self):
+        """Functions and variables are found, those of macros too, static or not."""
         source = self.read("bottom.c")
         self.assertEqual(({"small_add"}, {"small_state", "small_count", "small_hook"}),
                          (source.functions, source.variables))
@@ -90,22 +91,26 @@ class Sources(Tree):
                          (source.static_functions, source.static_variables))
 
     def test_comments_strings_members_and_tags_are_no_uses(self):
+        """A name in a comment, a string, of a member or of a tag is no use."""
         self.assertNotIn("top", self.read("bottom.c").uses)
         self.assertNotIn("top", self.read("asm.S").uses)
         self.assertNotIn("small_hook", self.read("top.c").uses)
 
     def test_macros_and_inline_functions_of_our_headers_are_followed(self):
+        """What a macro or inline function uses counts where it is called."""
         source = self.read("top.c")
         self.assertLessEqual({"small_count", "small_state", "small_add"}, source.uses)
         self.assertEqual(({"top"}, {"count"}, {"small_ops"}),
                          (source.functions, source.static_functions, source.variables))
 
     def test_assembly(self):
+        """Symbols of an assembly file and those it names are found."""
         source = self.read("asm.S")
         self.assertEqual({"small_asm"}, source.functions)
         self.assertIn("small_add", source.uses)
 
     def test_what_gcc_refuses_is_one_line(self):
+        """A file that gcc -E refuses is one line."""
         self.write("d/bad.c", "#error no\n")
         with self.assertRaisesRegex(common.Failure, r"^d/bad.c: gcc -E: [^\n]*$"):
             self.read("bad.c")
@@ -115,6 +120,7 @@ class Circles(Tree):
     """Finding them, and saying what makes them."""
 
     def test_of_symbols(self):
+        """A circle is told with its files and the symbols that make it."""
         uses = floors.of_symbols({"a": {"a1", "a2"}, "b": {"b1"}, "c": {"c1"}},
                                  {"a": {"b1", "c1"}, "b": {"a1", "a2", "c1"}, "c": {"memcpy"}})
         self.assertEqual([["a", "b"]], floors.circles(uses))
@@ -122,11 +128,13 @@ class Circles(Tree):
                           "    a uses b: b1\n    b uses a: a1 a2"], floors.problems(uses))
 
     def test_two_circles_are_two(self):
+        """Circles that are connected in one direction only are two."""
         uses = {"a": {"b": set()}, "b": {"a": set(), "c": set()}, "c": {"d": set()},
                 "d": {"e": set()}, "e": {"c": set()}}
         self.assertEqual([["a", "b"], ["c", "d", "e"]], floors.circles(uses))
 
     def test_objects_and_sources_say_the_same(self):
+        """nm on objects and the scan of sources give the same."""
         self.write("d/a.c", "extern int b; int a(void); int a(void) { return b; }\n")
         self.write("d/b.c", "int a(void); int b; int b1(void); int b1(void) { return a(); }\n")
         objects = {}
@@ -140,6 +148,7 @@ class Circles(Tree):
         self.assertEqual(uses, floors.of_sources(["d"], self.root))
 
     def test_headers(self):
+        """Headers that include each other are a circle."""
         for name, other in (("a", "b"), ("b", "c"), ("c", "a")):
             self.write(f"include/pvops/{name}.h", f"#include <pvops/{other}.h>\n")
         self.write("d/d.h", '#include "e.h"\n#include <linux/d.h>\n')
@@ -148,6 +157,7 @@ class Circles(Tree):
                          floors.circles(floors.of_headers(["include", "d"], self.root)))
 
     def test_imports_also_inside_of_functions_and_packages(self):
+        """Modules that import each other are a circle, wherever the import stands."""
         for name, text in (("__init__", ""), ("a", "from . import b, c\n"),
                            ("b", "import os\ndef f():\n    from .p import d\n    d.f()\n"),
                            ("c", "from .b import f\n"), ("p/__init__", "from . import d\n"),
@@ -169,19 +179,23 @@ class Kbuild(Tree):
         return floors.kbuild_problems("d", floors.of_sources(["d"], self.root), self.root)
 
     def test_good(self):
+        """A Kbuild that lists each file after those it uses is good."""
         self.assertEqual([], self.problems("ccflags-y := -Ia.o\nobj-y += a.o\n"
                                            "obj-$(CONFIG_B) += b.o	# not a.o\nCFLAGS_b.o := -DX\n"))
 
     def test_order(self):
+        """A file that is listed before one it uses is a problem."""
         self.assertEqual(["d/Kbuild: d/b.c uses d/a.c, which is listed after it: a"],
                          self.problems("obj-y := b.o\nobj-y += a.o\n"))
 
     def test_one_object_a_line(self):
+        """Two objects on a line are a problem."""
         for text in ("obj-y += a.o b.o\n", "obj-y += a.o \\\n\tb.o\n"):
             found, = self.problems(text)
             self.assertIn("d/Kbuild: more than one object on a line: obj-y += a.o", found)
 
     def test_every_source_is_listed(self):
+        """A source that no line lists is a problem."""
         self.assertEqual(["d/Kbuild: d/b.c is not listed"], self.problems("obj-y += a.o\n"))
 
 
@@ -194,6 +208,7 @@ class Names(Tree):
              "d/a.h": "static inline void inlined(void) { }\nextern int elsewhere;\n"}
 
     def test_each_without_its_prefix_is_named(self):
+        """Each static function and variable without the prefix is a problem."""
         self.assertEqual(["d/a.c: static function bad: its name must begin with d_",
                           "d/a.c: static variable worse: its name must begin with d_",
                           "d/a.h: static function inlined: its name must begin with d_"],
@@ -209,25 +224,30 @@ class OurTree(unittest.TestCase):
             self.fail("\n" + "\n".join(problems))
 
     def test_python_has_no_circle(self):
+        """The tools do not import each other in a circle."""
         uses = floors.of_python()
         self.assertGreater(len(uses), 40)
         self.none(floors.problems(uses))
 
     def test_headers_have_no_circle(self):
+        """Our headers do not include each other in a circle."""
         uses = floors.of_headers(floors.HEADER_DIRECTORIES)
         self.assertGreater(len(uses), 15)
         self.none(floors.problems(uses))
 
     def test_the_kernels_directories_are_floors(self):
+        """The kernel's files have no circle, and each Kbuild is their reading order."""
         uses = floors.of_sources(floors.KERNEL_DIRECTORIES)
         self.assertGreater(len(uses), 40)
         self.none(floors.kernel_problems(uses))
 
     def test_every_backend_is_a_directory_of_floors(self):
+        """The table of directories has each backend."""
         self.assertEqual({path.name for path in common.ROOT.glob("*-backend")} | {"arch-x86-paravirt"},
                          set(floors.KERNEL_DIRECTORIES))
 
     def test_programs_have_no_circle(self):
+        """The files of each guest program and of the ROMs have no circle."""
         for directory in floors.program_directories():
             with self.subTest(directory), tempfile.TemporaryDirectory() as scratch:
                 objects = floors.program_objects(directory, pathlib.Path(scratch))
@@ -235,6 +255,7 @@ class OurTree(unittest.TestCase):
                 self.none(floors.problems(floors.of_objects(objects)))
 
     def test_statics_have_their_directorys_prefix(self):
+        """Static functions and variables of the kernel's files have their prefix."""
         self.none([problem for directory, prefix in floors.KERNEL_DIRECTORIES.items()
                    for problem in lint.unprefixed(directory, prefix)])
 

@@ -113,6 +113,10 @@ class Described(unittest.TestCase):
         """Each guest job begins with a comment."""
         self.none(testindex.jobs())
 
+    def test_python(self):
+        """Each test of the tools and its class have a docstring."""
+        self.none(testindex.python(), True)
+
     def test_kunit(self):
         """Each KUnit case has a comment above it, and its file one at its top."""
         groups = testindex.kunit()

@@ -52,6 +52,7 @@ class Good(Base):
     """What must work."""
 
     def test_files_and_hooks(self):
+        """Integration adds our files, applies the hooks and changes nothing else."""
         self.assertIn("3 hooks in 2 files", self.integrate())
         now = {name: content.decode() for name, (kind, content) in trees.snapshot(self.kdir).items()
                if kind == "file" and name != integrate.RECORD}
@@ -63,12 +64,14 @@ class Good(Base):
         self.assertEqual(want, now)
 
     def test_second_run_changes_nothing(self):
+        """A second integration touches no file."""
         self.integrate()
         stamps = {path: path.stat().st_mtime_ns for path in self.kdir.rglob("*") if path.is_file()}
         self.assertIn("already integrated", self.integrate())
         self.assertEqual(stamps, {path: path.stat().st_mtime_ns for path in stamps})
 
     def test_refresh_touches_only_what_changed(self):
+        """Integration after a change of one file rewrites that file only."""
         self.integrate()
         stamps = {path: path.stat().st_mtime_ns for path in self.kdir.rglob("*") if path.is_file()}
         (self.root / "arch-x86-paravirt/select.c").write_text("int other;\n")
@@ -78,6 +81,7 @@ class Good(Base):
         self.assertEqual({"arch/x86/pvops/arch-x86-paravirt/select.c", integrate.RECORD}, changed)
 
     def test_refresh_of_hooks_and_files(self):
+        """Integration after a change of the series takes old hooks and files out."""
         self.integrate()
         self.series("memory-1.patch")
         (self.root / "arch-x86-paravirt/select.c").unlink()
@@ -92,12 +96,14 @@ class Good(Base):
         self.assertEqual(self.before, trees.snapshot(self.kdir))
 
     def test_deintegrate_is_exact(self):
+        """Taken out again, the tree is byte by byte what it was."""
         self.integrate()
         self.assertIn("taken out", integrate.deintegrate(self.kdir))
         self.assertEqual(self.before, trees.snapshot(self.kdir))
         self.assertIn("nothing to do", integrate.deintegrate(self.kdir))
 
     def test_deintegrate_uses_the_patches_that_were_applied(self):
+        """Patches that are gone from our tree meanwhile are taken out, too."""
         self.integrate()
         self.series("kbuild.patch")
         (self.root / "patches/6.12/memory-1.patch").unlink()
@@ -105,12 +111,14 @@ class Good(Base):
         self.assertEqual(self.before, trees.snapshot(self.kdir))
 
     def test_deintegrate_after_a_build_in_the_tree(self):
+        """What a build left in our directory is removed with it."""
         self.integrate()
         trees.write(self.kdir / hooks.TARGET, {"kunit/a.o": "", "kunit/.a.o.cmd": "", "built-in.a": ""})
         integrate.deintegrate(self.kdir)
         self.assertEqual(self.before, trees.snapshot(self.kdir))
 
     def test_hooked_file_keeps_its_mode_and_gets_a_new_time(self):
+        """A hooked file keeps its mode, and make sees that it changed."""
         path = self.kdir / "mm/memory.c"
         path.chmod(0o640)
         os.utime(path, (1, 1))
@@ -123,12 +131,14 @@ class Good(Base):
         self.assertGreater(path.stat().st_mtime, 1)
 
     def test_hard_linked_trees_are_not_changed_together(self):
+        """A tree that shares its files by hard links is left alone."""
         twin = self.scratch / "twin"
         subprocess.run(["cp", "-al", self.kdir, twin], check=True)
         self.integrate()
         self.assertEqual(self.before, trees.snapshot(twin))
 
     def test_link(self):
+        """With LINK=1 the files are symbolic links to ours."""
         self.integrate(link=True)
         path = self.kdir / "arch/x86/pvops/arch-x86-paravirt/select.c"
         self.assertEqual(str(self.root / "arch-x86-paravirt/select.c"), os.readlink(path))
@@ -141,6 +151,7 @@ class Good(Base):
         self.assertEqual("int other;\n", (self.root / "arch-x86-paravirt/select.c").read_text())
 
     def test_offset_is_fine(self):
+        """A hook applies at another line than it was made for."""
         path = self.kdir / "mm/memory.c"
         path.write_text("/* three\n * more\n * lines */\n" + path.read_text())
         before = path.read_text()
@@ -150,6 +161,7 @@ class Good(Base):
         self.assertEqual(before, path.read_text())
 
     def test_users_own_change_elsewhere_in_a_hooked_file_is_kept(self):
+        """A change of the user in a hooked file stays."""
         self.integrate()
         path = self.kdir / "mm/memory.c"
         path.write_text(path.read_text().replace("int memory_150;", "long memory_150;"))
@@ -161,6 +173,7 @@ class Good(Base):
                          path.read_text())
 
     def test_foreign_file_in_our_directory_is_left_and_named(self):
+        """A file that is not ours is left where it is, and named."""
         self.integrate()
         (self.kdir / hooks.TARGET / "notes.txt").write_text("mine\n")
         self.assertIn("left alone: arch/x86/pvops/notes.txt", integrate.deintegrate(self.kdir))
@@ -171,36 +184,43 @@ class Refused(Base):
     """One clear line, and nothing touched."""
 
     def test_not_6_12(self):
+        """A tree of another version is refused."""
         trees.kernel(self.kdir, 6, 13)
         self.refused(r"is Linux 6\.13\.117; these hooks are for 6\.12\.x")
 
     def test_not_a_kernel(self):
+        """A directory that is no kernel tree is refused."""
         (self.kdir / "Makefile").write_text("all:\n\ttrue\n")
         self.refused("is not a kernel source tree")
         (self.kdir / "Makefile").unlink()
         self.refused("is not a kernel source tree")
 
     def test_no_such_directory(self):
+        """A directory that does not exist is refused."""
         self.kdir = self.scratch / "nowhere"
         with self.assertRaisesRegex(hooks.Problem, "no such directory"):
             self.integrate()
 
     def test_hook_does_not_apply(self):
+        """A hook that does not apply is named with its file and line."""
         path = self.kdir / "mm/memory.c"
         path.write_text(path.read_text().replace("int memory_51;", "int other_51;"))
         self.refused(r"memory-1\.patch does not apply to mm/memory\.c \(hunk 1 near line 4\d\)")
 
     def test_fuzz_is_not_accepted(self):
+        """A hook whose context differs is refused."""
         path = self.kdir / "mm/memory.c"
         # The outermost context line: patch(1) would take this with its usual fuzz of 2.
         path.write_text(path.read_text().replace("int memory_48;", "int other_48;"))
         self.refused(r"memory-1\.patch does not apply to mm/memory\.c")
 
     def test_hooked_file_missing(self):
+        """A tree without a file that is hooked is refused."""
         (self.kdir / "mm/memory.c").unlink()
         self.refused(r"memory-1\.patch does not apply to mm/memory\.c")
 
     def test_half_patched_without_record(self):
+        """A tree with some hooks that we did not apply is refused."""
         for count in (1, 2, 3):
             with self.subTest(count=count):
                 trees.kernel(self.kdir)
@@ -211,6 +231,7 @@ class Refused(Base):
                 self.refused(rf"half-patched: it has {count} of 3 hooks \({', '.join(names)}\)")
 
     def test_half_patched_with_record(self):
+        """A tree that lost some of our hooks is refused, and can be cleaned."""
         self.integrate()
         trees.write(self.kdir, {"mm/memory.c": trees.KERNEL["mm/memory.c"]})
         self.refused(r"half-patched: mm/memory\.c lost its hooks since; run 'make deintegrate KDIR=")
@@ -218,15 +239,18 @@ class Refused(Base):
         self.assertEqual(self.before, trees.snapshot(self.kdir))
 
     def test_directory_without_record(self):
+        """Our directory without the record of an integration is refused."""
         trees.write(self.kdir, {"arch/x86/pvops/Kbuild": "\n"})
         self.refused(r"has arch/x86/pvops but no arch/x86/pvops/\.pvops-integrated")
         self.refused("not put there by this tool", lambda: integrate.deintegrate(self.kdir))
 
     def test_header_in_the_way(self):
+        """A header of our name that is not ours is refused."""
         trees.write(self.kdir, {"arch/x86/include/asm/pvops.h": "/* theirs */\n"})
         self.refused(r"already has arch/x86/include/asm/pvops\.h")
 
     def test_damaged_record(self):
+        """A damaged record is refused."""
         self.integrate()
         path = self.kdir / integrate.RECORD
         good = path.read_bytes()
@@ -238,6 +262,7 @@ class Refused(Base):
                 self.refused("is damaged", lambda: integrate.deintegrate(self.kdir))
 
     def test_changed_added_file(self):
+        """An added file that the user changed is refused, until ours has the change."""
         self.integrate()
         trees.write(self.kdir, {"arch/x86/pvops/arch-x86-paravirt/select.c": "int mine;\n"})
         pattern = r"changed since the integration: arch/x86/pvops/arch-x86-paravirt/select\.c"
@@ -250,6 +275,7 @@ class Refused(Base):
         self.assertEqual(self.before, trees.snapshot(self.kdir))
 
     def test_hook_changed_by_the_user(self):
+        """A hook that the user changed is not taken out."""
         self.integrate()
         path = self.kdir / "mm/memory.c"
         path.write_text(path.read_text().replace("int hook_50;", "int my_50;"))
@@ -257,24 +283,29 @@ class Refused(Base):
                      lambda: integrate.deintegrate(self.kdir))
 
     def test_symbolic_link(self):
+        """A hooked file that is a symbolic link is refused."""
         path = self.kdir / "mm/memory.c"
         path.rename(self.kdir / "mm/real.c")
         path.symlink_to("real.c")
         self.refused(r"mm/memory\.c is a symbolic link")
 
     def test_two_at_once(self):
+        """Of two integrations at once the second is refused."""
         with integrate._locked(self.kdir):
             self.refused("another integration is under way")
 
     def test_incomplete_pvops_tree(self):
+        """A pvops tree without its Kconfig is refused."""
         (self.root / "Kconfig").unlink()
         self.refused("Kconfig is missing")
 
     def test_series_names_a_missing_patch(self):
+        """A series that names a missing patch is refused."""
         self.series("gone.patch")
         self.refused("gone.patch")
 
     def test_patch_outside_the_tree(self):
+        """A patch to a file outside of the tree is refused."""
         (self.root / "patches/6.12/memory-1.patch").write_text("x\n\n--- a/../x\n+++ b/../x\n@@ -1 +1 @@\n-a\n+b\n")
         self.refused("outside the kernel tree")
 
@@ -309,6 +340,7 @@ class Faults(Base):
         self.assertNotEqual(before, trees.snapshot(self.kdir))
 
     def test_integrate_rolls_back_wherever_it_fails(self):
+        """Wherever an integration fails, the tree is as before."""
         for name in ("replace", "link", "fsync"):
             with self.subTest(name=name):
                 self.every_step(name, self.integrate)
@@ -316,23 +348,27 @@ class Faults(Base):
                 self.assertEqual(self.before, trees.snapshot(self.kdir))
 
     def test_refresh_rolls_back_wherever_it_fails(self):
+        """Wherever a second integration fails, the tree is as before."""
         self.integrate()
         self.series("memory-1.patch")
         (self.root / "arch-x86-paravirt/select.c").write_text("int other;\n")
         self.every_step("replace", self.integrate)
 
     def test_deintegrate_rolls_back_wherever_it_fails(self):
+        """Wherever taking out fails, the tree is as before."""
         self.integrate()
         self.every_step("link", lambda: integrate.deintegrate(self.kdir))
         self.assertEqual(self.before, trees.snapshot(self.kdir))
 
     def test_no_space_is_seen_before_anything_is_written(self):
+        """Too little disk space is noticed before anything is written."""
         state = os.statvfs(self.kdir)
         full = mock.Mock(f_flag=state.f_flag, f_bavail=1, f_frsize=4096)
         with mock.patch.object(os, "statvfs", return_value=full):
             self.refused(r"no disk space \(\d+ KiB needed, 4 KiB free\); nothing was changed")
 
     def test_really_full_disk(self):
+        """On a disk that is full the tree is as before."""
         small = self.scratch / "small"
         small.mkdir()
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", small],
@@ -354,6 +390,7 @@ class Faults(Base):
             self.refused("No space left on device; nothing was changed")
 
     def test_read_only_tree(self):
+        """In a tree that cannot be written nothing is changed."""
         if os.geteuid():
             self.skipTest("needs root to become another user")
         self.scratch.chmod(0o755)
@@ -372,6 +409,7 @@ class Faults(Base):
         self.assertEqual(before, trees.snapshot(self.kdir))
 
     def test_killed_in_the_middle(self):
+        """After SIGKILL the next run says how to clean up, and that works."""
         # SIGKILL between the renames: no code of ours runs, the record must do.
         for survive in (1, 2, 4, 6):
             with self.subTest(survive=survive):
@@ -396,6 +434,7 @@ class Faults(Base):
                 self.assertEqual(self.before, trees.snapshot(self.kdir))
 
     def test_interrupt_rolls_back(self):
+        """After Ctrl-C the tree is as before."""
         real, count = os.replace, 0
 
         def interrupted(*arguments):
@@ -414,6 +453,7 @@ class CommandLine(Base):
     """Exit status and the one line."""
 
     def test_good(self):
+        """Both commands say in one line what they did."""
         done = trees.run("integrate", "integrate", "--root", str(self.root), str(self.kdir))
         self.assertEqual((0, ""), (done.returncode, done.stderr))
         self.assertRegex(done.stdout, r"\Apvops: .*: integrated into Linux 6\.12\.117: 3 hooks")
@@ -422,6 +462,7 @@ class CommandLine(Base):
         self.assertEqual(self.before, trees.snapshot(self.kdir))
 
     def test_bad(self):
+        """An error is one line and an exit status."""
         for tree, said in (("", "which tree"), ("/nonexistent", "no such directory")):
             done = trees.run("integrate", "integrate", tree)
             self.assertEqual(1, done.returncode)
@@ -439,6 +480,7 @@ class Mail(Base):
         return done.stdout
 
     def test_git_am_equals_integrate(self):
+        """git am of the series gives the tree that integration gives."""
         mbox = self.scratch / "series.mbox"
         done = trees.run("mailseries", "--root", str(self.root), "--out", str(mbox))
         self.assertEqual(0, done.returncode, done.stderr)
@@ -460,21 +502,25 @@ class Mail(Base):
         self.assertEqual(want, got)
 
     def test_same_input_same_output(self):
+        """The series is the same whenever it is made."""
         self.assertEqual(mailseries.series(self.root, 1.0), mailseries.series(self.root, 1.0))
 
     def test_no_description(self):
+        """A patch without a description is refused."""
         path = self.root / "patches/6.12/kbuild.patch"
         path.write_text(hooks.Patch("x", path.read_text()).diff)
         with self.assertRaisesRegex(hooks.Problem, r"kbuild\.patch has no description"):
             mailseries.series(self.root)
 
     def test_description_that_mail_tools_would_misread(self):
+        """A description with a line that begins with From is refused."""
         path = self.root / "patches/6.12/kbuild.patch"
         path.write_text("x86: Subject\n\nFrom here on it breaks.\n\n" + hooks.Patch("x", path.read_text()).diff)
         with self.assertRaisesRegex(hooks.Problem, "starts with 'From'"):
             mailseries.series(self.root)
 
     def test_unwritable_output(self):
+        """An output file that cannot be written is one line."""
         done = trees.run("mailseries", "--root", str(self.root), "--out", "/proc/nowhere/x.mbox")
         self.assertEqual(1, done.returncode)
         self.assertRegex(done.stderr, r"\Apvops: patch: .*\n\Z")

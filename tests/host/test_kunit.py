@@ -10,6 +10,7 @@ class Counts(unittest.TestCase):
     """Nested groups."""
 
     def test_nested(self):
+        """Results are counted in nested groups; a case with parameters is one."""
         group = {"name": "top", "test_cases": [], "sub_groups": [
             {"name": "a", "test_cases": [{"name": "one", "status": "PASS"}, {"name": "two", "status": "FAIL"}],
              "sub_groups": [{"name": "p", "test_cases": [{"name": "x", "status": "ERROR"}], "sub_groups": []}]},

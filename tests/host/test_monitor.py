@@ -17,6 +17,8 @@ REGISTERS = ("\r\nCPU#0\r\nRAX=0 RBX=1\r\nR8 =2 R9 =3\r\nRIP=ffffffff81000000 HL
 
 
 class Asking(unittest.TestCase):
+    """A monitor with made-up answers."""
+
     def machine(self, answers: list[list[dict]]) -> list[dict]:
         """A monitor to ask, and what comes to be asked of it."""
         ours, theirs = socket.socketpair()
@@ -41,6 +43,7 @@ class Asking(unittest.TestCase):
         return asked
 
     def test_greeting_and_events_are_no_answers(self):
+        """The greeting and events are not taken for answers."""
         asked = self.machine([[GREETING, {"return": {}}],
                               [{"event": "RTC_CHANGE"}, {"return": "text"}],
                               [{"return": "more"}]])
@@ -51,23 +54,27 @@ class Asking(unittest.TestCase):
         self.assertEqual(asked[1]["arguments"], {"command-line": "info lapic"})
 
     def test_refusal_is_said(self):
+        """An error that QEMU answers is told."""
         self.machine([[GREETING, {"return": {}}],
                       [{"error": {"class": "GenericError", "desc": "no such thing"}}]])
         with self.assertRaisesRegex(Failure, "no such thing"):
             self.monitor.ask("info x")
 
     def test_end_is_said(self):
+        """A QEMU that has ended is told."""
         self.machine([[GREETING, {"return": {}}]])
         with self.assertRaisesRegex(Failure, "QEMU has ended|Broken pipe|reset"):
             self.monitor.ask("quit")
 
     def test_silence_is_said(self):
+        """A QEMU that does not answer is told."""
         ours, theirs = socket.socketpair()
         with ours, theirs, mock.patch.object(monitor, "PATIENCE", 0.05):
             with self.assertRaisesRegex(Failure, "timed out"):
                 monitor.Monitor(ours).ask("info lapic")
 
     def test_cpus_are_shown_without_what_says_nothing(self):
+        """Registers and local APIC of each CPU are shown, without floating point."""
         lapic = {"return": "dumping\r\n\r\nIRR\t (none)\r\n"}
         sample = [[{"return": REGISTERS}], [lapic], [lapic]]
         asked = self.machine([[GREETING, {"return": {}}]] + sample * monitor.SAMPLES)

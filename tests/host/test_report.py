@@ -43,10 +43,12 @@ class Good(unittest.TestCase):
     """A console as it should be."""
 
     def test_report(self):
+        """The report's keys and values are read."""
         self.assertEqual({"backend": "native", "why": "nothing else: found", "cpus": "2"}, console().report)
         self.assertTrue(console().done)
 
     def test_job(self):
+        """A job's checks, their reasons and its status are read."""
         job = console().jobs["clock"]
         self.assertEqual([("ok", "monotonic", ""), ("not ok", "steady", "went back by 5 ns"),
                           ("skip", "far", "no second node")],
@@ -54,6 +56,7 @@ class Good(unittest.TestCase):
         self.assertEqual((1, ["steady"]), (job.rc, [check.name for check in job.failed]))
 
     def test_suites(self):
+        """KUnit suites and their cases are read."""
         suites = console().suites
         self.assertEqual(["pvops_choose", "pvops_audit"], list(suites))
         self.assertEqual((True, ["first", "third"], ["second"]),
@@ -61,11 +64,13 @@ class Good(unittest.TestCase):
         self.assertEqual([], report.kunit_problems(suites, ["pvops_choose", "pvops_audit"]))
 
     def test_carriage_returns_and_escapes(self):
+        """Carriage returns and escape sequences do not matter."""
         raw = ("\x1b[2J" + stamped(KTAP) + GUEST).replace("\n", "\r\n").encode()
         self.assertEqual(console().report, report.parse(raw).report)
         self.assertEqual(set(console().suites), set(report.parse(raw).suites))
 
     def test_nested(self):
+        """Of a nested machine only the guest's report and suites count."""
         # The host's own kernel has suites and reports too; they are not the guest's.
         outer = stamped(["KTAP version 1", "    # Subtest: other", "    not ok 1 x", "not ok 1 other"])
         raw = outer + "PVOPS-HOST starting\n" + report.GUEST_BEGINS + "\n" + stamped(KTAP) + GUEST + \
@@ -80,22 +85,26 @@ class Damaged(unittest.TestCase):
     """A console that must not be taken for a good one."""
 
     def test_empty_and_garbage(self):
+        """Nothing is found in an empty console or garbage."""
         for raw in (b"", b"\xff\xfe\x00" * 100, b"\n" * 50):
             got = report.parse(raw)
             self.assertEqual(({}, {}, {}, False), (got.report, got.jobs, got.suites, got.done))
             self.assertEqual(["KUnit suite a did not run"], report.kunit_problems(got.suites, ["a"]))
 
     def test_every_truncation_is_noticed(self):
+        """A console that is cut off anywhere is not done."""
         whole = (stamped(KTAP) + GUEST).encode()
         for cut in range(len(whole) - 1):
             got = report.parse(whole[:cut])
             self.assertFalse(got.done, f"cut at {cut}")
 
     def test_job_that_did_not_end(self):
+        """A job without its end has no status."""
         got = console(guest=GUEST.split("PVOPS-END job")[0])
         self.assertIsNone(got.jobs["clock"].rc)
 
     def test_truncated_ktap(self):
+        """A suite that is cut off did not end, the next did not run."""
         # Cut inside the first suite, and inside the second.
         got = console(kernel=KTAP[:6])
         self.assertEqual(["KUnit suite pvops_choose started and did not end", "KUnit suite pvops_audit did not run"],
@@ -105,30 +114,36 @@ class Damaged(unittest.TestCase):
                          report.kunit_problems(got.suites, ["pvops_choose", "pvops_audit"]))
 
     def test_failed_case(self):
+        """A failed case is a problem."""
         lines = [line.replace("    ok 3 third", "    not ok 3 third").replace("ok 1 pvops_choose", "not ok 1 pvops_choose")
                  for line in KTAP]
         self.assertEqual(["KUnit pvops_choose: third failed"],
                          report.kunit_problems(console(kernel=lines).suites, ["pvops_choose", "pvops_audit"]))
 
     def test_failed_suite_without_a_failed_case(self):
+        """A failed suite is a problem, also without a failed case."""
         lines = [line.replace("ok 2 pvops_audit", "not ok 2 pvops_audit") for line in KTAP]
         self.assertEqual(["KUnit suite pvops_audit failed"],
                          report.kunit_problems(console(kernel=lines).suites, ["pvops_audit"]))
 
     def test_suite_in_which_all_was_skipped(self):
+        """A suite that skipped every case is a problem."""
         lines = [line.replace("    ok 1 sites", "    ok 1 sites # SKIP none") for line in KTAP]
         self.assertEqual(["KUnit suite pvops_audit passed no test"],
                          report.kunit_problems(console(kernel=lines).suites, ["pvops_audit"]))
 
     def test_failure_outside_the_list_counts(self):
+        """A failed suite that is not in suites.txt is a problem."""
         lines = [*KTAP, "    # Subtest: foreign", "    not ok 1 x", "not ok 3 foreign"]
         self.assertEqual(["KUnit foreign: x failed"], report.kunit_problems(console(kernel=lines).suites, []))
 
     def test_kernel_message_inside_a_job_line(self):
+        """A kernel message in the middle of a job's line is taken out."""
         guest = GUEST.replace("ok monotonic\n", "ok mono" + stamped(["hrtimer: interrupt took 1 ns"]) + "tonic\n")
         self.assertEqual("monotonic", console(guest=guest).jobs["clock"].checks[0].name)
 
     def test_splats(self):
+        """Each kind of complaint of the kernel is found, unless it is allowed."""
         for line in ("WARNING: CPU: 0 PID: 1 at kernel/x.c:1", "BUG: unable to handle page fault",
                      "Kernel panic - not syncing: x", "Call Trace:", "Oops: 0000 [#1]",
                      "general protection fault, maybe for address 0x0"):
@@ -146,16 +161,19 @@ class Breakpoint(unittest.TestCase):
             "[    3.431110] Code: 90 e9 <c3> cc cc\n")
 
     def test_gone_or_there(self):
+        """A breakpoint trap where no breakpoint is, is the emulator's flaw."""
         for byte, where in (("e9", "vmi_set_next_event+0x2f/0x40"), ("66", "vmi_set_next_event+0x2f/0x40"), ("cc", "")):
             self.assertEqual(where, report.stale_breakpoint(self.OOPS.format(byte)))
 
     def test_two_at_once(self):
+        """Two CPUs that die at once are understood in either order."""
         one, two = "[ 1.0] Oops: int3: 0000 [#1] SMP\n", "[ 1.0] RIP: 0010:f+0x2/0x4 [kvm]\n"
         code = "[ 1.0] Code: 00 0f <1f> 44\n"
         for text in (one + one + code + two + code + two, one + code + one + two + two):
             self.assertEqual("f+0x2/0x4", report.stale_breakpoint(text))
 
     def test_other_trouble(self):
+        """Another oops is not taken for the emulator's flaw."""
         for text in ("", "Oops: int3: 0000 [#1]\nRIP: 0010:f+0x2/0x4\nCode: Unable to access opcode bytes\n",
                      self.OOPS.format("e9").replace("int3", "general protection fault")):
             self.assertEqual("", report.stale_breakpoint(text))
@@ -165,6 +183,7 @@ class Data(unittest.TestCase):
     """The tree's own data."""
 
     def test_every_world_loads(self):
+        """Each world loads and has a time limit and a description."""
         names = world.names()
         for needed in ("bare", "tcg", "uefi", "kvm-npt", "kvm-shadow", "xen-dom0", "xen-domU"):
             self.assertIn(needed, names)
@@ -174,6 +193,7 @@ class Data(unittest.TestCase):
             self.assertTrue(one.timeout > 0 and one.about, one.name)
 
     def test_suites_that_must_run(self):
+        """Each suite of suites.txt is in a source."""
         wanted = report.wanted_suites()
         self.assertTrue(wanted)
         sources = "".join(path.read_text() for path in (common.ROOT / "kunit").glob("*.c"))
@@ -185,6 +205,7 @@ class Packages(unittest.TestCase):
     """Packages missing, without and with root."""
 
     def test_without_root_it_is_one_line(self):
+        """Without root the missing packages are one line with the command to type."""
         with mock.patch.object(packages.os, "geteuid", return_value=1000), \
                 mock.patch.object(packages, "missing", return_value=["flex", "bison"]), \
                 self.assertRaisesRegex(common.Failure, "flex bison; as root: apt-get install flex bison") as caught:
@@ -192,15 +213,18 @@ class Packages(unittest.TestCase):
         self.assertNotIn("\n", str(caught.exception))
 
     def test_nothing_missing_runs_nothing(self):
+        """If no package is missing, nothing is run."""
         with mock.patch.object(packages, "missing", return_value=[]), \
                 mock.patch.object(packages.common, "run_logged") as run:
             packages.install(["flex"])
         run.assert_not_called()
 
     def test_what_dpkg_does_not_know_is_missing(self):
+        """A package that dpkg does not know is missing."""
         self.assertEqual(["no-such-package-pvops"], packages.missing(["dpkg", "no-such-package-pvops"]))
 
     def test_no_space(self):
+        """Too little disk space is one line."""
         with tempfile.TemporaryDirectory() as scratch, self.assertRaisesRegex(
                 common.Failure, r"MiB free, unpacking needs 1000000000 MiB; free some disk space"):
             common.need_space(pathlib.Path(scratch), 1_000_000_000, "unpacking")

@@ -33,18 +33,21 @@ class Calls(unittest.TestCase):
     """Which calls were made."""
 
     def test_defined(self):
+        """The calls of ring 0 are read from the header."""
         self.assertEqual(list(RING0), vmicalls.defined(test_vmi_abi.HEADER.read_text(encoding="utf-8")))
         for text in ("", "#define VMI64_CALLS(X)\t\\\n\tX(0, CPUID, SYSV)\n\n"):
             with self.assertRaisesRegex(common.Failure, "cannot read VMI64_CALLS"):
                 vmicalls.defined(text)
 
     def test_made(self):
+        """Calls that ROMs say they made are added up."""
         said = "pvops: vmi: ROM: "
         self.assertEqual({"CPUID": 7, "SET_TR": 1}, vmicalls.made([
             f"{said}calls made: CPUID=3 SET_TR=1", f"{said}these were the calls made", f"{said}calls made: CPUID=4",
             "calls made: CPUID=9", f"{said}calls made: CPUID=x"]))
 
     def test_missing_calls_and_logs(self):
+        """A call that was never made, and a log without calls, fail."""
         with tempfile.TemporaryDirectory(prefix="pvops-test.") as name:
             scratch = pathlib.Path(name)
             log = scratch / "log"
@@ -65,6 +68,7 @@ class Good(unittest.TestCase):
     """What is built from vmi-rom."""
 
     def test_romtool_finds_them_good(self):
+        """vmi-romtool finds our ROMs good."""
         for name in rom.GOOD:
             with self.subTest(rom=name):
                 status, said = rom.check(rom.image(name), options=())
@@ -73,6 +77,7 @@ class Good(unittest.TestCase):
                 self.assertIn(f': good: "VMI-64 ROM ({product})", API 4.0\n', said)
 
     def test_is_an_option_rom(self):
+        """Our ROMs are option ROMs with a good checksum and a PCI data structure."""
         for name in rom.GOOD:
             content = rom.image(name).read_bytes()
             self.assertEqual(b"\x55\xaa", content[:2])
@@ -85,23 +90,27 @@ class Good(unittest.TestCase):
             self.assertEqual(0x80, content[pcir + 21])
 
     def test_is_the_same_whenever_it_is_built(self):
+        """A ROM that is built again is the same byte by byte."""
         with tempfile.TemporaryDirectory(prefix="pvops-rom.") as scratch:
             path = pathlib.Path(scratch) / "vmi-hw.rom"
             subprocess.run(["make", "-s", "-C", common.ROOT / "vmi-rom", f"O={scratch}", path], check=True)
             self.assertEqual(rom.image("hw").read_bytes(), path.read_bytes())
 
     def test_all_call_has_every_call_of_ring_0(self):
+        """The all-call ROM has each call of ring 0."""
         image = badrom.Image(rom.image("allcall").read_bytes())
         called = {one["call"] for one in image.calls if one["type"] == rompack.C["RELOC_CALL"]}
         self.assertEqual(set(RING0.values()), called)
 
     def test_all_call_has_every_inline_body_that_there_can_be(self):
+        """The all-call ROM has an inline body for each call that can have one."""
         image = badrom.Image(rom.image("allcall").read_bytes())
         inline = {one["call"] for one in image.calls if one["type"] == rompack.C["RELOC_INLINE"]}
         wanted = {number for number, _, flags in test_vmi_abi.calls().values() if "INLINE" in flags}
         self.assertEqual(wanted, inline)
 
     def test_inline_bodies_are_the_cpus_own(self):
+        """The inline bodies of the all-call ROM are the CPU's instructions."""
         image = badrom.Image(rom.image("allcall").read_bytes())
         names = {number: name for name, number in RING0.items()}
         found = {}
@@ -117,6 +126,7 @@ class Good(unittest.TestCase):
                           **store, **move}, found)
 
     def test_hw_has_no_code_that_the_cpu_is_as_good_at(self):
+        """The ROM hw has only calls that KVM does better than the CPU."""
         image = badrom.Image(rom.image("hw").read_bytes())
         names = {number: name for name, number in RING0.items()}
         self.assertEqual({"INIT_CPU", "EXIT_CPU", "GET_TIME_INFO", "GET_CYCLE_FREQUENCY", "GET_CYCLE_COUNTER",
@@ -128,6 +138,7 @@ class Code(unittest.TestCase):
     """What the ABI asks of all code of a ROM."""
 
     def test_no_indirect_branch_and_no_plain_return(self):
+        """Our ROMs have no indirect branch and no return of their own."""
         for name in rom.GOOD:
             found = disassembled(name)
             self.assertGreater(len(found), 500)
@@ -135,10 +146,12 @@ class Code(unittest.TestCase):
                                   if re.match(r"(?:notrack |bnd )*(?:(?:call|jmp)\S*\s+\*|ret|iret)", text)])
 
     def test_no_vector_register(self):
+        """Our ROMs use no vector or floating-point register."""
         for name in rom.GOOD:
             self.assertEqual([], [text for _, text in disassembled(name) if re.search(r"%([xyz]mm|mm|st|k)\d?\b", text)])
 
     def test_stack_stays_within_the_limit(self):
+        """No function of our ROMs takes much stack."""
         for name in rom.GOOD:
             for _, text in disassembled(name):
                 taken = re.match(r"sub\s+\$0x([0-9a-f]+),%rsp", text)
@@ -196,6 +209,7 @@ class Packer(unittest.TestCase):
         return top / "a.elf"
 
     def test_fixups(self):
+        """Relocations of the linker become fixups of the ABI."""
         path = self.link("call vmi_log\nmov %gs:vmi_cpu+8, %rax\nlea vmi_vendor(%rip), %rax\njmp __x86_return_thunk\n"
                          ".data\n.quad vmi_product\n")
         found = rompack.Packer(path).fixups
@@ -212,23 +226,29 @@ class Packer(unittest.TestCase):
             rompack.pack(self.link(text))
 
     def test_absolute_address_in_code(self):
+        """An absolute address in code is refused."""
         self.refused("mov $vmi_vendor, %eax\n", "relocation of type 10 for")
         self.refused("movabs $vmi_vendor, %rax\n", "relocation of type 1 for")
 
     def test_percpu_data_relative_to_rip(self):
+        """Per-CPU data relative to RIP is refused."""
         self.refused("mov %gs:vmi_cpu(%rip), %rax\n", "relocation of type 2 for")
 
     def test_service_by_pointer(self):
+        """A pointer to a service of the kernel is refused."""
         self.refused(".data\n.quad vmi_log\n", "relocation of type 1 for vmi_log")
 
     def test_section_without_a_place(self):
+        """A section that rom.lds does not know is refused."""
         self.refused('.section .surprise,"a"\n.long 1\n', "no place in a ROM for .surprise")
 
     def test_call_that_is_no_function(self):
+        """A call whose entry is no function is refused."""
         self.refused('.section .vmi.calls,"a"\n.quad vmi_licence\n.short 80\n.byte 2, 0\n.long 0\n',
                      "call 80 variant 0: no function of known size")
 
     def test_call_twice(self):
+        """A call that is there twice is refused."""
         self.refused('.section .vmi.calls,"a"\n.rept 2\n.quad vmi_init\n.short 80\n.byte 2, 0\n.long 0\n.endr\n',
                      "call 80 variant 0 is there twice")
 
@@ -237,6 +257,7 @@ class Bad(unittest.TestCase):
     """Each bad image is refused by its rule, and by no other."""
 
     def test_each_is_refused_by_its_rule(self):
+        """Each bad image is refused, by the rule that it breaks."""
         for name, (rule, _, _) in badrom.IMAGES.items():
             with self.subTest(rom=name):
                 status, said = rom.check(rom.image(f"bad/{name}"))
@@ -245,6 +266,7 @@ class Bad(unittest.TestCase):
                 self.assertEqual(1, said.count("\n"), said)
 
     def test_every_rule_about_an_image_has_one(self):
+        """There is a bad image for each of the rules V1 to V31."""
         self.assertEqual(set(range(1, 32)), {rule for rule, _, _ in badrom.IMAGES.values()})
 
     def test_every_rule_about_a_running_rom_has_one(self):
@@ -255,6 +277,7 @@ class Bad(unittest.TestCase):
             self.assertEqual(0, status, said)
 
     def test_each_prefix_of_a_good_one_is_refused(self):
+        """A ROM that is cut off is refused."""
         content = rom.image("hw").read_bytes()
         with tempfile.TemporaryDirectory(prefix="pvops-rom.") as scratch:
             paths = []
@@ -266,11 +289,13 @@ class Bad(unittest.TestCase):
             self.assertEqual(len(paths), said.count(": refused: V"), said)
 
     def test_file_that_is_not_there(self):
+        """A file that does not exist is an error of its own."""
         status, said = rom.check(pathlib.Path("/nonexistent/x.rom"))
         self.assertEqual(2, status)
         self.assertIn("No such file", said)
 
     def test_unknown_name(self):
+        """An unknown name of a ROM is one line."""
         with self.assertRaisesRegex(common.Failure, "no ROM nosuch; there are: hw allcall bad/"):
             rom.image("nosuch")
 
@@ -279,15 +304,18 @@ class Options(unittest.TestCase):
     """For whom vmi-romtool checks."""
 
     def test_ring_3(self):
+        """For ring 3 a ROM without the calls for it is refused."""
         status, said = rom.check(rom.image("hw"), options=("-q", "--ring", "3"))
         self.assertEqual(1, status)
         self.assertIn("V11", said)
 
     def test_without_retpolines(self):
+        """With --indirect a ROM with an indirect branch is good."""
         status, _ = rom.check(rom.image("bad/indirect"), options=("-q", "--indirect"))
         self.assertEqual(0, status)
 
     def test_wrong_ones(self):
+        """A wrong option is an error of its own."""
         for options in (("--ring", "1"), ("--nosuch",)):
             self.assertEqual(2, rom.check(rom.image("hw"), options=options)[0])
 

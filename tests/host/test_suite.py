@@ -17,6 +17,7 @@ class Count(unittest.TestCase):
     """Counting checks in a stage's output."""
 
     def test_counts(self):
+        """Checks are counted from each form of output, and a bad status is never a pass."""
         good = "noise\n12 passed, 0 failed, 3 skipped\n"
         for text, status, want in (
                 ("", 0, (1, 0, 0)), ("", 1, (0, 1, 0)), ("anything\n", 124, (0, 1, 0)),
@@ -37,6 +38,7 @@ class Reasons(unittest.TestCase):
     """Whoever sees only the end of a run must see what failed."""
 
     def test_reasons(self):
+        """The lines that say what failed are shown, the newest last."""
         boot = ("pvops: tcg: ok after 3 s\npvops: bare: FAILED after 9 s\nworld verdict\n"
                 "bare  FAILED\n\nbare: FAILED\n  no userland\n  kernel: BUG\n  host: dead\n  the last lines of x:\n    noise\n"
                 "worlds: 1 passed, 1 failed, 0 skipped\n")
@@ -70,6 +72,7 @@ class Runs(unittest.TestCase):
         return f"[[stage]]\nname = '{name}'\ncommand = '''{command}'''\nlimit = {limit}\nin = ['test']\n{more}\n"
 
     def test_good(self):
+        """Stages that pass are added up in the last line and in the report."""
         done, report = self.run_suite(self.stage("host-a", "echo '3 passed, 0 failed, 1 skipped'")
                                       + self.stage("host-b", "true"))
         self.assertEqual(0, done.returncode, done.stderr)
@@ -78,6 +81,7 @@ class Runs(unittest.TestCase):
         self.assertEqual(["host-a", "host-b"], [entry["name"] for entry in report["stages"]])
 
     def test_failure_needs_and_missing_program(self):
+        """A failed stage, one that needs it and one without its program fail."""
         done, report = self.run_suite(
             self.stage("host-a", "sh -c 'echo broken here; exit 3'")
             + self.stage("host-b", "true", more="needs = ['host-a']")
@@ -90,6 +94,7 @@ class Runs(unittest.TestCase):
                          [entry["why"] for entry in report["stages"]])
 
     def test_time_limit_ends_the_whole_group(self):
+        """At its time limit a stage ends with all its children."""
         mark = self.scratch / "still-here"
         start = time.monotonic()
         done, report = self.run_suite(
@@ -101,12 +106,14 @@ class Runs(unittest.TestCase):
         self.assertFalse(mark.exists())
 
     def test_suite_limit(self):
+        """A stage after the limit of all stages is not run and fails."""
         done, report = self.run_suite("[suite.test]\nlimit = 2\n" + self.stage("host-a", "sleep 30")
                                       + self.stage("host-b", "true"))
         self.assertEqual(1, done.returncode)
         self.assertEqual("not run: the suite's 0:02 were used up", report["stages"][1]["why"])
 
     def test_only(self):
+        """--only runs some stages, and an unknown one is one line."""
         stages = self.stage("host-a", "false") + self.stage("host-b", "true")
         self.assertEqual(0, self.run_suite(stages, "--only", "host-b")[0].returncode)
         done = self.run_suite(stages, "--only", "host-x")[0]
@@ -114,6 +121,7 @@ class Runs(unittest.TestCase):
                          (done.returncode, done.stderr))
 
     def test_bad_data(self):
+        """A wrong entry of the stages is one line that names it."""
         for text, said in (("[[stage]]\nname = 'a'\n", "stage a: no command, no in, no limit"),
                            (self.stage("a", "true", more="typo = 1"), "stage a: unknown typo"),
                            (self.stage("a", "true", more="needs = ['b']"), "needs b, which is not an earlier"),
@@ -127,6 +135,7 @@ class Runs(unittest.TestCase):
                 self.assertIsNone(report)
 
     def test_our_own_data_is_good(self):
+        """tests/stages.toml loads, and make test stays within 80 minutes."""
         stages, limits = suite.load(suite.STAGES)
         self.assertEqual({"test", "test-all"}, set(limits))
         self.assertLessEqual(limits["test"], 4800)

@@ -100,9 +100,11 @@ class Compiles(unittest.TestCase):
     """By everybody who includes it."""
 
     def test_freestanding_c(self):
+        """The header compiles in freestanding C."""
         self.assertEqual("", compile_text("", "-x", "c"))
 
     def test_as_a_kernel_sees_it(self):
+        """The header compiles with the kernel's types, to the same sizes."""
         with tempfile.TemporaryDirectory(prefix="pvops-vmi.") as scratch:
             place = pathlib.Path(scratch) / "linux"
             place.mkdir()
@@ -114,12 +116,14 @@ class Compiles(unittest.TestCase):
             self.assertEqual("", compile_text(checks, "-x", "c", "-nostdinc", "-D__KERNEL__", f"-I{scratch}"))
 
     def test_assembler(self):
+        """The header can be included in assembly."""
         text = ".if VMI64_CALL_SET_PTE != 39\n.error \"SET_PTE\"\n.endif\n.long VMI64_MAGIC, VMI64_ENDBR64\n"
         self.assertEqual("", compile_text(text, "-x", "assembler-with-cpp"))
         self.assertEqual("", compile_text(text, "-x", "assembler-with-cpp", "-D__ASSEMBLY__"))
         self.assertIn("SET_PTE", compile_text(text.replace("39", "38"), "-x", "assembler-with-cpp"))
 
     def test_licence(self):
+        """The header is GPL-2.0 OR MIT."""
         self.assertTrue(HEADER.read_text(encoding="utf-8").startswith(
             "/* SPDX-License-Identifier: GPL-2.0 OR MIT */\n"))
 
@@ -128,6 +132,7 @@ class Layout(unittest.TestCase):
     """What both sides must see alike."""
 
     def test_sizes_and_offsets(self):
+        """Structures have the sizes and offsets that a ROM relies on."""
         lines = ["#include <stddef.h>"]
         for name, (size, fields) in LAYOUT.items():
             lines.append(f'_Static_assert(sizeof(struct {name}) == {size}, "{name}");')
@@ -139,6 +144,7 @@ class Layout(unittest.TestCase):
         self.assertEqual("", compile_text("\n".join(lines) + "\n", "-x", "c"))
 
     def test_every_structure_and_field_is_held(self):
+        """Each structure and field of the header is in the table of this test."""
         text = re.sub(r"/\*.*?\*/", "", HEADER.read_text(encoding="utf-8"), flags=re.S)
         found = dict(re.findall(r"^struct (\w+) \{\n(.*?)^\};", text, re.M | re.S))
         self.assertEqual(set(LAYOUT), set(found))
@@ -147,6 +153,7 @@ class Layout(unittest.TestCase):
             self.assertEqual([field.split()[0] for field in LAYOUT[name][1].split(", ")], fields)
 
     def test_signatures_are_text(self):
+        """Magic numbers are the bytes that the page says."""
         self.assertEqual(b"cVmi", constant("VMI64_SIGNATURE").to_bytes(4, "little"))
         self.assertEqual(b"VM64", constant("VMI64_MAGIC").to_bytes(4, "little"))
         self.assertEqual(b"\xf3\x0f\x1e\xfa", constant("VMI64_ENDBR64").to_bytes(4, "little"))
@@ -161,6 +168,7 @@ class Calls(unittest.TestCase):
         self.page = PAGE.read_text(encoding="utf-8")
 
     def test_numbers(self):
+        """Numbers of calls are unique, in order, and those of VMI 3.0 are its own."""
         numbers = [number for number, _, _ in self.calls.values()]
         self.assertEqual(sorted(set(numbers)), numbers)
         self.assertEqual(max(numbers) + 1, constant("VMI64_CALL_END"))
@@ -168,11 +176,13 @@ class Calls(unittest.TestCase):
         self.assertEqual(VMI_3_0, old)
 
     def test_flags_make_sense(self):
+        """No call is mandatory in ring 0 and for ring 3 only."""
         for name, (_, _, flags) in self.calls.items():
             with self.subTest(call=name):
                 self.assertFalse({"MAND0", "RING3"} <= set(flags))
 
     def test_page_describes_each_call_and_no_other(self):
+        """The page has each call with its number, class and flags."""
         found = {}
         for number, name, kind, flags in re.findall(r"^``(\d+) (\w+)`` \((\w+)(?:: ([\w, ]+))?\)\n\t\S", self.page, re.M):
             self.assertNotIn(name, found)
@@ -180,6 +190,7 @@ class Calls(unittest.TestCase):
         self.assertEqual(self.calls, found)
 
     def test_page_names_holes_below_eighty(self):
+        """The page names the numbers of VMI 3.0 that are not used."""
         text = " ".join(re.search(r"VMI 3\.0's numbers that are not used.*?\n\n", self.page, re.S)[0].split())
         said = {int(number) for number in re.findall(r"\b(\d+)\b(?!-bit)", text.replace("VMI 3.0", "")
                                                      .replace("7 to 9", "7 8 9"))}
@@ -189,6 +200,7 @@ class Calls(unittest.TestCase):
         self.assertEqual(known - used, said)
 
     def test_pairs_name_calls(self):
+        """Each pair of calls names calls that exist."""
         pairs = re.search(r"#define VMI64_PAIRS\(X\).*?\n\n", HEADER.read_text(encoding="utf-8"), re.S)[0]
         found = re.findall(r"X\((\w+), (\w+)\)", pairs)
         self.assertGreater(len(found), 5)
@@ -196,6 +208,7 @@ class Calls(unittest.TestCase):
             self.assertLessEqual(set(pair), set(self.calls))
 
     def test_every_op_has_calls_or_a_reason(self):
+        """The page says for each pv op which calls it makes, or why none."""
         listed = (common.ROOT / "include/pvops/pv-ops.h").read_text(encoding="utf-8")
         ops = {f"{group}.{op}" for group, op in re.findall(r"^PVOPS_OP\((\w+), ([\w.]+)\)", listed, re.M)}
         self.assertGreater(len(ops), 90)
@@ -212,6 +225,7 @@ class Rules(unittest.TestCase):
     """Why a ROM is refused."""
 
     def test_page_and_header_agree(self):
+        """The page has each rule with its name and message."""
         text = HEADER.read_text(encoding="utf-8")
         block = text[text.index("#define VMI64_RULES(X)"):]
         block = block[:block.index("\n\n")]
@@ -221,6 +235,7 @@ class Rules(unittest.TestCase):
         self.assertEqual(listed, said)
 
     def test_page_cites_rules_that_exist(self):
+        """Each rule that the page cites exists."""
         page = PAGE.read_text(encoding="utf-8")
         rules = {int(number) for number in re.findall(r"^V(\d+) ``", page, re.M)}
         cited = {int(number) for number in re.findall(r"\bV(\d+)\b", page)}

@@ -69,13 +69,16 @@ class Console(unittest.TestCase):
         self.console = report.parse(CONSOLE)
 
     def test_report_survives_a_kernel_record_in_the_middle_of_a_line(self):
+        """A kernel record in the middle of a report's line is taken out."""
         self.assertEqual(self.console.report, {"backend": "native", "cpus": "2"})
 
     def test_kernel_records_lose_their_stamp(self):
+        """Lines of the kernel's log have no time stamp."""
         self.assertIn("pvops: backend native: it always works", self.console.kernel)
         self.assertIn("clocksource: Switched to clocksource tsc", self.console.kernel)
 
     def test_job_checks(self):
+        """A job's checks are read with state, name and reason."""
         job = self.console.jobs["clock"]
         self.assertEqual(job.rc, 1)
         self.assertEqual([(c.state, c.name, c.reason) for c in job.checks],
@@ -83,25 +86,30 @@ class Console(unittest.TestCase):
                           ("skip", "hotplug", "one CPU")])
 
     def test_job_without_end_has_no_status(self):
+        """A job that did not end has no status."""
         self.assertIsNone(self.console.jobs["hang"].rc)
 
     def test_suites(self):
+        """Passed, failed and skipped cases are read."""
         one = self.console.suites["pvops_one"]
         self.assertEqual((one.ok, one.passed, one.failed, one.skipped),
                          (False, ["first"], ["second"], ["third"]))
         self.assertTrue(self.console.suites["pvops_two"].ok)
 
     def test_a_suite_that_did_not_run_is_a_problem(self):
+        """A suite that did not run is a problem, and so is a failed case."""
         found = report.kunit_problems(self.console.suites, ["pvops_two", "pvops_three"])
         self.assertEqual(found, ["KUnit suite pvops_three did not run",
                                  "KUnit pvops_one: second failed"])
 
     def test_cut_off_console_is_not_done(self):
+        """A console that is cut off is not done."""
         cut = report.parse(CONSOLE[:CONSOLE.index(b"PVOPS-DONE")])
         self.assertTrue(self.console.done)
         self.assertFalse(cut.done)
 
     def test_nested_guest_only(self):
+        """In a nested machine the guest's lines are told from the host's."""
         nested = report.parse(NESTED)
         self.assertEqual(nested.report, {"backend": "xen"})
         self.assertEqual(nested.suites, {})
@@ -110,6 +118,7 @@ class Console(unittest.TestCase):
         self.assertEqual(nested.host, ["guest begins", "guest ended rc=0"])
 
     def test_splats_in_any_kernel(self):
+        """A complaint of the guest's or the host's kernel is found."""
         for line in (b"[    1.000000] WARNING: CPU: 0 PID: 0 at x.c:1\n",
                      b"[    1.000000] BUG: unable to handle page fault\n",
                      b"[    1.000000] unchecked MSR access error: WRMSR\n",
@@ -129,10 +138,12 @@ class Judging(unittest.TestCase):
                             check_kunit=False)
 
     def test_good(self):
+        """A console that is as expected has no problem."""
         self.assertEqual(self.judge(CONSOLE, backend="native", report={"cpus": "^2$"},
                                     once_lines=["^pvops: backend"]), [])
 
     def test_each_difference_is_a_problem(self):
+        """Each expectation that does not hold is one problem."""
         for changes in ({"backend": "xen"}, {"report": {"cpus": "^4$"}},
                         {"report": {"audit": "ok"}}, {"expect_lines": ["nothing like it"]},
                         {"once_lines": ["^KTAP version", "Subtest"]},
@@ -140,11 +151,13 @@ class Judging(unittest.TestCase):
             self.assertEqual(len(self.judge(CONSOLE, **changes)), 1, changes)
 
     def test_jobs(self):
+        """A failed check, a job without end and one that did not start are problems."""
         found = self.judge(CONSOLE, ["clock", "hang", "absent"])
         self.assertEqual(found, ["job clock: timer: late by 3 ms", "job hang did not end",
                                  "job absent did not start"])
 
     def test_nothing_at_all(self):
+        """An empty console is two problems."""
         self.assertEqual(self.judge(b"", backend="native"),
                          ["no report: user space was not reached",
                           "the guest did not come to its end (no PVOPS-DONE)"])
@@ -168,6 +181,7 @@ PVOPS-HOST check ok dom0-disk
 """
 
     def test_checks_are_a_job_of_their_own(self):
+        """The checks of dom0 are a job, told from the guest's."""
         read = report.parse((self.CONSOLE % (0, 0)).encode() + b"PVOPS-HOST checks end rc=1\n")
         self.assertEqual(read.jobs["dom0"].rc, 1)
         self.assertEqual([(c.state, c.name) for c in read.jobs["dom0"].checks],
@@ -175,10 +189,12 @@ PVOPS-HOST check ok dom0-disk
         self.assertEqual(read.jobs["toolstack"].lines, ["ok work", "ok work"])
 
     def test_no_end_is_no_end(self):
+        """Checks of dom0 without an end have no status."""
         self.assertIsNone(report.parse((self.CONSOLE % (0, 0)).encode()).jobs["dom0"].rc)
         self.assertNotIn("dom0", report.parse(b"PVOPS-HOST guest begins\n").jobs)
 
     def test_a_reboot_hides_no_failure(self):
+        """Of a guest that boots twice a failure in either boot counts."""
         for first, second in ((1, 0), (0, 1)):
             read = report.parse((self.CONSOLE % (first, second)).encode())
             self.assertEqual(read.jobs["toolstack"].rc, 1)
@@ -186,10 +202,12 @@ PVOPS-HOST check ok dom0-disk
         self.assertIsNone(report.parse(begun.encode()).jobs["toolstack"].rc)
 
     def test_the_worlds_with_devices_must_have_it(self):
+        """A world with disk or network must have the checks of dom0."""
         self.assertEqual(world.host_jobs(world.load("xen-domU")), ["dom0"])
         self.assertEqual(world.host_jobs(world.load("xen-dom0")), [])
 
     def test_xen_complains(self):
+        """Complaints of Xen are found, unless they are allowed."""
         for line in ("(XEN) d1v0 Bad L1 flags 800000", "(XEN) mm.c:123:d0v1 something",
                      "(XEN) arch/x86/mm.c:2141:d[IDLE]v0 something",
                      "(XEN) Domain 1 (vcpu#0) crashed on cpu#1:"):
@@ -203,6 +221,7 @@ class Descriptions(unittest.TestCase):
     """worlds/*.toml."""
 
     def test_every_world_loads_and_says_what_it_is(self):
+        """Each world has a description, a set and a backend to expect."""
         for name in world.names():
             one = world.load(name)
             self.assertTrue(one.about, name)
@@ -210,15 +229,18 @@ class Descriptions(unittest.TestCase):
             self.assertTrue(one.expect.backend, name)
 
     def test_every_kind_has_a_machine(self):
+        """Each kind of machine that a world may have is there."""
         self.assertEqual(set(description.KINDS), set(kinds.KINDS))
 
     def test_default_set(self):
+        """The set `default` has the worlds that make boot promises."""
         self.assertEqual({w.name for w in boot.chosen(["default"])},
                          {"bare", "tcg", "uefi", "kvm-npt", "kvm-shadow", "xen-dom0",
                           "xen-dom0-intree", "xen-domU", "vmi", "vmi-allcall",
                           "vmi-kvm-npt"})
 
     def test_bad_descriptions_are_one_line(self):
+        """Each mistake in a description is refused in one line."""
         domu = "kind = 'xen-domu'\ndisk = 9\nnetwork = true\njobs = ['toolstack']\n"
         for text in ("disk = 9", "network = true", "steps = ['shutdown']",
                      f"{domu}steps = ['nosuch', 'shutdown']", f"{domu}steps = ['save']",
@@ -238,6 +260,7 @@ class Descriptions(unittest.TestCase):
                 self.assertNotIn("\n", str(caught.exception))
 
     def test_like_merges_tables(self):
+        """`like` takes settings over one by one, but not the sets."""
         one = world.load("bare-absent")
         self.assertEqual(one.cpu, world.load("bare").cpu)
         self.assertEqual(one.expect.report["audit"], "^ok$")
@@ -245,6 +268,7 @@ class Descriptions(unittest.TestCase):
         self.assertEqual(one.sets, ["input"])
 
     def test_unknown_world(self):
+        """An unknown world is one line."""
         with self.assertRaisesRegex(common.Failure, "no world or set nosuch"):
             boot.chosen(["nosuch"])
 
@@ -253,6 +277,7 @@ class Fragments(unittest.TestCase):
     """The check that configuration symbols survive."""
 
     def test_lost_and_overridden(self):
+        """Options of a fragment that the configuration lost are named."""
         with tempfile.TemporaryDirectory() as directory:
             path = pathlib.Path(directory)
             first, second, config = path / "a.config", path / "b.config", path / ".config"
@@ -269,16 +294,19 @@ class Flavours(unittest.TestCase):
     """What we know of each kernel."""
 
     def test_how_it_is_booted_does_not_make_it_another_kernel(self):
+        """How a kernel is booted does not make it build anew."""
         one = kernel.FLAVOURS["main"]
         self.assertEqual(repr(one), repr(dataclasses.replace(
             one, cmdline="preempt=full", scale=3, lacks=("pvops_hypercall",))))
 
     def test_what_a_kernel_lacks_is_a_suite(self):
+        """What a kernel is said to lack are KUnit suites."""
         for name, one in kernel.FLAVOURS.items():
             with self.subTest(name):
                 self.assertLessEqual(set(one.lacks), set(report.wanted_suites()))
 
     def test_a_suite_that_a_kernel_lacks_need_not_run(self):
+        """A suite that a kernel lacks need not run."""
         suites = [f"[    0.500000]     # Subtest: {name}\n[    0.500001]     ok 1 it\n"
                   f"[    0.500002] ok 1 {name}\n" for name in report.wanted_suites()
                   if name != "pvops_hypercall"]
@@ -290,6 +318,7 @@ class Flavours(unittest.TestCase):
                                          check_kunit=True, lacks=lacks), problems)
 
     def test_modules_are_those_that_were_built_with_the_image(self):
+        """The modules of a kernel are those of its build directory."""
         with tempfile.TemporaryDirectory() as directory:
             out = pathlib.Path(directory)
             self.assertEqual(kernel.modules(out / kernel.IMAGE), [])
@@ -302,6 +331,7 @@ class Archives(unittest.TestCase):
     """cpio.Archive against the real cpio."""
 
     def test_list_and_content(self):
+        """cpio unpacks what we packed, and the same input gives the same bytes."""
         archive = cpio.Archive()
         archive.file("a/b/c", b"hello\n", 0o755)
         archive.link("a/l", "b/c")
@@ -325,6 +355,7 @@ class Conditions(unittest.TestCase):
     """What a user can run into is one line that says what to do."""
 
     def test_missing_package_without_root(self):
+        """A missing package without root is one line with the command to type."""
         with mock.patch("os.geteuid", return_value=1000), \
                 self.assertRaises(common.Failure) as caught:
             packages.install(["no-such-package-at-all"])
@@ -333,11 +364,13 @@ class Conditions(unittest.TestCase):
                          "apt-get install no-such-package-at-all")
 
     def test_no_disk_space(self):
+        """Too little disk space is one line."""
         with tempfile.TemporaryDirectory() as directory, \
                 self.assertRaisesRegex(common.Failure, r"MiB free, .* free some"):
             common.need_space(pathlib.Path(directory), 1 << 40, "it")
 
     def test_failing_command_names_its_log(self):
+        """A command that fails is one line with its status and log."""
         with tempfile.TemporaryDirectory() as directory:
             log = pathlib.Path(directory) / "it.log"
             with mock.patch("sys.stderr"), self.assertRaisesRegex(
@@ -346,6 +379,7 @@ class Conditions(unittest.TestCase):
             self.assertEqual(log.read_text(), "said\n")
 
     def test_missing_kernel(self):
+        """A kernel image that does not exist is one line."""
         with self.assertRaisesRegex(common.Failure, "no such kernel image"):
             world.run("bare", kernel="/nonexistent")
 

@@ -45,6 +45,7 @@ class Tree(unittest.TestCase):
         return top
 
     def test_in_again_and_out(self):
+        """Integrated, integrated again and taken out, the tree is as before."""
         done = make("integrate", f"KDIR={self.kdir}")
         self.assertEqual((0, ""), (done.returncode, done.stderr))
         self.assertIn(": integrated into Linux 6.12.", done.stdout)
@@ -60,6 +61,7 @@ class Tree(unittest.TestCase):
         self.same_as_vanilla()
 
     def test_every_half_is_refused(self):
+        """A tree with only some of the hooks is refused, for each number of them."""
         patches = hooks.read_series()
         for count in range(1, len(patches) + 1):
             top = self.parts(self.scratch / f"half{count}")
@@ -72,6 +74,7 @@ class Tree(unittest.TestCase):
             self.assertEqual(before, trees.snapshot(top))
 
     def test_each_hook_that_does_not_apply_is_named(self):
+        """Each hook that does not apply is named with its file, and nothing is changed."""
         for number, patch in enumerate(hooks.read_series()):
             with self.subTest(patch=patch.name):
                 top = self.parts(self.scratch / f"bad{number}")
@@ -86,6 +89,7 @@ class Tree(unittest.TestCase):
                 self.assertEqual(before, trees.snapshot(top))
 
     def test_git_am_gives_what_integrate_gives(self):
+        """git am of the series gives the tree that integration gives."""
         mbox = self.scratch / "series.mbox"
         done = make("patch", f"OUT={mbox}")
         self.assertEqual((0, ""), (done.returncode, done.stderr))
@@ -103,6 +107,7 @@ class Tree(unittest.TestCase):
         self.assertEqual(want, trees.snapshot(top))
 
     def test_user_errors_are_one_line(self):
+        """Each mistake on the command line is one line."""
         for arguments, said in ((["integrate"], "which tree"), (["integrate", "KDIR=/nowhere"], "no such directory"),
                                 (["integrate", f"KDIR={common.ROOT / 'worlds'}"], "not a kernel source tree"),
                                 (["patch", "OUT=/proc/x/y"], "pvops: patch: /proc/x")):
