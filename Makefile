@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a person types. Each target is one tool under tools/pvops, which says
-# more with --help; nothing is decided here.
+# Commands for users. Each target runs one tool under tools/pvops; its --help has
+# more options. This file decides nothing.
 #
-# This is not the kernel's part of the tree: that is Kbuild, beside this file.
+# The kernel's build does not use this file. It uses Kbuild in this directory.
 
 PYTHON ?= python3
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How the guest jobs are judged, and when a cost counts as worse."""
+"""How guest jobs are judged, and when more instructions count as worse."""
 
 import pathlib
 import tempfile
@@ -52,7 +52,7 @@ class WithList(unittest.TestCase):
 
 
 class TestList(WithList):
-    """The list itself."""
+    """Reading tests/guest/expected.toml."""
 
     def test_entries(self) -> None:
         """Each check of an entry becomes an expectation with its worlds and its state."""
@@ -126,7 +126,7 @@ class TestPrograms(unittest.TestCase):
 
 
 class TestJudge(WithList):
-    """A job's checks against the list."""
+    """Judging a job's checks by the list."""
 
     def judge(self, world: str, *checks: tuple[str, str], rc: int | None = 0) -> jobs.Verdict:
         """Judge a job of the given (state, name) checks."""

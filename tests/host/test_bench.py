@@ -75,7 +75,7 @@ def printed(trace: bytes) -> list[str]:
 
 
 class Trace(unittest.TestCase):
-    """Decoding what xentrace recorded."""
+    """Decoding a trace of xentrace."""
 
     def test_recorded_trace(self):
         """A recorded trace gives the crossings per operation that Xen traced."""
@@ -128,7 +128,7 @@ class Trace(unittest.TestCase):
 
 
 class Exits(unittest.TestCase):
-    """What the KVM host counted."""
+    """Reading the exits that the KVM host counted."""
 
     def test_the_mark_is_taken_off(self):
         """The exit that a mark itself causes is not counted."""
@@ -145,7 +145,7 @@ class Exits(unittest.TestCase):
         self.assertEqual({"boot-entry": {"CPUID": 3}, "boot-core": {"nested page fault": 5, "I/O port": 2},
                           "boot-init": {"CPUID": 1}, "boot": {"nested page fault": 5, "I/O port": 2, "CPUID": 1}},
                          found)
-        # Nobody wrote down when the kernel began: the firmware's exits are no phase of it.
+        # Without the time of the first instruction, exits of the firmware are not counted.
         booted.entry_ticks = 0
         self.assertNotIn("boot-entry", bench.kvm_crossings([line], booted))
         self.assertEqual({}, bench.kvm_crossings([line], None))
@@ -158,7 +158,7 @@ class Exits(unittest.TestCase):
 
 
 class Stamped(unittest.TestCase):
-    """The kernel's first instruction, written down."""
+    """The image that records when its first instruction ran."""
 
     @staticmethod
     def image(target=0x100000, magic=b"HdrS"):
@@ -273,7 +273,7 @@ class Statistics(unittest.TestCase):
 
 
 class Files(unittest.TestCase):
-    """Reports: there, absent, damaged."""
+    """Report files: good, absent, damaged."""
 
     def setUp(self):
         scratch = tempfile.TemporaryDirectory(prefix="pvops-test.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The comparisons must see a difference, and must not see one that is none."""
+"""The comparisons find each real difference, and no other."""
 
 import base64
 import dataclasses
@@ -137,7 +137,7 @@ WARNING: modpost: vmlinux: section mismatch in reference: a+0x4 (section: .text)
 
 
 class Lint(unittest.TestCase):
-    """The SPDX check and the data of what is allowed."""
+    """The SPDX check and tests/lint.toml."""
 
     def test_spdx(self):
         """A file needs an SPDX line with our licence in its first lines."""
@@ -191,7 +191,7 @@ config OUTSIDE
 
 
 class Kconfig(unittest.TestCase):
-    """Which combinations there are."""
+    """Which combinations of options are built."""
 
     def setUp(self):
         self.options = kconfig_matrix.parse_kconfig(KCONFIG)
@@ -345,7 +345,7 @@ class Text(unittest.TestCase):
 
     def test_a_condition_on_the_way_is_the_native_one(self):
         """A condition that the unpatched function has, too, is no jump of ours."""
-        # "if young": the instruction stands out of line, and that is no jump of ours.
+        # "if young": gcc puts the instruction out of line. The jump to it is not ours.
         table = {**GOOD, 9: (2, "jne 0x20"), 0xb: (1, "nop"), 0x20: (5, "lock btrq $0x5,(%rdi)"), 0x25: (1, "ret")}
         site = self.site(table)
         self.assertEqual(("", "lock btrq $0x5,(%rdi)"), (site.problem, site.native))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Documentation must name what the code has: messages, options, settings, stages."""
+"""The documentation names all messages, options, settings and stages of the code."""
 
 import dataclasses
 import pathlib

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Files are floors: each uses only files below it, and Kbuild lists them in that order."""
+"""Each file uses only files below it, and Kbuild lists files in that order."""
 
 import pathlib
 import subprocess
@@ -72,7 +72,7 @@ class Tree(unittest.TestCase):
 
 
 class Sources(Tree):
-    """What is read out of C and assembly."""
+    """Reading symbols from C and assembly."""
 
     FILES = {"d/bottom.c": BOTTOM, "d/top.c": TOP,
              "d/small.h": HEADER, "d/asm.S": ASSEMBLY,
@@ -117,7 +117,7 @@ class Sources(Tree):
 
 
 class Circles(Tree):
-    """Finding them, and saying what makes them."""
+    """Finding circles and their symbols."""
 
     def test_of_symbols(self):
         """A circle is told with its files and the symbols that make it."""
@@ -216,7 +216,7 @@ class Names(Tree):
 
 
 class OurTree(unittest.TestCase):
-    """The real one."""
+    """This tree."""
 
     def none(self, problems):
         """No problem; or all of them, a line each."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The list of all tests, and that each says in a sentence what it shows."""
+"""The list of all tests; each test has a description."""
 
 import pathlib
 import subprocess
@@ -49,7 +49,7 @@ static struct kunit_suite some_suite = {
 
 
 class Reading(unittest.TestCase):
-    """What is read out of the tests."""
+    """Reading descriptions from the tests."""
 
     def test_first_sentence(self):
         """The first sentence ends at a period, and loses the name of the source."""
@@ -92,7 +92,7 @@ class Reading(unittest.TestCase):
 
 
 class Described(unittest.TestCase):
-    """Every test says what it shows."""
+    """Each test has a description."""
 
     def none(self, groups, need_groups=False):
         """Each is described, and there are some."""

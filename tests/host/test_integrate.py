@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Integration: what it does to a tree, and above all what it does not do."""
+"""Integration into a kernel tree, and out of it: changes, refusals, failures."""
 
 import errno
 import os
@@ -49,7 +49,7 @@ class Base(unittest.TestCase):
 
 
 class Good(Base):
-    """What must work."""
+    """What works."""
 
     def test_files_and_hooks(self):
         """Integration adds our files, applies the hooks and changes nothing else."""
@@ -127,7 +127,7 @@ class Good(Base):
         self.assertGreater(path.stat().st_mtime, 1)
         integrate.deintegrate(self.kdir)
         self.assertEqual(0o640, path.stat().st_mode & 0o777)
-        # An old time would keep make from rebuilding the object.
+        # With the old time make would not rebuild the object.
         self.assertGreater(path.stat().st_mtime, 1)
 
     def test_hard_linked_trees_are_not_changed_together(self):
@@ -181,7 +181,7 @@ class Good(Base):
 
 
 class Refused(Base):
-    """One clear line, and nothing touched."""
+    """What is refused in one line, with nothing changed."""
 
     def test_not_6_12(self):
         """A tree of another version is refused."""
@@ -268,7 +268,7 @@ class Refused(Base):
         pattern = r"changed since the integration: arch/x86/pvops/arch-x86-paravirt/select\.c"
         self.refused(pattern)
         self.refused(pattern, lambda: integrate.deintegrate(self.kdir))
-        # The same change in the pvops tree: no conflict any more.
+        # With the same change in the pvops tree there is no conflict.
         (self.root / "arch-x86-paravirt/select.c").write_text("int mine;\n")
         self.integrate()
         integrate.deintegrate(self.kdir)
@@ -311,7 +311,7 @@ class Refused(Base):
 
 
 class Faults(Base):
-    """The disk is full, a file cannot be written, somebody kills us."""
+    """A full disk, a file that cannot be written, a signal."""
 
     def every_step(self, name, call):
         """Let the nth use of os.NAME fail, for every n, and look at the tree each time."""
@@ -384,7 +384,7 @@ class Faults(Base):
             except OSError:
                 pass
         self.refused("no disk space")
-        # And with the check blinded: the error comes from write(2) itself.
+        # Without the check write(2) fails.
         blind = mock.Mock(f_flag=0, f_bavail=1 << 30, f_frsize=4096)
         with mock.patch.object(os, "statvfs", return_value=blind):
             self.refused("No space left on device; nothing was changed")
@@ -410,7 +410,7 @@ class Faults(Base):
 
     def test_killed_in_the_middle(self):
         """After SIGKILL the next run says how to clean up, and that works."""
-        # SIGKILL between the renames: no code of ours runs, the record must do.
+        # After SIGKILL between two renames only the record can help.
         for survive in (1, 2, 4, 6):
             with self.subTest(survive=survive):
                 child = os.fork()
@@ -450,7 +450,7 @@ class Faults(Base):
 
 
 class CommandLine(Base):
-    """Exit status and the one line."""
+    """Exit status and messages of the commands."""
 
     def test_good(self):
         """Both commands say in one line what they did."""

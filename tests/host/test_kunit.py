@@ -7,7 +7,7 @@ from tools.pvops import kunit
 
 
 class Counts(unittest.TestCase):
-    """Nested groups."""
+    """Counts of nested groups."""
 
     def test_nested(self):
         """Results are counted in nested groups; a case with parameters is one."""

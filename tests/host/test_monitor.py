@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What is asked of QEMU's monitor, and what is made of its answers."""
+"""Commands to QEMU's monitor and its answers."""
 
 import json
 import socket

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What is read from a console, above all from one that is damaged or cut short."""
+"""Reading a console, also one that is damaged or cut off."""
 
 import pathlib
 import tempfile
@@ -71,7 +71,7 @@ class Good(unittest.TestCase):
 
     def test_nested(self):
         """Of a nested machine only the guest's report and suites count."""
-        # The host's own kernel has suites and reports too; they are not the guest's.
+        # The host's own kernel has suites and reports, too. They are not those of the guest.
         outer = stamped(["KTAP version 1", "    # Subtest: other", "    not ok 1 x", "not ok 1 other"])
         raw = outer + "PVOPS-HOST starting\n" + report.GUEST_BEGINS + "\n" + stamped(KTAP) + GUEST + \
             report.GUEST_ENDED + " rc=0\nPVOPS-BEGIN report\nbackend: wrong\nPVOPS-END report\n"
@@ -82,7 +82,7 @@ class Good(unittest.TestCase):
 
 
 class Damaged(unittest.TestCase):
-    """A console that must not be taken for a good one."""
+    """Damaged consoles, which must not count as good."""
 
     def test_empty_and_garbage(self):
         """Nothing is found in an empty console or garbage."""
@@ -154,7 +154,7 @@ class Damaged(unittest.TestCase):
 
 
 class Breakpoint(unittest.TestCase):
-    """The emulator's own flaw, told from a breakpoint that is there."""
+    """Telling a stale breakpoint of the emulator from a real one."""
 
     OOPS = ("[    3.423776] Oops: int3: 0000 [#1] SMP NOPTI\n[    3.429491] RIP: 0010:vmi_set_next_event+0x2f/0x40\n"
             "[    3.429233] Code: 48 8d 3c 18 5b {} <ad> cf f8 4c\n[    3.42] RIP: 0010:other+0x1/0x2\n"
@@ -180,7 +180,7 @@ class Breakpoint(unittest.TestCase):
 
 
 class Data(unittest.TestCase):
-    """The tree's own data."""
+    """Worlds and suites of this tree."""
 
     def test_every_world_loads(self):
         """Each world loads and has a time limit and a description."""
@@ -202,7 +202,7 @@ class Data(unittest.TestCase):
 
 
 class Packages(unittest.TestCase):
-    """Packages missing, without and with root."""
+    """Missing packages, with root and without."""
 
     def test_without_root_it_is_one_line(self):
         """Without root the missing packages are one line with the command to type."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The VMI-64 ROMs: they build, are what the ABI says, and bad ones are refused for the right reason."""
+"""The VMI-64 ROMs: ours follow the ABI, and bad ones are refused by the right rule."""
 
 import pathlib
 import re
@@ -30,7 +30,7 @@ def disassembled(name: str) -> list[tuple[int, str]]:
 
 
 class Calls(unittest.TestCase):
-    """Which calls were made."""
+    """Counting calls that were made."""
 
     def test_defined(self):
         """The calls of ring 0 are read from the header."""
@@ -65,7 +65,7 @@ class Calls(unittest.TestCase):
 
 
 class Good(unittest.TestCase):
-    """What is built from vmi-rom."""
+    """The ROMs built from vmi-rom."""
 
     def test_romtool_finds_them_good(self):
         """vmi-romtool finds our ROMs good."""
@@ -135,7 +135,7 @@ class Good(unittest.TestCase):
 
 
 class Code(unittest.TestCase):
-    """What the ABI asks of all code of a ROM."""
+    """The ABI's rules for the code of a ROM."""
 
     def test_no_indirect_branch_and_no_plain_return(self):
         """Our ROMs have no indirect branch and no return of their own."""
@@ -190,7 +190,7 @@ class Code(unittest.TestCase):
 
 
 class Packer(unittest.TestCase):
-    """What rompack refuses to put into an image."""
+    """What rompack puts into an image, and what it refuses."""
 
     def link(self, text: str) -> pathlib.Path:
         """A linked ROM with TEXT in it."""
@@ -301,7 +301,7 @@ class Bad(unittest.TestCase):
 
 
 class Options(unittest.TestCase):
-    """For whom vmi-romtool checks."""
+    """Options of vmi-romtool."""
 
     def test_ring_3(self):
         """For ring 3 a ROM without the calls for it is refused."""

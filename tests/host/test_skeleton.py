@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What `make new-world`, `new-test` and `new-backend` write fits into the tree."""
+"""The files that `make new-world`, `new-test` and `new-backend` write."""
 
 import pathlib
 import shutil
@@ -17,7 +17,7 @@ PARTS = ("Kbuild", "Kconfig", "Makefile", "Documentation/kernel-developers.rst",
 
 
 class Copy(unittest.TestCase):
-    """In a copy of what the commands read and write."""
+    """A copy of the files that the commands read and write."""
 
     def setUp(self):
         scratch = tempfile.TemporaryDirectory(prefix="pvops-test.")
@@ -58,7 +58,7 @@ class Copy(unittest.TestCase):
 
 
 class Written(Copy):
-    """Each of them."""
+    """The files are consistent with the tree."""
 
     def test_world(self):
         """A new world is like the one it was made from, and in no set that is booted by default."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The test runner must not turn a failure into a pass."""
+"""The test runner: a failure never becomes a pass."""
 
 import json
 import pathlib
@@ -35,7 +35,7 @@ class Count(unittest.TestCase):
 
 
 class Reasons(unittest.TestCase):
-    """Whoever sees only the end of a run must see what failed."""
+    """The end of a run says what failed."""
 
     def test_reasons(self):
         """The lines that say what failed are shown, the newest last."""
@@ -53,7 +53,7 @@ class Reasons(unittest.TestCase):
 
 
 class Runs(unittest.TestCase):
-    """Whole runs on small stages."""
+    """Runs of small stages."""
 
     def setUp(self):
         scratch = tempfile.TemporaryDirectory(prefix="pvops-test.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The VMI-64 interface: its header compiles everywhere, its layout stays, its page agrees."""
+"""The VMI-64 interface: the header compiles, its layout is stable, the page agrees."""
 
 import pathlib
 import re
@@ -13,7 +13,7 @@ HEADER = common.ROOT / "include/vmi/vmi64.h"
 PAGE = common.ROOT / "Documentation/vmi64-abi.rst"
 CFLAGS = ["-std=gnu11", "-ffreestanding", "-Wall", "-Wextra", "-Werror", f"-I{common.ROOT / 'include'}"]
 
-# Offsets that a ROM on somebody's disk relies on. Fields may be added; these stay.
+# Existing ROMs rely on these offsets. Fields may be added; these must not change.
 LAYOUT = {
     "vmi64_rom": (32, "signature 0, blocks 2, entry 3, vmi_signature 8, api_minor 12, api_major 13, reserved0 14, "
                       "header_off 16, reserved1 20, pcir_off 24, pnp_off 26, reserved2 28"),
@@ -36,7 +36,7 @@ SIZES = {"ROM": "vmi64_rom", "HEADER": "vmi64_header", "SECTION": "vmi64_section
          "FIXUP": "vmi64_fixup", "INIT": "vmi64_init", "CPU": "vmi64_cpu", "TIME": "vmi64_time",
          "FLUSH": "vmi64_flush", "VCPU": "vmi64_vcpu"}
 
-# Numbers that are the same operation in VMI 3.0, by its names.
+# Numbers that are the same operation in VMI 3.0, with the names of VMI 3.0.
 VMI_3_0 = {0: "CPUID", 1: "WRMSR", 2: "RDMSR", 3: "SET_GDT", 4: "SET_IDT", 5: "SET_LDT", 6: "SET_TR", 10: "GET_TR",
            11: "WRITE_GDT_ENTRY", 12: "WRITE_IDT_ENTRY", 13: "WRITE_LDT_ENTRY", 14: "SET_KERNEL_STACK",
            15: "SET_CR0", 16: "SET_CR2", 17: "SET_CR3", 18: "SET_CR4", 19: "GET_CR0", 20: "GET_CR2", 21: "GET_CR3",
@@ -97,7 +97,7 @@ def constant(name: str) -> int:
 
 
 class Compiles(unittest.TestCase):
-    """By everybody who includes it."""
+    """The header compiles for each of its users."""
 
     def test_freestanding_c(self):
         """The header compiles in freestanding C."""
@@ -129,7 +129,7 @@ class Compiles(unittest.TestCase):
 
 
 class Layout(unittest.TestCase):
-    """What both sides must see alike."""
+    """Layout of structures, which ROM and kernel share."""
 
     def test_sizes_and_offsets(self):
         """Structures have the sizes and offsets that a ROM relies on."""
@@ -222,7 +222,7 @@ class Calls(unittest.TestCase):
 
 
 class Rules(unittest.TestCase):
-    """Why a ROM is refused."""
+    """The rules by which a ROM is refused."""
 
     def test_page_and_header_agree(self):
         """The page has each rule with its name and message."""

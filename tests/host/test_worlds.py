@@ -63,7 +63,7 @@ PVOPS-HOST guest ended rc=0\r
 
 
 class Console(unittest.TestCase):
-    """report.parse() on what machines really print."""
+    """report.parse() on real consoles."""
 
     def setUp(self):
         self.console = report.parse(CONSOLE)
@@ -129,7 +129,7 @@ class Console(unittest.TestCase):
 
 
 class Judging(unittest.TestCase):
-    """A world's verdict."""
+    """Judging a console by a description."""
 
     def judge(self, raw, jobs=(), **changes):
         expect = description.Expect(**changes)
@@ -164,7 +164,7 @@ class Judging(unittest.TestCase):
 
 
 class Dom0(unittest.TestCase):
-    """What dom0 checks, and a guest that boots twice."""
+    """Checks of dom0, and a guest that boots twice."""
 
     CONSOLE = """PVOPS-HOST guest begins
 PVOPS-BEGIN job toolstack
@@ -218,7 +218,7 @@ PVOPS-HOST check ok dom0-disk
 
 
 class Descriptions(unittest.TestCase):
-    """worlds/*.toml."""
+    """Reading worlds/*.toml."""
 
     def test_every_world_loads_and_says_what_it_is(self):
         """Each world has a description, a set and a backend to expect."""
@@ -291,7 +291,7 @@ class Fragments(unittest.TestCase):
 
 
 class Flavours(unittest.TestCase):
-    """What we know of each kernel."""
+    """The kernels that the tools build."""
 
     def test_how_it_is_booted_does_not_make_it_another_kernel(self):
         """How a kernel is booted does not make it build anew."""
@@ -352,7 +352,7 @@ class Archives(unittest.TestCase):
 
 
 class Conditions(unittest.TestCase):
-    """What a user can run into is one line that says what to do."""
+    """Errors of a user are one line that says what to do."""
 
     def test_missing_package_without_root(self):
         """A missing package without root is one line with the command to type."""

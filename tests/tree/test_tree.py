@@ -20,7 +20,7 @@ def make(*arguments):
 
 
 class Tree(unittest.TestCase):
-    """On a hard-linked copy: integration replaces files and never writes into one."""
+    """In a hard-linked copy, because integration replaces files and never writes into one."""
 
     @classmethod
     def setUpClass(cls):
@@ -84,7 +84,7 @@ class Tree(unittest.TestCase):
                 done = make("integrate", f"KDIR={top}")
                 self.assertNotEqual(0, done.returncode)
                 # An earlier hook may touch the same file and be the one that is named.
-                self.assertIn(f"does not apply to", done.stderr)
+                self.assertIn("does not apply to", done.stderr)
                 self.assertIn(victim, done.stderr)
                 self.assertEqual(before, trees.snapshot(top))
 

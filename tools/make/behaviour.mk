@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Does the system behave, and what does it cost? (tools/pvops/jobs.py, cost.py)
+# Guest jobs, and instructions per operation (tools/pvops/jobs.py, cost.py).
 
 JOB_WORLDS ?= bare kvm-npt xen-dom0
 JOBS ?=

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# What it costs (tools/pvops/bench*.py, Documentation/benchmarks.rst).
+# Benchmarks (tools/pvops/bench*.py, Documentation/benchmarks.rst).
 
 VARIANTS ?=
 STEPS ?=

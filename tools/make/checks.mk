@@ -34,7 +34,7 @@ objcompare:
 textcompare:
 	@$(PYTHON) -m tools.pvops.textcompare
 
-# Which calls of VMI-64 were made by booting and by the guest's jobs.
+# Check that booting and guest jobs make every call of VMI-64.
 .PHONY: vmi-calls
 vmi-calls:
 	@$(PYTHON) -m tools.pvops.jobs run --world vmi-allcall

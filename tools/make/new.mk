@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# The beginning of something new (tools/pvops/skeleton.py).
+# Skeletons of a world, a KUnit suite, a backend (tools/pvops/skeleton.py).
 
 PYTHON ?= python3
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Images of VMI-64 ROMs that must be refused, each made from a good one.
 
-Each breaks one rule of Documentation/vmi64-abi.rst and is right otherwise, the
-checksum too: so the rule that is named is the one that found it.
+Each image breaks one rule of Documentation/vmi64-abi.rst and is right otherwise,
+its checksum included. Therefore the check must name exactly that rule.
 """
 
 import pathlib
@@ -49,7 +49,7 @@ class Record:
 
 
 class Image:
-    """A good image, to be spoiled."""
+    """A good image, which is then changed to break a rule."""
 
     def __init__(self, content: bytes):
         self.bytes = bytearray(content)
@@ -148,7 +148,7 @@ def _major(image: Image) -> None:
 
 
 def _vmi3(image: Image) -> None:
-    """As a 32-bit ROM of 2007 begins: version, then what is not a header's offset."""
+    """The begin of a 32-bit ROM of 2007: a version, and no offset of a header after it."""
     image.rom["api_major"], image.rom["api_minor"] = 3, 0
     image.rom["header_off"] = 0x90900020
 
@@ -167,7 +167,7 @@ def _overlap_load(image: Image) -> None:
 
 
 def _overlap_image(image: Image) -> None:
-    """The call table a little into the section table."""
+    """Let the call table overlap the end of the section table."""
     image.header["call_off"] = image.header["section_off"] + 16
 
 
@@ -186,13 +186,13 @@ def _no_endbr(image: Image) -> None:
 
 
 def _inline_jump(image: Image) -> None:
-    """MOV is 3 bytes: a jump, and what it jumps over."""
+    """A jump in the place of MOV, which has 3 bytes, and one byte that it jumps over."""
     at = image.code(image.call(SET_PTE, "INLINE")["entry"]) + 4
     image.bytes[at:at + 3] = b"\xeb\x00\x90"
 
 
 def _ring3_call(image: Image) -> None:
-    """IRET's number, 33, in the place of HALT_MASKED's neighbours keeps the order."""
+    """Use the number of IRET, 33: between HALT_MASKED's neighbours it keeps the order."""
     entry = next(one for one in image.calls if one["call"] == 31)
     entry["call"] = 33
 
@@ -252,7 +252,7 @@ IMAGES: dict[str, tuple[int, str, Spoil]] = {
     "percpu-addend": (31, "per-CPU data beyond the area", _fixup("PERCPU", addend=0x1000)),
 }
 
-# What only running code can do wrong: built from the source, by its rule.
+# ROMs whose code does something wrong when it runs, by rule: built from the source.
 RUNNING = {"init": 35, "answer": 36, "answer-entry": 37, "answer-type": 38, "answer-pair": 39}
 _RUNNING_ABOUT = {
     "init": "VMI_Init fails", "answer": "an answer of an unknown type",
@@ -262,7 +262,7 @@ _RUNNING_ABOUT = {
 
 
 def _copy_place(one: Record, two: Record) -> None:
-    """The first fixup as a twin of the second, whatever kind that is."""
+    """Make the first fixup a copy of the second one, of whatever kind."""
     for name in FIXUP:
         one[name] = two[name]
 
@@ -289,7 +289,7 @@ def make(name: str, good: bytes) -> bytes:
 
 
 def write(name: str, good: pathlib.Path, where: pathlib.Path) -> pathlib.Path:
-    """The same, in a file below WHERE."""
+    """One bad image in a file below WHERE."""
     where.mkdir(parents=True, exist_ok=True)
     path = where / f"{name}.rom"
     content = make(name, good.read_bytes())

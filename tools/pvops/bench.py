@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0
 """make bench: what every operation costs, in every world, against bare metal.
 
-For each variant of bench/variants.toml the benchmark program (bench/guest) is
-run in the variant's world, in steps, each a boot of its own:
+The benchmark program (bench/guest) runs in the world of each variant of
+bench/variants.toml, in steps. Each step is a boot of its own:
 
     measure     instructions per operation and per phase of booting
-    smp         the same for what concerns several CPUs, on four
-    count       crossings into the hypervisor, by kind; on bare metal there are none,
-                and calls of pv ops where each is one of a ROM
+    smp         the same for operations that need several CPUs, on four CPUs
+    count       crossings into the hypervisor, by kind; bare metal has none: there
+                calls of pv ops are counted, if each is a call of a ROM
     loads       instructions of real loads
     time        time per operation, as a multiple of a loop in the same run
 
-All but `time` are under -icount, where a TSC tick is one instruction, a
-hypervisor's included. Nothing is randomized (no KASLR, fixed seeds); the boots
-of a step differ in the emulator's seed, and their spread is reported.
+All steps but `time` run under -icount, where a TSC tick is one instruction.
+The instructions of a hypervisor are included. Nothing is randomized (no KASLR,
+fixed seeds). The boots of a step differ in the emulator's seed only; their
+spread is reported.
 
-After each boot the report (build/report/bench.json and .csv) is written anew,
-so a run that is cut short by Ctrl-C keeps what it measured.
+The report (build/report/bench.json and .csv) is written after each boot.
+Therefore a run that Ctrl-C ends early keeps what it has measured.
 """
 
 import argparse
@@ -38,24 +39,24 @@ from .common import Failure, say
 BENCH = common.ROOT / "bench"
 VARIANTS = BENCH / "variants.toml"
 STEPS = ("measure", "smp", "count", "loads", "time")
-# Nothing is randomized, and nothing printed that would have to be paid for; the
-# kernels have different KUnit suites.
+# Nothing is randomized. Nothing is printed, because printing costs instructions.
+# KUnit is off, because the kernels have different suites.
 CMDLINE = ("nokaslr norandmaps randomize_kstack_offset=off random.trust_cpu=on "
            "kunit.enable=0 quiet printk.ignore_loglevel=0")
-# Pages of xentrace's buffer for each CPU, there since Xen started.
+# Pages of xentrace's buffer for each CPU, which Xen allocates when it starts.
 TRACE_PAGES = 4096
-TRACE_MASK = 0x0020f000         # TRC_PV, all of it
+TRACE_MASK = 0x0020f000         # all events of TRC_PV
 SMP_CPUS = 4
-# Steps that a kind of world does not have. Bare metal crosses into nothing, but
-# calls may be counted there. The records of a PV guest do not say which domain they
-# are of, so only a dom0 that is alone is counted.
+# Steps that a kind of world does not have. Bare metal has no hypervisor to cross
+# into, but calls may be counted there. The records of xentrace do not name the
+# domain. Therefore crossings are counted only if dom0 is the only domain.
 NOT_IN = {"count": ("direct", "xen-domu")}
-# Million instructions to spend on one operation, about; a slow world gets by
-# with the smallest number of samples.
+# Millions of instructions to spend on one operation, roughly. A slow world takes
+# the smallest number of samples.
 BUDGET, BUDGET_SHORT, BUDGET_COUNT = 40, 10, 10
-# Seconds for one step; for when something hangs.
+# Seconds for one step, so that a machine that hangs is ended.
 LIMIT, LIMIT_NESTED = 400, 900
-# What an operation of the short form is chosen for: quick, and one of each kind.
+# Operations of the short form: quick ones, one of each kind.
 SHORT_OPS = ("nothing", "reference", "getppid", "clock-gettime", "pipe-ping-pong", "mmap-1",
              "mmap-256", "mprotect-256", "fault-anonymous", "fork-exit", "vfork-exec")
 # SVM exit codes, AMD APM volume 2, appendix C.
@@ -65,8 +66,8 @@ SVM_EXITS = {0x4e: "page fault", 0x60: "interrupt", 0x61: "NMI", 0x64: "interrup
              0x7b: "I/O port", 0x7c: "MSR", 0x7f: "shutdown", 0x81: "VMMCALL",
              0x89: "WBINVD", 0x8d: "XSETBV", 0x400: "nested page fault",
              0x401: "AVIC incomplete IPI"}
-MARK_EXIT = 0x81        # of the mark that ends a stretch
-# bench/host/kvm-count: not exits, but what some led to
+MARK_EXIT = 0x81        # the exit of the mark that ends a stretch
+# bench/host/kvm-count: not exits, but what KVM did in some of them
 EMULATED = {1000001: "emulated instruction (of these)",
             1000002: "emulated page-table write (of these)",
             1000003: "emulated memory-mapped I/O (of these)"}
@@ -74,7 +75,7 @@ EMULATED = {1000001: "emulated instruction (of these)",
 
 @dataclasses.dataclass
 class Variant:
-    """A world and what is run in it."""
+    """A world and the kernel and options that it is booted with."""
     label: str
     world: str
     about: str = ""
@@ -92,7 +93,7 @@ class Variant:
 
 
 def load_variants(path: pathlib.Path = VARIANTS) -> list[Variant]:
-    """The list; every entry is checked, a world that does not exist is left out."""
+    """Read the list and check each entry; entries of unknown worlds are left out."""
     try:
         entries = tomllib.loads(path.read_text(encoding="utf-8")).get("variant", [])
     except (OSError, tomllib.TOMLDecodeError) as error:
@@ -119,7 +120,7 @@ def load_variants(path: pathlib.Path = VARIANTS) -> list[Variant]:
 
 
 def chosen(words: list[str], everything: list[Variant]) -> list[Variant]:
-    """Variants by label; LABEL=WORLD[,IMAGE][,WORD...] is one that is not in the list."""
+    """Variants by label; LABEL=WORLD[,IMAGE][,WORD...] makes one that is not in the list."""
     picked = []
     for word in words:
         if "=" in word and not any(word == one.label for one in everything):
@@ -170,9 +171,9 @@ SMP_OPS = ("ipi-2", "ipi-4", "tlb-2", "tlb-4", "wake-2")
 
 
 def alone(description: world.World) -> world.World:
-    """A domU without devices, and with the TSC itself; other worlds as they are.
+    """A domU without devices and with a TSC that does not trap; other worlds unchanged.
 
-    Xen gives a domain that may be moved a TSC that traps.
+    Xen emulates the TSC of a domain that may be migrated, so that each read traps.
     """
     if description.kind != "xen-domu":
         return description
@@ -211,7 +212,7 @@ def boot(variant: Variant, step: str, seed: int, words: str, image: pathlib.Path
         timeout=limit or (LIMIT_NESTED if nested else LIMIT), log=log, host_files=host_files,
         qemu_args=["-seed", str(seed), "-rtc", "base=2026-01-01T00:00:00,clock=vm"])
     job = result.jobs.get("bench")
-    # What worlds want to see in the kernel's log is not printed here; xl has to say
+    # The kernel does not print here what worlds expect in its log. xl must say
     # that it has read tsc_mode.
     problems = [p for p in result.problems
                 if not re.match(r"backend |KUnit|(?:no|\d+) lines? like |host: xl: got a tsc mode", p)]
@@ -233,7 +234,7 @@ _STRETCH = re.compile(r"cross (\S+) index=(\d+) brackets=(\d+) ops=(\d+) ?(.*)")
 
 
 def _stretches(lines: Iterable[str]) -> dict[str, tuple[int, int, int, dict[int, int]]]:
-    """The guest's `cross` lines: index, brackets, operations, and what the host counted."""
+    """The guest's `cross` lines: index, brackets, operations, and the host's counts."""
     found = {}
     for line in lines:
         if match := _STRETCH.fullmatch(line):
@@ -244,7 +245,7 @@ def _stretches(lines: Iterable[str]) -> dict[str, tuple[int, int, int, dict[int,
 
 def _per_op(counts: dict[str, float], brackets: int, ops: int,
             per_bracket: dict[str, float]) -> dict[str, float]:
-    """Counts without what the marks themselves cost, for one operation."""
+    """Counts for one operation, without those that the marks cause themselves."""
     found = {}
     for kind, number in counts.items():
         left = number - brackets * per_bracket.get(kind, 0.0)
@@ -276,7 +277,7 @@ def _named_exits(counts: Iterable[tuple[int, int]]) -> dict[str, float]:
 
 
 def kvm_boot_crossings(lines: Iterable[str], booted: benchdata.Boot) -> dict[str, dict[str, float]]:
-    """Exits of each phase of booting: PHASE:REASON=COUNT, 0 being what was before the kernel."""
+    """Exits of each phase of booting: PHASE:REASON=COUNT; phase 0 is before the kernel."""
     names = ["", "boot-entry" if booted.entry_ticks else "", *(f"boot-{name}" for name in booted.phases)]
     by_phase: dict[str, list[tuple[int, int]]] = collections.defaultdict(list)
     for line in lines:
@@ -291,7 +292,7 @@ def kvm_boot_crossings(lines: Iterable[str], booted: benchdata.Boot) -> dict[str
 
 
 def kvm_crossings(lines: list[str], booted: benchdata.Boot | None) -> dict[str, dict[str, float]]:
-    """Exits per operation: each bracket contains the exit of its last mark, and no more."""
+    """Exits per operation: of the marks only the last one's exit is inside of a bracket."""
     found = {}
     for name, (_, brackets, ops, counts) in _stretches(lines).items():
         if name != "boot":
@@ -300,7 +301,7 @@ def kvm_crossings(lines: list[str], booted: benchdata.Boot | None) -> dict[str, 
 
 
 def op_calls(lines: Iterable[str]) -> dict[str, dict[str, float]]:
-    """Calls of pv ops per operation, without those of reading the counters."""
+    """Calls of pv ops per operation, without those that reading the counters makes."""
     stretches = {}
     for line in lines:
         if match := _STRETCH.fullmatch(line):
@@ -327,8 +328,8 @@ def xen_crossings(lines: list[str], booted: benchdata.Boot | None
                   ) -> dict[str, dict[str, float]]:
     """Crossings per operation and per phase of booting, from the trace.
 
-    A PV kernel comes with no setup code that could write down when it began: its
-    first hypercall is near enough, and BOOTED is told.
+    A PV kernel has no setup code that could record when the kernel began. Its
+    first hypercall is taken for that moment, and BOOTED gets the time.
     """
     counted = xentrace.count(trace_of(lines))
     stretches = _stretches(lines)
@@ -353,7 +354,7 @@ def xen_crossings(lines: list[str], booted: benchdata.Boot | None
     return found
 
 
-# ---- all of it
+# ---- a whole run
 
 
 class Measurement:
@@ -384,7 +385,7 @@ class Measurement:
             try:
                 self.step(variant, step, image)
             except Failure as failure:
-                # one world that fails does not take the others with it
+                # a world that fails does not end the run
                 self.failures.append(str(failure))
                 say(f"bench: FAILED {failure}")
             self.save(False)
@@ -449,8 +450,9 @@ class Measurement:
                extra: str) -> world.Result:
         """One boot; under KVM up to three more, with other seeds, if it fails.
 
-        QEMU 7.2's nested SVM now and then loses an interrupt of an idle guest, or
-        delivers one to a CPU that has them off, and the guest dies in its entry code.
+        QEMU 7.2's nested SVM sometimes loses an interrupt of an idle guest, or
+        delivers an interrupt to a CPU that has disabled interrupts. The guest then
+        dies in its entry code.
         """
         seeds = [seed, *(range(seed + 100, seed + 400, 100)
                          if variant.kind == "kvm" else ())]
@@ -475,7 +477,7 @@ class Measurement:
 
     @staticmethod
     def check_nothing(variant: Variant, costs: dict[str, list[benchdata.Sampled]]) -> None:
-        """Nothing must cost nothing but a call, or the rest is not worth much."""
+        """The operation `nothing` must cost a call only, or the other figures are wrong."""
         for one in costs.get("nothing", []):
             if one.median > 10:
                 raise Failure(f"{variant.label}: doing nothing costs {one.median} ticks: "
@@ -489,14 +491,14 @@ class Measurement:
                 "failures": self.failures}
 
     def sorted_rows(self) -> list[Row]:
-        """Variants in the order of the list, operations in theirs."""
+        """Sort the rows: variants in the order of the list, operations in the order of ABOUT."""
         rows = list(self.rows.values())
         order = {op: i for i, op in enumerate(benchdata.ordered_ops(rows))}
         labels = {one.label: i for i, one in enumerate(self.everything)}
         return sorted(rows, key=lambda r: (labels.get(r.variant, len(labels)), order[r.op]))
 
     def save(self, complete: bool) -> None:
-        """Write the report as it stands."""
+        """Write the report with all figures so far."""
         benchdata.save(self.where, self.sorted_rows(), {"complete": complete, **self.about()})
 
     def show(self) -> None:
@@ -513,7 +515,7 @@ class Measurement:
 
 
 def load_costs(lines: Iterable[str]) -> dict[str, benchdata.Sampled]:
-    """The `load` lines: few runs each, all of them count."""
+    """The `load` lines: each load runs a few times, and every run counts."""
     found = {}
     for line in lines:
         if match := re.fullmatch(r"load (\S+) ticks=([\d,]+)", line):
@@ -523,7 +525,7 @@ def load_costs(lines: Iterable[str]) -> dict[str, benchdata.Sampled]:
 
 
 def run(variants: list[Variant], plan: Plan, where: pathlib.Path) -> Measurement:
-    """Measure everything; what was measured is in the report even when it is cut short."""
+    """Measure everything; the report has each figure as soon as it is measured."""
     measured = Measurement(plan, where, variants)
     try:
         for variant in variants:

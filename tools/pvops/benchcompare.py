@@ -3,12 +3,12 @@
 
     make bench-compare A=old.json B=new.json
 
-Shown is each figure that differs by more than its spread. The exit status is 1
-if something became dearer by more than the bound and the spread together.
+The table has each figure that differs by more than its spread. The exit status
+is 1 if a figure got worse by more than the bound and the spread together.
 
-Bounds (bench/bounds.toml) are figures as they were measured once, and by how
-much they may be exceeded. Only instructions and crossings have any: time under
-emulation says nothing from one machine to another.
+Bounds (bench/bounds.toml) are figures that were measured once, and a margin.
+Only instructions and crossings have bounds: times under emulation on different
+machines cannot be compared.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def judge(rows: list[Row], path: pathlib.Path) -> list[str]:
 
 
 def write_bounds(rows: list[Row], path: pathlib.Path) -> None:
-    """Make what was measured the bounds."""
+    """Write the measured figures as the new bounds."""
     margins, _ = load_bounds(path)
     head = path.read_text(encoding="utf-8").split("\n[bound")[0].rstrip()
     lines = [head, ""]

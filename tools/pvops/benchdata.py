@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Figures of the benchmarks: statistics, the report file, tables, comparison.
 
-Three measures, never mixed. Instructions are TSC ticks under -icount.
-Crossings are counts from the hypervisor's own tracing. Time is a multiple of a
-loop of known length in the same run. Each has its spread; a difference that is
-not larger than both spreads together is no difference.
+There are three measures, which are never mixed. Instructions are TSC ticks
+under -icount. Crossings are counted by the hypervisor's own tracing. Time is a
+multiple of the time of a loop of known length in the same run. Each figure has
+a spread. A difference counts only if it is larger than both spreads together.
 """
 
 import csv
@@ -57,21 +57,22 @@ ABOUT = {
     "load-stress-vm": "stress-ng, vm stressors",
     "load-stress-fork": "stress-ng, fork stressors",
 }
-# In a table: fewer per operation than this came from elsewhere (a tick), and so
-# many kinds at most.
+# In a table: kinds with fewer crossings per operation than this are left out, as
+# a timer tick caused them; and the largest number of kinds.
 CROSSINGS_MIN = 0.05
 CALLS_MIN = 0.5
 KINDS_SHOWN = 12
-# They take something off that is known in instructions, not in time.
+# Operations without a time: what is subtracted from them is known in instructions only.
 UNTIMED = ("nothing", "timer-fire", "idle-wake")
-# What a report from elsewhere must have to be one.
+# Keys that each result in a report file must have.
 ROW_KEYS = {"world", "variant", "op", "instructions", "spread", "crossings"}
 
 
 def total_of(crossings: dict[str, float]) -> float:
-    """Crossings of all kinds; those of a multicall are in its one hypercall.
+    """Crossings of all kinds.
 
-    And an instruction that KVM emulates is in the exit that it is emulated for.
+    Calls inside of a multicall are no crossings: the multicall is one hypercall.
+    Neither is an instruction that KVM emulates: its exit is counted already.
     """
     return sum(n for kind, n in crossings.items() if not kind.endswith(("(multicall)", "(of these)")))
 
@@ -94,7 +95,7 @@ class Row:
 
     @property
     def total(self) -> float | None:
-        """Crossings of all kinds; those of a multicall are in its one hypercall."""
+        """Crossings of all kinds; calls inside of a multicall are none."""
         return None if self.crossings is None else total_of(self.crossings)
 
 
@@ -107,15 +108,15 @@ class Sampled:
 
 
 def percent(part: float, whole: float) -> float:
-    """A part of a whole, which may be nothing."""
+    """Percent of a whole; 0 if the whole is 0."""
     return 100.0 * part / whole if whole else 0.0
 
 
 def combine(boots: list[Sampled]) -> tuple[float, float]:
     """Figure and spread in percent over the boots of one kernel.
 
-    The spread is how far the boots lie apart, or how far the middle half of one
-    boot's batches does, whichever is more.
+    The spread is the larger one of two: the range of the boots, and the range of
+    the middle half of the batches of one boot.
     """
     value = statistics.median(one.median for one in boots)
     between = max(one.median for one in boots) - min(one.median for one in boots)
@@ -124,7 +125,7 @@ def combine(boots: list[Sampled]) -> tuple[float, float]:
 
 
 def combine_crossings(boots: list[dict[str, float]]) -> tuple[dict[str, float], float]:
-    """Crossings by kind, on average over the boots, and how far their sums lie apart in percent."""
+    """Mean crossings by kind over the boots, and the range of their sums in percent."""
     kinds = sorted({kind for one in boots for kind in one})
     mean = {kind: sum(one.get(kind, 0.0) for one in boots) / len(boots) for kind in kinds}
     totals = [total_of(one) for one in boots]
@@ -156,7 +157,7 @@ def parse_times(lines: Iterable[str]) -> dict[str, tuple[float, float]]:
 
 @dataclasses.dataclass
 class Boot:
-    """What a guest said about its booting; ticks are instructions."""
+    """What a guest printed about its boot; ticks are instructions."""
     phases: dict[str, int]              # phase -> kernel clock at its end, in us
     clock_us: int                       # when the mark was written
     reset_ticks: int                    # of the program's start, since reset
@@ -182,7 +183,7 @@ BOOT_LINE = re.compile(r"boot reset-ticks=(\d+) clock-us=(\d+) mark-ticks=(\d+)(
 
 
 def parse_boot(lines: Iterable[str]) -> Boot | None:
-    """The `phase` and `boot` lines of a guest; None if it did not say."""
+    """The `phase` and `boot` lines of a guest; None if there are none."""
     phases: dict[str, int] = {}
     for line in lines:
         if match := re.fullmatch(r"phase (\S+) us=(\d+)", line):
@@ -197,7 +198,7 @@ def parse_boot(lines: Iterable[str]) -> Boot | None:
 
 
 def save(path: pathlib.Path, rows: list[Row], about: dict[str, object]) -> None:
-    """JSON, and the same as CSV beside it."""
+    """Write JSON, and the same figures as CSV beside it."""
     report.write_json(path, {"version": VERSION, **about,
                              "results": [dataclasses.asdict(row) for row in rows]})
     kinds = sorted({kind for row in rows for kind in row.crossings or {}})
@@ -219,7 +220,7 @@ def save(path: pathlib.Path, rows: list[Row], about: dict[str, object]) -> None:
 
 
 def load(path: pathlib.Path) -> tuple[list[Row], dict[str, object]]:
-    """Rows of a report and what it says about itself; a Failure says what is wrong."""
+    """Rows of a report and its header; a Failure says what is wrong with the file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -248,7 +249,7 @@ def load(path: pathlib.Path) -> tuple[list[Row], dict[str, object]]:
     return rows, {key: value for key, value in content.items() if key != "results"}
 
 
-# ---- what a person reads
+# ---- tables
 
 
 @dataclasses.dataclass
@@ -265,7 +266,7 @@ class Difference:
 
     @property
     def real(self) -> bool:
-        """Whether it is more than chance explains."""
+        """Whether it is larger than both spreads together."""
         return self.a != self.b and abs(self.percent) > self.spread
 
 
@@ -276,7 +277,7 @@ def instructions(a: Row, b: Row) -> Difference:
 
 
 def ordered_ops(rows: Iterable[Row]) -> list[str]:
-    """The operations that occur: known ones in their order, others behind them."""
+    """The operations that occur: those of ABOUT in its order, then others."""
     there = dict.fromkeys(row.op for row in rows)
     return [op for op in ABOUT if op in there] + [op for op in there if op not in ABOUT]
 
@@ -327,7 +328,7 @@ def crossing_table(rows: list[Row], variant: str) -> str:
 
 
 def call_table(rows: list[Row], variant: str) -> str:
-    """What a call costs: the instructions that the first variant has not, by the calls."""
+    """What a call costs: the instructions beyond those of the first variant, per call."""
     first = variants(rows)[0]
     base = {row.op: row for row in rows if row.variant == first}
     lines = [[f"{variant}: calls of ops", "calls", f"more than {first}", "each", "", "most of them"]]
@@ -377,7 +378,7 @@ def _right(rows: list[list[str]]) -> str:
 
 @dataclasses.dataclass
 class Change:
-    """What became of one figure."""
+    """How one figure changed."""
     variant: str
     op: str
     what: str                           # "instructions" or "crossings"
@@ -398,14 +399,14 @@ class Change:
 def grain(total: float) -> float:
     """By how much two counts of crossings may differ by chance, per operation.
 
-    A timer's interrupt more or less brings some ten crossings. It falls on the
-    more rounds the cheaper an operation is: 50, or 5 at least.
+    One timer interrupt more or less makes some ten crossings. They are divided by
+    the number of rounds, which is larger for a cheaper operation: 50, or 5 at least.
     """
     return min(0.5 + 0.1 * total, 2.5)
 
 
 def compare(a: list[Row], b: list[Row], bound: float) -> tuple[list[Change], list[str]]:
-    """Each figure that both have; and what only one of them has."""
+    """Changes of the figures that both reports have, and the rows that only one has."""
     first = {(row.variant, row.op): row for row in a}
     second = {(row.variant, row.op): row for row in b}
     changes = []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Pictures of a benchmark report: SVG and PNG, and one HTML page with all of it.
+"""Pictures of a benchmark report: SVG and PNG, and one HTML page with all of them.
 
     bench-instructions   each operation against the first variant
-    bench-crossings-V    what crosses into the hypervisor, by kind
+    bench-crossings-V    crossings into the hypervisor, by kind
     bench-boot           phases of booting
 """
 
@@ -18,7 +18,7 @@ from . import benchdata, common
 from .benchdata import Row
 from .common import Failure
 
-# Colours that differ in brightness, too (Okabe and Ito's set).
+# Colours that also differ in brightness (Okabe and Ito's set).
 COLOURS = ("#000000", "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7",
            "#f0e442")
 DEBIAN_PYTHON = "/usr/bin/python3"
@@ -29,7 +29,7 @@ PHASES = ("boot-entry", "boot-core", "boot-smp", "boot-initcalls", "boot-init")
 def _pyplot():
     import matplotlib
     matplotlib.use("Agg")
-    # The same bytes for the same figures, and text that can be searched.
+    # The same figures give the same bytes, and text in a picture can be searched.
     matplotlib.rcParams.update({"svg.hashsalt": "pvops", "svg.fonttype": "none",
                                 "font.size": 9, "axes.axisbelow": True})
     from matplotlib import pyplot
@@ -153,7 +153,8 @@ def booting(rows: list[Row], where: pathlib.Path) -> str | None:
 def draw_report(path: pathlib.Path) -> pathlib.Path:
     """The pictures and the page of a report file; returns the page.
 
-    In a process of its own: matplotlib is Debian's, so the Python must be.
+    This runs in a process of its own with Debian's Python, since matplotlib is
+    Debian's.
     """
     done = subprocess.run([DEBIAN_PYTHON, "-m", "tools.pvops.benchplot", "--report", path],
                           cwd=common.ROOT, capture_output=True, text=True, check=False)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where it goes: the instructions of one operation, by function.
+"""The instructions of one operation, by function.
 
-The benchmark program does the operation over and over. Meanwhile QEMU, told
-over its monitor, runs one instruction at a time and logs the address of each
-one: in user space, the kernel, Xen, the KVM host. Nothing is sampled: every
-instruction between two calls of the operation is there, as often as it ran. An
-operation that needs several CPUs has four, and what all of them do is added up.
-Beside a domU there is dom0, the same kernel, which is idle as a rule.
+The benchmark program repeats the operation. Meanwhile QEMU runs one instruction
+at a time and logs its address, which is switched on over QEMU's monitor. The
+log has instructions of user space, the kernel, Xen and the KVM host. Nothing is
+sampled: every instruction between two calls of the operation is counted as
+often as it ran. An operation that needs several CPUs has four, and their
+instructions are added up. With a domU the instructions of dom0 are included;
+dom0 runs the same kernel and is usually idle.
 
 Symbols come from the kernel's System.map, from Xen itself (dom0 reads them at
 /proc/xen/xensyms), from the KVM host's /proc/kallsyms, and from the ELF file
@@ -52,7 +53,7 @@ class Symbols:
     def __init__(self, lines: list[str], start: int = 0) -> None:
         """Lines as in System.map: address, type, name, perhaps [module].
 
-        START is added to each: what is linked at 0 may run elsewhere.
+        START is added to each address: code that is linked at 0 may run elsewhere.
         """
         found = {}
         for line in lines:
@@ -68,7 +69,7 @@ class Symbols:
         return self.names[at] if at >= 0 else f"{address:#x}"
 
     def address(self, name: str) -> int:
-        """Where a function begins; a Failure if there is none."""
+        """The address of a function; a Failure if there is no such function."""
         if name not in self.names:
             raise Failure(f"no function {name}")
         return self.addresses[self.names.index(name)]
@@ -81,13 +82,13 @@ class Profile:
     operations: int
 
     def rows(self) -> list[tuple[str, str, float]]:
-        """Place, function, instructions per operation; the dearest first."""
+        """Place, function, instructions per operation; the largest first."""
         return [(place, name, number / self.operations)
                 for (place, name), number in sorted(self.places.items(), key=lambda i: -i[1])]
 
 
 def place(address: int, flags: int, kind: str, has_rom: bool = False) -> str:
-    """Who runs at this address with these flags, in a world of this kind."""
+    """Whose code is at this address with these flags, in a world of this kind."""
     ring = flags & CPL_MASK
     if kind == "kvm" and not flags & IN_GUEST:
         return "QEMU" if ring == 3 else "host"
@@ -99,7 +100,7 @@ def place(address: int, flags: int, kind: str, has_rom: bool = False) -> str:
 
 
 def parse_key(key: bytes) -> tuple[int, int]:
-    """Address and flags from what stands in brackets: cs_base/pc/flags/cflags."""
+    """Address and flags from the brackets of a log line: cs_base/pc/flags/cflags."""
     words = key.split(b"/")
     return int(words[1], 16), int(words[2], 16)
 
@@ -126,7 +127,7 @@ def add_up(counted: dict[bytes, int], kind: str, symbols: dict[str, Symbols],
 
 
 class _Reader(threading.Thread):
-    """Counts what comes through the pipe; after so many lines it only drains."""
+    """Counts lines of the pipe; after the limit it reads on, but counts no more."""
 
     def __init__(self, path: pathlib.Path, limit: int, round_address: int) -> None:
         super().__init__(daemon=True)
@@ -224,7 +225,7 @@ def watch(variant: bench.Variant, op: str, instructions: int) -> Profile:
 
 
 def _release(pipe: pathlib.Path, reader: _Reader) -> None:
-    """A reader whose QEMU never came waits in open(): open the other end for a moment."""
+    """If QEMU never opened the pipe, the reader waits in open(): open the other end once."""
     reader.full.set()
     with contextlib.suppress(OSError):
         os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
@@ -232,7 +233,7 @@ def _release(pipe: pathlib.Path, reader: _Reader) -> None:
 
 
 def _program(scratch: pathlib.Path) -> Symbols:
-    """Where the benchmark program's functions are."""
+    """The functions of the benchmark program."""
     jobfiles.fill_bench(scratch)
     listing = subprocess.run(["nm", scratch / jobfiles.LIB / "opcost"], capture_output=True,
                              text=True, check=True).stdout
@@ -240,7 +241,7 @@ def _program(scratch: pathlib.Path) -> Symbols:
 
 
 def _rom_symbols(name: str) -> Symbols:
-    """Of the ELF file that the ROM was packed from, where the kernel puts it."""
+    """The functions of a ROM, from its ELF file, at the address where the kernel puts it."""
     path = rom.image(name).with_suffix(".elf")
     listing = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout
     return Symbols(listing.splitlines(), ROM_FIRST)
@@ -255,7 +256,7 @@ def _kernel_symbols(image: pathlib.Path) -> Symbols:
 
 
 def _wait_for_loop(log: pathlib.Path, runner: threading.Thread, op: str) -> int:
-    """Until the guest does the operation; returns operations per round."""
+    """Wait until the guest repeats the operation; returns operations per round."""
     deadline = time.monotonic() + SECONDS_TO_LOOP
     began = time.time()
     while time.monotonic() < deadline:
@@ -272,7 +273,7 @@ def _wait_for_loop(log: pathlib.Path, runner: threading.Thread, op: str) -> int:
 
 
 def show(profile: Profile, title: str, count: int) -> None:
-    """Sums and the dearest functions."""
+    """Print sums, and the functions with the most instructions."""
     rows = profile.rows()
     total = sum(number for _, _, number in rows)
     by_place: dict[str, float] = collections.Counter()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""make boot: one image, every world, a table of what each decided.
+"""make boot: boot one kernel image in every world, and show a table of the results.
 
-Sets up what is missing, builds what changed, boots the worlds (as many at a
-time as this machine has CPUs for), and says in a table, in the exit status
-and in build/report/boot.json whether each is as it must be.
+Installs and builds what is missing or changed, and boots the worlds, as many at
+once as this machine has CPUs for. The table, the exit status and
+build/report/boot.json say whether each world is as its description demands.
 """
 
 import argparse
@@ -38,9 +38,9 @@ def chosen(words: list[str]) -> list[world.World]:
 
 def boot_all(worlds: list[world.World], jobs: list[str], cpus: int,
              **settings) -> list[world.Result]:
-    """Boot them, never more at once than the CPUs carry; results in their order.
+    """Boot worlds, as many at once as there are CPUs for; results in the same order.
 
-    `settings` are world.run()'s.
+    `settings` are arguments of world.run().
     """
     waiting = sorted(worlds, key=lambda w: -w.weight)
     running: dict[concurrent.futures.Future, tuple[world.World, float]] = {}
@@ -71,7 +71,7 @@ def boot_all(worlds: list[world.World], jobs: list[str], cpus: int,
                     say("booting: " + ", ".join(f"{w.name} {now - at:.0f} s"
                                                 for w, at in running.values()))
         finally:
-            # also on Ctrl-C and when one of them raised: nothing stays behind
+            # also after Ctrl-C or an exception: no machine must stay behind
             if waiting or running:
                 world.stop_all()
     return [results[w.name] for w in worlds]
@@ -103,7 +103,7 @@ def _record(result: world.Result) -> dict[str, object]:
 
 
 def show_failure(result: world.Result) -> None:
-    """What is wrong, how the console ended, where the rest is."""
+    """Print the problems, the last lines of the console, and the name of the log."""
     print(f"\n{result.world.name}: FAILED", file=sys.stderr)
     for problem in result.problems:
         print(f"  {problem}", file=sys.stderr)

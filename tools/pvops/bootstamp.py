@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A bzImage that says when its first instruction was executed.
+"""A bzImage that records when its first instruction was executed.
 
-The boot protocol lets a boot loader put code of its own between the setup code
-and the kernel: the setup code goes to hdr.code32_start, with the boot_params in
-ESI (Documentation/arch/x86/boot.rst). What is put there reads the TSC into
-boot_params.hd0_info, which no kernel uses any more, and goes on to the kernel.
-User space finds it in /sys/kernel/boot_params/data.
+The boot protocol lets a boot loader insert code between the setup code and the
+kernel: the setup code jumps to hdr.code32_start, with the address of
+boot_params in ESI (Documentation/arch/x86/boot.rst). The inserted code stores
+the TSC in boot_params.hd0_info, which kernels no longer use, and jumps to the
+kernel. User space reads the value from /sys/kernel/boot_params/data.
 """
 
 import pathlib
@@ -26,7 +26,7 @@ def code(target: int) -> bytes:
 
 
 def stamped(image: bytes) -> bytes:
-    """The image with the code put behind it; a Failure if it is none that this works for."""
+    """The image with the code appended; a Failure if the image has another format."""
     if image[MAGIC:MAGIC + 4] != b"HdrS" or struct.unpack_from("<H", image, VERSION)[0] < 0x202:
         raise Failure("not a bzImage")
     target, = struct.unpack_from("<I", image, CODE32_START)

@@ -21,19 +21,19 @@ REPORT = BUILD / "report"
 
 
 class Failure(Exception):
-    """Something a user can understand and act on: printed as one line."""
+    """An error that a user can understand and correct; it is printed as one line."""
 
 
 def say(text: str) -> None:
-    """Progress, on stdout at once (it may be a pipe)."""
+    """Print progress, and flush: stdout may be a pipe."""
     print(f"pvops: {text}", flush=True)
 
 
 def command(main: Callable[[], int | None]) -> None:
-    """Run a tool's main(): a foreseeable condition is one line, no traceback.
+    """Run a tool's main(); a Failure is one line without a traceback.
 
-    SIGTERM is turned into an exception, so that `finally` blocks run and no
-    QEMU stays behind when a CI runner loses patience.
+    SIGTERM becomes an exception. So `finally` blocks run, and no QEMU stays behind
+    when a CI runner ends a job.
     """
     def terminated(_signal, _frame):
         raise KeyboardInterrupt
@@ -57,7 +57,7 @@ def command(main: Callable[[], int | None]) -> None:
 
 
 def need_space(where: pathlib.Path, mib: int, what: str) -> None:
-    """Say so before the disk is full, not after half of a tree is written."""
+    """Fail if there is too little disk space, before anything is written."""
     where.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(where).free >> 20
     if free < mib:
@@ -91,7 +91,7 @@ def digest_of(paths: Iterable[pathlib.Path], *extra: str) -> str:
 
 @contextlib.contextmanager
 def lock(name: str) -> Iterator[None]:
-    """Two commands at once must not build the same thing."""
+    """Hold a lock, so that two commands do not build the same thing at once."""
     BUILD.mkdir(exist_ok=True)
     with open(BUILD / f".{name}.lock", "w", encoding="utf-8") as file:
         try:
@@ -103,18 +103,18 @@ def lock(name: str) -> Iterator[None]:
 
 
 def start(argv: list[str], *, own_group: bool = True, **kwargs) -> subprocess.Popen:
-    """Start a child that dies with us, even if we are killed outright.
+    """Start a child that is killed when this process ends, even by SIGKILL.
 
-    setpriv (util-linux) sets the parent death signal and execs, so the pid is
-    the child's own. With its own process group a Ctrl-C reaches only us, and
-    stop() can take the whole group down.
+    setpriv (util-linux) sets the parent death signal and calls exec, so the pid is
+    the child's own. If the child has its own process group, Ctrl-C reaches this
+    process only, and stop() can end the whole group.
     """
     return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *map(str, argv)],
                             start_new_session=own_group, **kwargs)
 
 
 def stop(child: subprocess.Popen, own_group: bool = True) -> None:
-    """End a child and its group: ask, wait a little, insist."""
+    """End a child and its group: SIGTERM, and after a while SIGKILL."""
     if child.poll() is not None:
         return
     send = os.killpg if own_group else os.kill
@@ -127,7 +127,7 @@ def stop(child: subprocess.Popen, own_group: bool = True) -> None:
 
 
 def last_lines(path: pathlib.Path, count: int = 25) -> list[str]:
-    """The end of a log, for the moment something went wrong."""
+    """The last lines of a log, to show when something failed."""
     if not path.exists():
         return []
     text = path.read_bytes()[-65536:].decode(errors="replace")
@@ -138,7 +138,7 @@ def last_lines(path: pathlib.Path, count: int = 25) -> list[str]:
 def run_logged(argv: list[str], log: pathlib.Path, *, what: str,
                count: tuple[str, ...] = (), cwd: pathlib.Path | None = None,
                env: dict[str, str] | None = None, every: float = 20) -> None:
-    """Run a long command into a log file, with a sign of life on the way.
+    """Run a long command with its output in a log file, and print progress.
 
     `count`: lines that start with one of these (after blanks) are counted
     and shown, "CC " for a kernel build.
@@ -164,7 +164,7 @@ def run_logged(argv: list[str], log: pathlib.Path, *, what: str,
         finally:
             stop(child)
     if child.returncode:
-        # with -j the reason may stand far above the end
+        # with -j the error may be far above the end of the log
         errors = [line for line in log.read_text(errors="replace").splitlines()
                   if re.search(r"(?i)\berror: ", line)]
         for line in [*errors[:10], "", *last_lines(log)]:

@@ -1,31 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0
 """What our options cost on bare metal: instructions per operation, A against B.
 
-A is a kernel without our patches, B one with them, from the same config but
-for our options. Both are booted on one emulated CPU under -icount, where a TSC
-tick is one instruction, with bench/guest/opcost.c as init: nothing else
-runs.
+A is a kernel without our patches, B one with them. Their configurations differ
+in our options only. Both boot on one emulated CPU under -icount, where a TSC
+tick is one instruction. init is bench/guest/opcost.c, so no other program runs.
 
-Per boot an operation's figure is the median of its batches' smallest samples
-(see bench/guest/sample.c); over the boots it is the median again. The boots come in two
-sets, each with the emulator's random seed as 1, 2, 3, ... for both kernels:
+The figure of an operation in one boot is the median of the smallest samples of
+its batches (see bench/guest/sample.c). The figure over the boots is the median
+again. There are two sets of boots, each with the emulator's random seed as 1,
+2, 3, ... for both kernels:
 
-    fixed    nothing is randomized: the figures that are judged
-    random   the kernel chooses its layout (KASLR), and programs get theirs:
-             shown beside, to tell a difference from luck with one layout; not
-             judged, because a fork varies by some percent from boot to boot
+    fixed    nothing is randomized: these figures are judged
+    random   the kernel's layout (KASLR) and that of programs are random. These
+             figures show whether a difference comes from one layout only. They
+             are not judged, because a fork varies by some percent between boots
 
-`spread` is how far the boots of one kernel in a set lie apart; a difference is
-only worth as much as it is larger than that.
+`spread` is the range of the boots of one kernel in a set. A difference that is
+not larger than the spread means nothing.
 
-Booting itself is another matter: it waits for the timer now and then, and
-what it does meanwhile depends on when. A third set, `staggered`, gives each
-boot some more words on the command line than the one before, which the kernel
-has to look at again and again: each meets the ticks in another phase, and
-their mean counts. `spread` is then twice the standard error of the mean
-difference. From the ticks since reset the same number is taken off for both
-kernels: what firmware and unpacking took, as far as the kernel's own clock
-knows. If unpacking becomes dearer, that is part of the difference.
+Booting is measured in another way. A boot sometimes waits for the timer, and
+the work in that time depends on the phase of the ticks. In a third set,
+`staggered`, each boot has some more words on the command line than the one
+before, and the kernel parses them several times. So each boot meets the ticks
+in another phase, and the mean is judged. `spread` is then twice the standard
+error of the mean difference. The same number is subtracted from the ticks since
+reset of both kernels: what firmware and unpacking took, as far as the kernel's
+own clock knows. So more instructions for unpacking are part of the difference.
 """
 
 import argparse
@@ -43,8 +43,9 @@ WORLD = "bare"
 BOUND = 0.5             # percent that B may cost more than A
 TIMEOUT = 400
 PROGRAM = "/usr/lib/pvops/opcost"
-# No console output to pay for, and no KUnit suites: the kernels have different
-# ones. The early console cannot be kept quiet; both pay for it.
+# No console output, because it costs instructions, and no KUnit suites, because
+# the kernels have different ones. The early console cannot be switched off; its
+# cost is the same in both kernels.
 CMDLINE = ("random.trust_cpu=on kunit.enable=0 quiet printk.ignore_loglevel=0 "
            f"rdinit={PROGRAM}")
 FIXED, RANDOM, STAGGERED = "fixed", "random", "staggered"
@@ -66,7 +67,7 @@ ABOUT = {
 }
 ARGUMENTS = f"-- ops=nothing,{','.join(ABOUT)} /usr/lib/pvops/tiny"
 BOOT = "boot"
-BEFORE = "before"       # what was before the kernel's clock started
+BEFORE = "before"       # the time before the kernel's clock started
 ABOUT_BOOT = {BOOT: "boot, kernel to user space"}
 
 
@@ -79,7 +80,7 @@ class Figure:
 
     @property
     def value(self) -> int:
-        """The figure that counts."""
+        """The figure that is compared."""
         return round(statistics.median(self.boots))
 
     @property
@@ -89,7 +90,7 @@ class Figure:
 
 
 def percent(part: float, whole: float) -> float:
-    """A part of a whole, which may be nothing."""
+    """Percent of a whole; 0 if the whole is 0."""
     return 100.0 * part / whole if whole else 0.0
 
 
@@ -118,7 +119,7 @@ def _boot(image: pathlib.Path, label: str, layout: str,
           seed: int) -> dict[str, tuple[int, int, float]]:
     log = common.LOG / f"cost-{label}-{layout}-{seed}.log"
     if layout == STAGGERED:
-        # with a dot they are taken for a module's, and init never sees them
+        # the kernel takes a word with a dot for a module's and does not pass it to init
         words = [f"stagger.{n}=1" for n in range(STAGGER_WORDS * seed)]
         cmdline = " ".join([CMDLINE, LAYOUTS[FIXED], *words])
         wanted = [BOOT, BEFORE]
@@ -146,7 +147,7 @@ def _boot(image: pathlib.Path, label: str, layout: str,
 
 def measure(image: pathlib.Path, label: str, layout: str,
             count: int) -> dict[str, Figure]:
-    """Boot a kernel so many times; its figures, by operation."""
+    """Boot a kernel several times; the figures by operation."""
     boots = []
     for seed in range(1, count + 1):
         say(f"cost: {label} kernel, {layout} layout, boot {seed} of {count}")
@@ -185,11 +186,11 @@ class Comparison:
 
 
 class Staggered(Comparison):
-    """Boots that differ in phase: their mean counts, in pairs."""
+    """Boots that meet the ticks in different phases; means of pairs are compared."""
 
     @property
     def difference(self) -> float:
-        """Percent that B costs more, on the mean."""
+        """Percent that B costs more, by the means."""
         return percent(statistics.fmean(self._pairs()), statistics.fmean(self.a.boots))
 
     @property
@@ -206,7 +207,7 @@ class Staggered(Comparison):
 
 
 def _take_off_firmware(a: dict[str, Figure], b: dict[str, Figure]) -> None:
-    """The same for all boots: the clock's start is only known to a tick."""
+    """One number for all boots, since the start of the clock is known to a tick only."""
     before = round(statistics.median(a.pop(BEFORE).boots + b.pop(BEFORE).boots))
     for figures in (a, b):
         figures[BOOT].boots = [ticks - before for ticks in figures[BOOT].boots]
@@ -214,7 +215,7 @@ def _take_off_firmware(a: dict[str, Figure], b: dict[str, Figure]) -> None:
 
 
 def is_worse(sets: dict[str, Comparison], bound: float) -> bool:
-    """Whether B costs more than it may, beyond what chance explains."""
+    """Whether B costs more than the bound and the spread together."""
     return any(c.difference > bound + c.spread
                for layout, c in sets.items() if layout != RANDOM)
 
@@ -223,7 +224,7 @@ def config_differences(a: pathlib.Path, b: pathlib.Path) -> list[str] | None:
     """Options that differ between two build directories; None if unknown."""
     lines = []
     for image in (a, b):
-        # .../arch/x86/boot/bzImage; a copied image may lie nearer to the root
+        # .../arch/x86/boot/bzImage; the path of a copied image may be shorter
         config = image.parent / "../../../.config"
         if not config.exists():
             return None
@@ -242,7 +243,7 @@ def compare(a_path: pathlib.Path, b_path: pathlib.Path, boots: int, staggered: i
                       "options; build both from the same config")
     figures: dict[str, dict[str, Comparison]] = {}
     (common.BUILD / "run").mkdir(parents=True, exist_ok=True)
-    # Copies: another command may build a new kernel while this one takes minutes.
+    # Boot copies, because another command may build a new kernel meanwhile.
     with tempfile.TemporaryDirectory(prefix="cost-", dir=common.BUILD / "run") as scratch:
         a_copy, b_copy = pathlib.Path(scratch, "unpatched"), pathlib.Path(scratch, "patched")
         shutil.copyfile(a_path, a_copy)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Write the kernel's initramfs format (newc), the same bytes for the same input.
+"""Write the kernel's initramfs format (newc); the same input gives the same bytes.
 
-In Python because root is not needed for the device nodes that way, and
-because owners and times must not depend on who builds where.
+cpio would need root for device nodes, and would store owners and times, which
+differ from one machine to another.
 """
 
 import gzip
@@ -48,7 +48,7 @@ class Archive:
         self._entry(name, stat.S_IFREG | mode, data)
 
     def copy(self, name: str, source: pathlib.Path, mode: int | None = None) -> None:
-        """A file from here; a link is followed."""
+        """A file of this machine; a symbolic link is followed."""
         keep = 0o755 if os.access(source, os.X_OK) else 0o644
         self.file(name, source.read_bytes(), mode or keep)
 
@@ -61,7 +61,7 @@ class Archive:
         self._entry(name, stat.S_IFCHR | 0o600, rdev=(major, minor))
 
     def tree(self, source: pathlib.Path, prefix: str = "") -> None:
-        """A directory with all it holds, links kept."""
+        """A directory with all its contents; symbolic links stay links."""
         for path in sorted(source.rglob("*")):
             name = f"{prefix}/{path.relative_to(source)}"
             if path.is_symlink():
@@ -72,7 +72,7 @@ class Archive:
                 self.copy(name, path)
 
     def content(self, compress: bool = True) -> bytes:
-        """The archive, padded so that another may follow it."""
+        """The archive, padded so that another archive can follow."""
         self._append("TRAILER!!!", 0, b"", (0, 0), 0)
         data = b"".join(self._parts)
         self._parts.pop()
@@ -81,7 +81,7 @@ class Archive:
         return _padded(data)
 
     def write(self, path: pathlib.Path, compress: bool = True) -> pathlib.Path:
-        """Into a file, complete or not at all."""
+        """Write the archive; the file appears complete or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.name}.{os.getpid()}")
         partial.write_bytes(self.content(compress))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""As much of ELF64 (little endian) as comparing kernel objects needs."""
+"""Read ELF64 (little endian), as far as comparing kernel objects needs."""
 
 import dataclasses
 import functools
@@ -88,7 +88,7 @@ class Elf:
 
     @functools.cached_property
     def by_name(self) -> dict[str, Symbol]:
-        """Symbols by name; of several local ones of a name, the first."""
+        """Symbols by name; of several local symbols with one name, the first."""
         found: dict[str, Symbol] = {}
         for symbol in self.symbols:
             if symbol.name:
@@ -96,7 +96,7 @@ class Elf:
         return found
 
     def relocations(self, section: Section) -> list[Relocation]:
-        """What is relocated in SECTION, by offset."""
+        """The relocations of SECTION, by offset."""
         found = []
         for table in self.sections:
             if table.kind != SHT_RELA or table.info != section.index:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """The check of a ROM's image under libFuzzer, for a bounded time.
 
-The harness is tests/fuzz/image.c, with the kernel's own source of the check
-below it. It starts from tests/fuzz/corpus and from every bad ROM; what makes it
-fail is kept in build/fuzz, and said with the command that shows it again.
+The harness is tests/fuzz/image.c, linked with the kernel's own source of the
+check. It starts from tests/fuzz/corpus and every bad ROM. An input that makes
+the check fail is kept in build/fuzz, and the command that repeats the failure is
+printed.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from .common import Failure, say
 
 OUT = common.BUILD / "fuzz"
 CORPUS = common.ROOT / "tests/fuzz/corpus"
-FOR_RING0 = b"\x02"             # the harness's first byte: ring 0, retpolines
+FOR_RING0 = b"\x02"             # first byte of an input for the harness: ring 0, retpolines
 
 
 def main() -> None:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """The hooks: the quilt series in patches/6.12/, read and applied to files in memory.
 
-Everything that has to know which kernel files we touch (integration, the mail
-series, lint, object comparison) asks here, so that a new hook needs no other
-list to be kept.
+All tools that need to know which kernel files we change (integration, the mail
+series, lint, object comparison) use this module. A new hook needs no other list.
 """
 
 import dataclasses
@@ -18,11 +17,11 @@ from .common import ROOT, Failure as Problem
 
 SERIES = "patches/6.12/series"
 
-# What of our tree becomes arch/x86/pvops; include/asm goes to the kernel's asm.
+# Parts of this tree that become arch/x86/pvops; include/asm goes to the kernel's asm.
 PAYLOAD = ("Kbuild", "Kconfig", "arch-x86-paravirt", "native-backend",
            "vmi-backend", "hypercall-backend", "include", "kunit",
            "Documentation")
-# What of it a compiler reads.
+# Those that a compiler reads.
 CODE = tuple(name for name in PAYLOAD if name != "Documentation")
 TARGET = "arch/x86/pvops"
 ASM_SOURCE = "include/asm"
@@ -33,7 +32,7 @@ _SKIP = re.compile(r"(^\.(?!kunitconfig$))|(~$)|(\.(orig|rej|swp|o|a|ko|mod|pyc|
 
 
 class DoesNotApply(Problem):
-    """A hook that does not fit the tree."""
+    """A hook that does not apply to the tree."""
 
     def __init__(self, patch: "Patch", files: list[str], detail: str):
         self.patch = patch
@@ -43,7 +42,7 @@ class DoesNotApply(Problem):
 
 @dataclasses.dataclass(frozen=True)
 class Patch:
-    """One patch of the series: what it says and what it changes."""
+    """One patch of the series: its description and its changes."""
 
     name: str
     text: str
@@ -60,7 +59,7 @@ class Patch:
 
     @property
     def stands_alone(self) -> bool:
-        """Whether it mends Linux as it is, and has nothing to do with us."""
+        """Whether it is a fix for Linux that does not need this tree."""
         return "pvops" not in self.diff.lower()
 
     def _split(self) -> tuple[str, str]:
@@ -149,7 +148,7 @@ def read_series(root: pathlib.Path = ROOT) -> list[Patch]:
 
 
 def hooked_files(patches: Iterable[Patch]) -> list[str]:
-    """Every existing-kernel path the patches touch, once, in order."""
+    """The paths of the kernel's own files that the patches change, once each, in order."""
     found: dict[str, None] = {}
     for patch in patches:
         found.update(dict.fromkeys(patch.files()))
@@ -191,7 +190,7 @@ def apply(files: Mapping[str, bytes | None], patch: Patch, reverse: bool = False
             if content is not None:
                 (top / path).parent.mkdir(parents=True, exist_ok=True)
                 (top / path).write_bytes(content)
-        # --force: never guess that a patch is meant the other way round.
+        # --force: patch(1) must not assume that a patch is reversed.
         command = ["patch", "-p1", "--fuzz=0", "--force", "--no-backup-if-mismatch",
                    "--reject-file=-", "--directory", scratch]
         if reverse:
@@ -210,7 +209,7 @@ def apply(files: Mapping[str, bytes | None], patch: Patch, reverse: bool = False
 
 
 def _failed(said: str, touched: list[str], files: Mapping[str, bytes | None]) -> list[str]:
-    """The files patch(1) complained about; all of them if it did not say."""
+    """The files that patch(1) named in an error; all of them if it named none."""
     bad, current = [], None
     for line in said.splitlines():
         found = re.match(r"(?:patching|checking) file '?([^']+?)'?(?: \(.*\))?$", line)
@@ -230,7 +229,7 @@ def _hunks(said: str) -> str:
 
 
 def apply_all(files: Mapping[str, bytes | None], patches: Iterable[Patch]) -> dict[str, bytes | None]:
-    """FILES with the whole series applied, each on top of the one before."""
+    """FILES with the whole series applied, one patch after the other."""
     result = dict(files)
     for patch in patches:
         result = apply(result, patch)
@@ -238,10 +237,10 @@ def apply_all(files: Mapping[str, bytes | None], patches: Iterable[Patch]) -> di
 
 
 def applied(files: Mapping[str, bytes | None], patches: Iterable[Patch]) -> list[Patch]:
-    """Which patches FILES already carry: those that can be taken out exactly.
+    """Which patches FILES have already: those that can be reversed exactly.
 
-    Of hooks that sit on top of each other only the upper one comes off first,
-    so they are tried from the last to the first, each removal kept.
+    If hooks change the same lines, only the last one can be reversed. Therefore
+    they are tried from the last to the first, and each reversal is kept.
     """
     current, found = dict(files), []
     for patch in reversed(list(patches)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The initramfs images: the guest's, the jobs', and those of the nested hosts."""
+"""The initramfs images: of the guest, of the guest jobs, and of the nested hosts."""
 
 import argparse
 import lzma
@@ -18,11 +18,11 @@ from .cpio import Archive
 OUT = common.BUILD / "initramfs"
 WORLDS = common.ROOT / "worlds"
 HOST_LIBRARIES = "lib/host"
-# What the load `tar` packs: text that does not change often.
+# What the load `tar` packs: text that changes rarely.
 LOAD_SOURCE = ("patches", "kunit", "arch-x86-paravirt", "include")
 XEN_TOOLS = ("xl", "xenstored", "xen-init-dom0", "xenconsoled", "xenconsole",
              "libxl-save-helper", "xentrace")
-# What QEMU opens for a PC with a serial port and no display.
+# Files that QEMU opens for a PC with a serial port and no display.
 FIRMWARE = {
     "/usr/share/seabios/bios-256k.bin": "usr/share/seabios/bios-256k.bin",
     "/usr/share/seabios/vgabios-stdvga.bin": "usr/share/seabios/vgabios-stdvga.bin",
@@ -50,7 +50,7 @@ def _busybox(archive: Archive) -> None:
     for name in ("proc", "sys", "dev", "tmp", "run", "root", "var", "etc", "sbin",
                  "usr/bin", "usr/sbin"):
         archive.directory(name)
-    # the kernel opens it for /init before anything is mounted
+    # the kernel opens it for /init, before any file system is mounted
     archive.device("dev/console", 5, 1)
     archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n"
                                b"nobody:x:65534:65534:nobody:/:/bin/false\n")
@@ -86,7 +86,7 @@ def _libraries(archive: Archive, programs: list[pathlib.Path],
 def _guest(archive: Archive) -> None:
     _busybox(archive)
     archive.copy("init", WORLDS / "guest/init", 0o755)
-    # what the kernel calls when a toolstack wants the machine to go
+    # the kernel runs these when a toolstack asks it to power off or reboot
     for name in ("poweroff", "reboot"):
         archive.copy(f"sbin/{name}", WORLDS / "guest/stop", 0o755)
 
@@ -102,7 +102,7 @@ def _host_kvm(archive: Archive) -> None:
             raise Failure(f"{source}: not there; is qemu-system-x86 installed?")
         archive.copy(name, pathlib.Path(source))
     for module in ("virt/lib/irqbypass", "arch/x86/kvm/kvm", "arch/x86/kvm/kvm-amd"):
-        # busybox's insmod does not unpack
+        # busybox's insmod cannot decompress
         source = packages.unpacked(f"lib/modules/6.12.*/kernel/{module}.ko.xz")
         archive.file(f"modules/{source.stem}", lzma.decompress(source.read_bytes()))
 
@@ -120,7 +120,7 @@ def _host_xen(archive: Archive) -> None:
         archive.copy(f"bin/{name}", programs[-1], 0o755)
         # libxl looks for its helpers where Debian installs them
         archive.link(f"usr/lib/xen-4.17/bin/{name}", f"/bin/{name}")
-    # what a domain's devices need here
+    # libxl runs these scripts for a domain's devices
     for name in ("block", "vif-bridge"):
         archive.copy(f"etc/xen/scripts/{name}", WORLDS / "host/xen-device", 0o755)
     archive.copy("xen-steps", WORLDS / "host/xen-steps")
@@ -129,7 +129,7 @@ def _host_xen(archive: Archive) -> None:
         archive.copy(f"bin/{name}", programs[-1], 0o755)
     programs.append(_tool("e2fsck"))
     archive.copy("bin/e2fsck", programs[-1], 0o755)
-    # pthread_cancel() opens libgcc_s only when it happens
+    # pthread_cancel() opens libgcc_s when it is called, so ldd does not show it
     _libraries(archive, programs, ("libgcc_s.so.1",))
 
 
@@ -155,14 +155,14 @@ def _bench(archive: Archive) -> None:
 
 
 def _bench_xen(archive: Archive) -> None:
-    """What a dom0 needs to have its crossings recorded."""
+    """The tool that records the crossings of a dom0."""
     tracer = packages.DEB_ROOT / "usr/lib/xen-4.17/bin/xentrace"
     archive.copy("bin/xentrace", tracer, 0o755)
     _libraries(archive, [tracer], ("libgcc_s.so.1",))
 
 
 def _bench_loads(archive: Archive) -> None:
-    """Programs for real loads, and a source tree to pack: ours."""
+    """Programs for real loads, and parts of this tree as sources to pack."""
     programs = {"hackbench": packages.DEB_ROOT / "usr/bin/hackbench",
                 "stress-ng": _tool("stress-ng")}
     for name, program in programs.items():
@@ -189,7 +189,7 @@ IMAGES: dict[str, tuple[Callable[[Archive], None], tuple[str, ...]]] = {
 
 
 def _versions() -> str:
-    """Changes whenever a program that goes into an image is another one."""
+    """A text that changes with the programs that go into images."""
     stamps = [packages.DEB / "unpacked"]
     stamps += [pathlib.Path(p) for n in ("busybox", "qemu-system-x86_64")
                if (p := shutil.which(n))]
@@ -202,7 +202,7 @@ def _current(path: pathlib.Path, stamp: pathlib.Path, want: str) -> bool:
 
 
 def image(name: str) -> pathlib.Path:
-    """The path of an image, made when something that goes into it changed."""
+    """The path of an image; it is made again if its inputs have changed."""
     fill, inputs = IMAGES[name]
     path = OUT / f"{name}.cpio.gz"
     stamp = OUT / f"{name}.inputs"
@@ -221,7 +221,7 @@ def image(name: str) -> pathlib.Path:
 
 
 def job_images(names: list[str]) -> list[pathlib.Path]:
-    """The images that hold these jobs; a shell is in the guest already."""
+    """The images that contain these jobs; the guest's own image has the shell."""
     found = []
     wanted = {name for name in names if name != "shell"}
     for name, place in (("bench", "bench/jobs"), ("domain", "tests/guest/domain/jobs"),
@@ -233,7 +233,7 @@ def job_images(names: list[str]) -> list[pathlib.Path]:
 
 
 def jobs_image() -> pathlib.Path:
-    """The jobs and their programs, as jobfiles fills a directory."""
+    """The image of the jobs and their programs."""
     path = OUT / "jobs.cpio.gz"
     stamp = OUT / "jobs.inputs"
     want = common.digest_of([*(common.ROOT / "tests/guest" / part

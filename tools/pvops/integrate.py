@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Put our directory and hooks into a Linux 6.12 tree, and take them out again.
 
-Nothing in the tree changes before everything is known to fit: the hooks are
-tried on copies, the new files are written beside the tree's own, and only then
-renamed into place, each one undone if a later one fails. A record kept in the
-tree (RECORD) holds the originals and the patches as they were applied, so that
-taking out is exact even when our own series has moved on since.
+The tree changes only if all of the integration is possible. The hooks are tried
+on copies. The new files are written beside the old ones and then renamed into
+place. If one rename fails, the earlier ones are undone. A record in the tree
+(RECORD) contains the original files and the patches as they were applied.
+Therefore the tree is restored exactly, even if our series has changed since.
 """
 
 import argparse
@@ -33,12 +33,12 @@ from .hooks import Problem
 RECORD = f"{hooks.TARGET}/.pvops-integrated"
 FORMAT = 1
 _STAGE = ".pvops-stage."
-# What a build inside the source tree leaves in our directory; ours to remove.
+# Files that a build inside the source tree leaves in our directory; we remove them.
 _BUILT = re.compile(r"(\.(o|a|ko|mod|mod\.c|s|i|lst|order|symvers|cmd|d|dwo|gcno)$)")
 
 
 def digest(content: bytes) -> str:
-    """What stands for a file's content in the record."""
+    """The hash that represents a file's content in the record."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -54,8 +54,8 @@ def _unpack(packed: str) -> bytes:
 class Record:
     """What an integration did to a tree.
 
-    For every path all contents we may have left there are listed: while a
-    refresh is under way there are two, and either can be taken out.
+    The record lists for each path all contents that we may have left there. While
+    a refresh is under way there are two, and either of them can be taken out.
     """
 
     kernel: str
@@ -68,7 +68,7 @@ class Record:
     directories: list[str]
 
     def dump(self) -> bytes:
-        """The record as it stands in the tree, with a checksum over itself."""
+        """The record as a file of the tree, with a checksum over itself."""
         body = {
             "format": FORMAT, "kernel": self.kernel, "link": self.link, "busy": self.busy,
             "patches": [[patch.name, _pack(patch.text.encode())] for patch in self.patches],
@@ -106,7 +106,7 @@ class Record:
 # A planned state of one path: bytes of a regular file, a link's target, or None.
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What a path shall be."""
+    """The planned state of a path."""
 
     content: bytes | None = None
     link: str | None = None
@@ -114,14 +114,14 @@ class Wanted:
 
     @property
     def mark(self) -> str:
-        """How the record names this state."""
+        """This state, as the record names it."""
         if self.link is not None:
             return f"link:{self.link}"
         return "absent" if self.content is None else digest(self.content)
 
 
 def mark(path: pathlib.Path) -> str:
-    """How the record would name what is at PATH now."""
+    """The present state of PATH, as the record would name it."""
     try:
         if path.is_symlink():
             return f"link:{os.readlink(path)}"
@@ -135,14 +135,14 @@ def mark(path: pathlib.Path) -> str:
 
 
 class Changes:
-    """A set of file changes that happens as a whole or not at all."""
+    """A set of changes of files; all of them are made, or none."""
 
     def __init__(self, kdir: pathlib.Path):
         self.kdir = kdir
         self.wanted: dict[str, Wanted] = {}
 
     def want(self, path: str, wanted: Wanted) -> None:
-        """Plan PATH; a path that is already so is not touched (make looks at times)."""
+        """Plan PATH; a path in that state already keeps its time, for make."""
         if mark(self.kdir / path) != wanted.mark:
             self.wanted[path] = wanted
 
@@ -166,9 +166,9 @@ class Changes:
                 raise Problem(f"cannot write in {place}; nothing was changed")
 
     def commit(self, first: dict[str, Wanted], last: dict[str, Wanted]) -> list[str]:
-        """Make it so. FIRST and LAST (the record's two states) frame the rest.
+        """Make the changes, FIRST before and LAST after them (two states of the record).
 
-        Returns the directories made on the way.
+        Returns the directories that were made.
         """
         steps = [*first.items(), *self.wanted.items(), *last.items()]
         self._check_space()
@@ -185,7 +185,7 @@ class Changes:
                 self._directories(target.parent, made)
                 saved: pathlib.Path | None = stage / f"old{number}"
                 if os.path.lexists(target):
-                    # A second name for the old file: the path itself is never absent.
+                    # Link the old file under a second name, so that the path always exists.
                     os.link(target, saved, follow_symlinks=False)
                 else:
                     saved = None
@@ -214,7 +214,7 @@ class Changes:
             with open(path, "wb") as file:
                 file.write(wanted.content)
                 file.flush()
-                # Delayed allocation: a full disk shall show here, not at the rename.
+                # Blocks may be allocated late. A full disk must fail here, not in rename().
                 os.fsync(file.fileno())
             path.chmod(wanted.mode)
 
@@ -237,7 +237,7 @@ class Changes:
                 if saved is None:
                     target.unlink(missing_ok=True)
                 elif saved.exists() or saved.is_symlink():
-                    # rename() of two names of one file does nothing: then nothing had changed.
+                    # If both are names of one file, rename() does nothing: the path was not changed.
                     os.replace(saved, target)
             except OSError:
                 kept.append(str(target))
@@ -256,7 +256,7 @@ def _locked(kdir: pathlib.Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise Problem(f"{kdir}: another integration is under way") from error
-        # Nobody else is at work: what lies here was left by a killed run.
+        # The lock is ours, so these files were left by a run that was killed.
         for dead in kdir.glob(f"{_STAGE}*"):
             shutil.rmtree(dead, ignore_errors=True)
         yield
@@ -273,7 +273,7 @@ def _mode(path: pathlib.Path) -> int:
 
 def _check_foreign(kdir: pathlib.Path, patches: list[hooks.Patch], added: dict[str, pathlib.Path]
                    ) -> None:
-    """Without a record the tree must show no trace of us."""
+    """Refuse a tree that has parts of pvops but no record."""
     current = hooks.read_tree(kdir, hooks.hooked_files(patches))
     there = hooks.applied(current, patches)
     if there:
@@ -293,10 +293,10 @@ def _edited(kdir: pathlib.Path, known: dict[str, list[str]]) -> list[str]:
 
 
 def _bases(kdir: pathlib.Path, record: Record) -> dict[str, bytes | None]:
-    """The hooked files without our hooks: the originals, or what the user made of them.
+    """The hooked files without our hooks: the originals, with changes of the user.
 
-    A file that somebody changed on top of our hooks gets the hooks taken out by
-    reversing the patches; if that is impossible it is named.
+    If a user has changed a file after the integration, the hooks are taken out by
+    reversing the patches. If that is impossible, the error names the file.
     """
     current = hooks.read_tree(kdir, record.originals)
     result: dict[str, bytes | None] = {}
@@ -316,7 +316,7 @@ def _bases(kdir: pathlib.Path, record: Record) -> dict[str, bytes | None]:
                       f"{', '.join(foreign)}; start again from a clean tree")
     try:
         clean = dict(current)
-        # Files that still are as we left them go through the same reversal.
+        # Files that the user did not change are handled in the same way.
         for patch in reversed(record.patches):
             clean = hooks.apply(clean, patch, reverse=True)
     except hooks.DoesNotApply as error:
@@ -328,7 +328,7 @@ def _bases(kdir: pathlib.Path, record: Record) -> dict[str, bytes | None]:
 
 
 def integrate(kdir: pathlib.Path, link: bool = False, root: pathlib.Path = hooks.ROOT) -> str:
-    """Put us into KDIR, or bring what is there up to date; says what was done."""
+    """Integrate into KDIR, or update an integration; returns what was done, as text."""
     kdir = kdir.resolve()
     kernel = hooks.check_kernel(kdir)
     patches = hooks.read_series(root)
@@ -379,7 +379,7 @@ def _new_directories(kdir: pathlib.Path, added: dict[str, pathlib.Path]) -> list
 
 def _refreshable(kdir: pathlib.Path, record: Record, patches: list[hooks.Patch],
                  added: dict[str, pathlib.Path]) -> dict[str, bytes | None]:
-    """The tree without our hooks, if what the record says is still true of it."""
+    """The tree without our hooks; a Problem if it differs from the record."""
     again = f"run 'make deintegrate KDIR={kdir}' and integrate again"
     if record.busy:
         raise Problem(f"{kdir}: an integration was interrupted here; {again}")
@@ -388,7 +388,7 @@ def _refreshable(kdir: pathlib.Path, record: Record, patches: list[hooks.Patch],
               and (digest(content) if content is not None else "absent") not in record.left[path]]
     if undone:
         raise Problem(f"{kdir} is half-patched: {', '.join(undone)} lost its hooks since; {again}")
-    # A change made in the tree that has reached our own files is no conflict.
+    # If our file has the same change as the file in the tree, there is no conflict.
     edited = [path for path in _edited(kdir, record.added)
               if path not in added or mark(kdir / path) != _wanted_copy(added[path], False).mark]
     if edited:
@@ -402,7 +402,7 @@ def _refreshable(kdir: pathlib.Path, record: Record, patches: list[hooks.Patch],
 
 
 def _write(kdir: pathlib.Path, old: Record | None, new: Record, changes: Changes) -> str:
-    """Carry out CHANGES between a record that says so and one that says it is done."""
+    """Make CHANGES; the record says first that they are under way, then that they are made."""
     for made in _new_directories(kdir, {path: kdir for path in new.added}):
         if made not in new.directories:
             new.directories.append(made)
@@ -425,7 +425,7 @@ def _write(kdir: pathlib.Path, old: Record | None, new: Record, changes: Changes
 
 
 def deintegrate(kdir: pathlib.Path) -> str:
-    """Take us out of KDIR; the originals come back byte for byte."""
+    """Take pvops out of KDIR; the original files are restored byte by byte."""
     kdir = kdir.resolve()
     hooks.check_kernel(kdir)
     with _locked(kdir):
@@ -462,7 +462,7 @@ def deintegrate(kdir: pathlib.Path) -> str:
 
 
 def _remove_directories(kdir: pathlib.Path, directories: list[str]) -> list[str]:
-    """Remove the directories we made and build products in them; name what else is there."""
+    """Remove our directories and build products in them; return other files there."""
     left = []
     for name in sorted(directories, key=len, reverse=True):
         place = kdir / name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What goes into the guest for its jobs: programs, scripts, libraries.
+"""Build the files of the guest jobs: programs, scripts, libraries.
 
     python3 -m tools.pvops.jobfiles DIR     fill a directory, to look at
 
@@ -18,17 +18,17 @@ from . import common, kernel
 from .common import Failure
 
 GUEST = common.ROOT / "tests" / "guest"
-# Jobs that need what only the worlds of the kind xen-domu have.
+# Jobs that need the devices of a world of the kind xen-domu.
 DOMAIN = GUEST / "domain"
-# The kernel's selftests beside those of x86: which, and how they are run.
+# The kernel's selftests that are not those of x86.
 GENERIC = GUEST / "kselftests"
 TARGETS = ("mm", "futex", "timers", "vDSO", "seccomp", "ptrace", "rseq", "membarrier", "proc",
            "mincore", "memfd", "clone3", "pidfd")
 LIB = "usr/lib/pvops"
 BENCH = common.ROOT / "bench"
 CFLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
-# Those that need other flags. tiny has no C library: what that would do at start
-# is not the kernel's.
+# Programs with other flags. tiny has no C library, because the instructions of
+# the library at the start of a program are not those of the kernel.
 OTHER_CFLAGS = {
     "tiny": ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-nostdlib", "-ffreestanding",
              "-fno-stack-protector", "-fno-pie", "-no-pie", "-Wl,--build-id=none"),
@@ -57,7 +57,7 @@ def _script(source: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _source_tree() -> pathlib.Path:
-    """A 6.12 tree to take the selftests from: they are the same in both."""
+    """A 6.12 tree with the selftests, which are the same in the patched and unpatched tree."""
     for name in ("linux", "linux-vanilla"):
         tree = common.BUILD / name
         if (tree / "tools/testing/selftests/x86/Makefile").exists():
@@ -66,7 +66,7 @@ def _source_tree() -> pathlib.Path:
 
 
 def _build_selftests(targets: tuple[str, ...], all_of_them: bool) -> pathlib.Path:
-    """The kernel's selftests by their own Makefiles; where they are then."""
+    """Build the kernel's selftests by their own Makefiles; returns the directory."""
     tree = _source_tree()
     objects = common.BUILD / "selftests"
     name = targets[0] if len(targets) == 1 else "generic"
@@ -85,7 +85,7 @@ def _build_selftests(targets: tuple[str, ...], all_of_them: bool) -> pathlib.Pat
 
 
 def _install(programs: list[pathlib.Path], target: pathlib.Path) -> None:
-    """Programs without what only a debugger wants."""
+    """Copy programs without debugging information."""
     target.mkdir(parents=True)
     for program in programs:
         subprocess.run(["strip", "--strip-debug", "-o", target / program.name, program],
@@ -133,8 +133,8 @@ def generic_programs(path: pathlib.Path = GENERIC / "programs.txt"
 def _generic_selftests(out: pathlib.Path) -> None:
     """The selftests that are not x86's own.
 
-    One that does not compile must not take the others with it, so each that the
-    list wants is looked for, and each that was built must be in the list.
+    The build goes on if a program does not compile. Therefore each program of the
+    list must be there afterwards, and each program that was built must be listed.
     """
     wanted, left = generic_programs()
     built = _build_selftests(TARGETS, False)
@@ -162,8 +162,8 @@ def _generic_selftests(out: pathlib.Path) -> None:
 def _needs(program: pathlib.Path) -> tuple[str, list[str], list[str]]:
     """A program's class (32 or 64), its loader, and the libraries it names.
 
-    Read and not asked of ldd, which runs the program's loader: the kernel of
-    this machine need not be able to run 32-bit programs.
+    readelf is used instead of ldd. ldd runs the program's loader, and the kernel of
+    this machine may not be able to run 32-bit programs.
     """
     listing = subprocess.run(["readelf", "-hldW", program], capture_output=True, text=True,
                              check=True, env=dict(os.environ, LC_ALL="C")).stdout
@@ -175,13 +175,13 @@ def _needs(program: pathlib.Path) -> tuple[str, list[str], list[str]]:
 
 
 def _libraries(out: pathlib.Path, programs: list[pathlib.Path]) -> None:
-    """Loaders and libraries where the programs' loaders look for them."""
+    """Copy loaders and libraries to where the programs' loaders look for them."""
     wanted: set[str] = set()
     beside = {program.name for program in programs if ".so" in program.name}
     todo = list(programs)
     while todo:
         bits, loader, names = _needs(todo.pop())
-        # pthread_exit() opens it only when it happens
+        # pthread_exit() opens libgcc_s when it is called, so a program does not list it
         if any(name.startswith("libc.so") for name in names):
             names.append("libgcc_s.so.1")
         found = list(loader)
@@ -205,7 +205,7 @@ def _libraries(out: pathlib.Path, programs: list[pathlib.Path]) -> None:
 
 def _fill(out: pathlib.Path, programs: dict[str, list[pathlib.Path]],
           scripts: pathlib.Path) -> None:
-    """Programs, each from its sources, and a directory of jobs that use them."""
+    """Compile programs from their sources, and copy a directory of jobs that use them."""
     (out / LIB).mkdir(parents=True, exist_ok=True)
     (out / "jobs").mkdir(exist_ok=True)
     for name, sources in programs.items():
@@ -224,19 +224,19 @@ def fill(out: pathlib.Path) -> None:
 
 
 def fill_domain(out: pathlib.Path) -> None:
-    """The same for the jobs of a domain with devices: a small image."""
+    """The same for the jobs of a domain with devices, which are an image of their own."""
     _fill(out, {"survive": [DOMAIN / "survive.c"]}, DOMAIN / "jobs")
 
 
 def fill_generic(out: pathlib.Path) -> None:
-    """The same for the kernel's selftests that are not x86's own: many MiB."""
+    """The same for the kernel's selftests that are not x86's own, which are many MiB."""
     _fill(out, {}, GENERIC / "jobs")
     _script(GUEST / "selftest.sh", out / LIB / "selftest.sh")
     _generic_selftests(out)
 
 
 def fill_bench(out: pathlib.Path) -> None:
-    """The same for the benchmarks, which are an image of their own: it is small."""
+    """The same for the benchmarks, which are an image of their own."""
     _fill(out, {"opcost": sorted((BENCH / "guest").glob("*.c")),
                 "tiny": [GUEST / "src/tiny.c"]}, BENCH / "jobs")
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The guest jobs: run them in a world, judge what they say.
+"""The guest jobs: run them in a world and judge their results.
 
     jobs run --world V,W [--jobs A,B]   boot these worlds and judge
 
-A job's own verdict is not the last word. Some of the kernel's selftests fail
-or skip on an unmodified kernel in some world; tests/guest/expected.toml lists
-them with the reason, so that a new failure and a new skip both stand out.
+A failed or skipped check may be expected. Some of the kernel's selftests fail or
+skip on an unmodified kernel in some world. tests/guest/expected.toml lists them
+with the reason. A failure or skip that is not listed fails the run.
 """
 
 import argparse
@@ -20,15 +20,15 @@ from .common import Failure, say
 from .jobfiles import DOMAIN, GENERIC, GUEST
 
 EXPECTED = GUEST / "expected.toml"
-# What a world is put through when nobody says otherwise.
+# The jobs that run if --jobs does not say which.
 JOBS = ("clock", "timer", "hotplug", "container", "mmstress", "swap", "selftests")
-# How long they may take on the emulated machine itself; nested ones have twice
-# that. For when something hangs: nothing is as slow as this. swap has its
-# MORE_SECONDS on top.
+# Seconds that a job may take on the emulated machine itself; a nested machine has
+# twice the time. No job is that slow: the limit ends a job that hangs. swap has its
+# MORE_SECONDS in addition.
 SECONDS = {"selftests": 600, "mmstress": 120, "swap": 150, "hostile": 300, "kselftests-few": 400,
            "kselftests-more": 1200, "tracers": 600}
 SECONDS_OTHER = 60
-# A check that would take the machine down is not made: the job skips it.
+# The job skips a check that would crash the machine.
 STATES = {"fail": "not ok", "skip": "skip", "crash": "skip"}
 
 
@@ -41,12 +41,12 @@ class Expectation:
     job: str
     check: str
     worlds: list[str]
-    state: str                  # as the job says it
-    crash: bool                 # not to be tried
+    state: str                  # as the job prints it
+    crash: bool                 # the job must skip it
     reason: str
 
     def applies(self, world: str, job: str) -> bool:
-        """Whether it is about this world and this job."""
+        """Whether the entry is for this world and this job."""
         return job == self.job and any(fnmatch.fnmatchcase(world, w) for w in self.worlds)
 
 
@@ -73,7 +73,7 @@ def _entries(path: pathlib.Path, table: str, keys: set[str],
 
 
 def load_expected(path: pathlib.Path = EXPECTED) -> list[Expectation]:
-    """Read the list; every entry says what, where, and why."""
+    """Read the list; each entry has a job, its checks, worlds, a state and a reason."""
     entries = _entries(path, "expect", {"job", "checks", "worlds", "state", "reason"})
     return [Expectation(entry["job"], check, entry["worlds"], STATES[entry["state"]],
                         entry["state"] == "crash", entry["reason"])
@@ -81,13 +81,13 @@ def load_expected(path: pathlib.Path = EXPECTED) -> list[Expectation]:
 
 
 def _machines(jobs: list[str], path: pathlib.Path) -> list[dict]:
-    """What the list says of the emulated machine for these jobs."""
+    """The entries about the emulated machine for these jobs."""
     entries = _entries(path, "machine", {"job", "reason"}, ("cpu_without", "one_thread"))
     return [entry for entry in entries if entry["job"] in jobs]
 
 
 def cpu_without(jobs: list[str], path: pathlib.Path = EXPECTED) -> list[str]:
-    """CPU features that these jobs cannot be run with on the emulated machine."""
+    """CPU features that the emulated machine must not have for these jobs."""
     return sorted({feature for entry in _machines(jobs, path)
                    for feature in entry.get("cpu_without", [])})
 
@@ -99,7 +99,7 @@ def one_thread(jobs: list[str], path: pathlib.Path = EXPECTED) -> bool:
 
 @dataclasses.dataclass
 class Verdict:
-    """How a job went in a world, against what was expected."""
+    """The result of a job in a world, compared with the list."""
     job: str
     passed: list[str] = dataclasses.field(default_factory=list)
     expected: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
@@ -112,8 +112,8 @@ def judge(world: str, job: str, rc: int | None, checks: list,
           expected: list[Expectation]) -> Verdict:
     """Compare a job's checks with the list.
 
-    A job ends with 1 if one of its checks failed. That alone is not held
-    against it when each failed check was expected.
+    A job ends with status 1 if a check failed. That is no failure if each failed
+    check is expected.
     """
     verdict = Verdict(job)
     known = {e.check: e for e in expected if e.applies(world, job)}
@@ -183,7 +183,7 @@ def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
         nested = description.kind != "direct"
         seconds = sum(SECONDS.get(job, SECONDS_OTHER) for job in jobs)
         timeout = (description.timeout + seconds * (2 if nested else 1)) * made.scale
-    # A kernel of one's own must not overwrite what `make boot` logged.
+    # Another kernel than ours must not overwrite the logs of ours.
     which = "-other" if kernel else f"-{flavour}" if flavour != "main" else ""
     log = common.LOG / f"jobs-{world_name}{which}.log"
     say(f"{world_name}: {', '.join(jobs)} (at most {timeout:.0f} s)")
@@ -196,7 +196,7 @@ def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
         seen = result.jobs.get(job)
         verdicts.append(judge(world_name, job, seen.rc if seen else None,
                               seen.checks if seen else [], expected))
-    # A job's failed checks are judged above, with what is expected in mind.
+    # Failed checks of a job are judged above, by the list.
     problems = [p for p in result.problems if not p.startswith("job ")]
     failed = sum(len(v.failures) for v in verdicts) + len(problems)
 

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Build every combination of our options, also where others are off.
+"""Build every combination of our options, also with other options off.
 
-The options are read from Kconfig. In the base configuration all of them are
-built, all but each one, each alone with what it needs, and none; in each variant
-(another option of the kernel switched off) all, the first alone, and none. With
---exhaustive it is every set in the base configuration, and each alone in the
-variants. Built are our directory, the hooked objects and users of hooked
-headers, with W=1, sparse and objtool: a warning that the combination without any
-of our options does not have is a failure, and so is a symbol of ours that nothing
-defines. A selected few are linked to a whole vmlinux.
+The options are read from Kconfig. In the base configuration these sets are
+built: all options, all but each one, each alone with what it needs, and none. In
+each variant another option of the kernel is off, and all of our options, the
+first alone and none are built. With --exhaustive every set is built in the base
+configuration, and each option alone in the variants.
 
-It takes long, so what was found good is written down at once: a run that was
-cut short goes on where it was, as long as sources, configuration and tools are
-the same.
+A build compiles our directory, the hooked objects and users of hooked headers,
+with W=1, sparse and objtool. A warning that the build without our options does
+not have is a failure, and so is a symbol of ours that no object defines. Some
+combinations are linked to a whole vmlinux.
+
+The whole takes long. Good results are saved at once. A run that was ended early
+continues there if sources, configuration and tools are the same.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from . import common, hooks, kernel, lint, objects, report
 from .common import BUILD, REPORT, Failure, say
 
 MASTER = "PVOPS"
-# What is switched off in a variant. Everything else stays as worlds need it.
+# The option that is off in a variant. All others are as the worlds need them.
 VARIANTS: dict[str, dict[str, str]] = {
     "base": {},
     "XEN_PV=n": {"XEN_PV": "n"},
@@ -135,7 +136,7 @@ def plan(options: list[Option], variant: str, config: dict[str, str],
         sets = [frozenset(chosen) for count in range(len(names) + 1)
                 for chosen in itertools.combinations(names, count)]
     else:
-        # As many as can be together, and each alone.
+        # As many options as can be on together, and each alone.
         most: frozenset[str] = frozenset()
         for name in names:
             if closed(options, most | needs(options, name), config):
@@ -169,7 +170,7 @@ class Result:
 
 
 def undefined(build: objects.Objects, targets: list[str]) -> list[str]:
-    """Symbols of ours that some object wants and none has."""
+    """Symbols of ours that some object needs and no object defines."""
     files = []
     for target in targets:
         place = build.out / target
@@ -185,11 +186,12 @@ def undefined(build: objects.Objects, targets: list[str]) -> list[str]:
 
 
 def news(warned: list[objects.Warning], quiet: list[objects.Warning]) -> list[objects.Warning]:
-    """What a combination is warned of that the one without our options is not.
+    """Warnings of a combination that the one without our options does not have.
 
-    Where sparse stops at an error (mm/memory.c without PARAVIRT_XXL, in any
-    kernel) it does not get to counting locks, and what it would say then about
-    the kernel's functions is not known: that it says it now is no news.
+    sparse stops at an error, before it checks locks (mm/memory.c without
+    PARAVIRT_XXL, in any kernel). If it stopped in the build without our options,
+    its warnings about locks in the kernel's functions are unknown there. Therefore
+    such warnings of the combination are not counted.
     """
     blind = any(one.kind == "error" for one in quiet)
     return [one for one in objects.new_warnings(warned, quiet)
@@ -219,7 +221,7 @@ def build_one(build: objects.Objects, options: list[Option], base: str, chosen: 
 
 
 class Done:
-    """What was found good before, with the same sources, configuration and tools."""
+    """Results of earlier runs with the same sources, configuration and tools."""
 
     def __init__(self, path: pathlib.Path, key: str):
         self.path = path
@@ -230,10 +232,10 @@ class Done:
             if kept["key"] == key:
                 self.entries = dict(kept["entries"])
         except (OSError, ValueError, KeyError, TypeError):
-            pass                # as if there were none: all is built
+            pass                # a damaged file counts as none: everything is built
 
     def get(self, result: Result) -> tuple[Result, list[objects.Warning]] | None:
-        """The result of that combination and what it was warned of."""
+        """The saved result of a combination and its warnings."""
         try:
             entry = self.entries[self._name(result)]
             return (Result(**entry["result"]), [objects.Warning(**one) for one in entry["warned"]])
@@ -241,7 +243,7 @@ class Done:
             return None
 
     def put(self, result: Result, warned: list[objects.Warning]) -> None:
-        """Write down a good one; the warnings are only needed where others are compared with them."""
+        """Save a good result; only the combination to compare with needs its warnings."""
         self.entries[self._name(result)] = {
             "result": dataclasses.asdict(result),
             "warned": [dataclasses.asdict(one) for one in warned] if result.options == "none" else []}
@@ -255,7 +257,7 @@ class Done:
 
 
 def inputs(config: str) -> str:
-    """A hash over everything that decides what a combination's build says."""
+    """A hash over all inputs of a combination's build."""
     tools = [pathlib.Path(module.__file__) for module in (hooks, kernel, lint, objects)]
     versions = [subprocess.run([tool, "--version"], capture_output=True, text=True, check=False).stdout
                 for tool in ("gcc", "ld", "sparse")]
@@ -301,7 +303,7 @@ def main() -> int:
         planned = plan(options, variant, others, options_.exhaustive)
         for chosen in planned:
             name = label(options, chosen)
-            # Without XEN_PV, say, all are all that can be.
+            # "All" are those that can be on: without XEN_PV some cannot.
             kind = "alone" if chosen == frozenset({MASTER}) else "all" if chosen == max(planned, key=len) else name
             link = (variant, kind) in LINKED and not options_.no_link
             if options_.list:
@@ -317,7 +319,7 @@ def main() -> int:
             warned, problems, count = build_one(build, options, text, chosen, link, sources)
             if not chosen:
                 quiet = warned
-                # Not ours to judge, unless in our files.
+                # Warnings of the build without our options count in our own files only.
                 problems += [str(one) for one in warned if "pvops" in one.file]
             else:
                 problems += [str(one) for one in news(warned, quiet)
@@ -326,7 +328,7 @@ def main() -> int:
             results.append(Result(variant, name, link, round(time.monotonic() - began, 1), count, problems))
             say(f"kconfig: {variant}: {name}: {'ok' if not problems else 'FAILED'} "
                 f"({count} objects, {results[-1].seconds:.0f} s)")
-            # Now, not in hours: the table comes when all is built.
+            # Print it now: the table comes after the last build, hours later.
             for problem in problems:
                 say(f"kconfig: {variant}: {name}: {problem}")
             if not problems:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Unpack, integrate, configure and build the kernels.
 
-    build/linux           Debian's 6.12 with us in it      main, debug, checks, rt
-    build/linux-vanilla   the same without, to compare     vanilla, vanilla-debug,
+    build/linux           Debian's 6.12 with pvops         main, debug, checks, rt
+    build/linux-vanilla   the unpatched tree, to compare   vanilla, vanilla-debug,
                                                            noparavirt
-    build/linux-fixed     that with our patches that stand alone
-    build/out/NAME        what is built (O=)
+    build/linux-fixed     the unpatched tree with those patches that stand alone
+    build/out/NAME        output directories (O=)
 
-Nothing is done when nothing changed: a hash over everything that goes into a
-kernel is kept beside it.
+A kernel is built again only if its inputs have changed. A hash over the inputs
+is kept beside the image.
 """
 
 import argparse
@@ -29,19 +29,19 @@ IMAGE = "arch/x86/boot/bzImage"
 
 @dataclasses.dataclass(frozen=True)
 class Flavour:
-    """A kernel we know how to build."""
+    """A kernel that the tools can build."""
     tree: str
     fragments: tuple[str, ...]
     patched: bool
-    # How it is booted. No part of what it is: repr() says when to build anew.
+    # How it is booted. Not in repr(), which decides whether to build again.
     cmdline: str = dataclasses.field(default="", repr=False)
-    # so many times a world's time and memory
+    # a factor for a world's time limit and memory
     scale: int = dataclasses.field(default=1, repr=False)
-    # KUnit suites of kunit/suites.txt that it has not
+    # KUnit suites of kunit/suites.txt that it does not have
     lacks: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
 
-# What a kernel full of checkers needs more of: time and memory.
+# A kernel with all debugging options needs so many times the time and memory.
 DEBUG_SCALE = 3
 
 FLAVOURS = {
@@ -63,9 +63,9 @@ FLAVOURS = {
 def make_environment() -> dict[str, str]:
     """The environment for the kernel's make.
 
-    Who builds, where and when must not change a byte: then ccache hits, and
-    two builds can be compared. What our own make was called with is not for
-    the kernel's.
+    User, place and time of a build must not change a byte. So ccache hits, and two
+    builds can be compared. Variables of our own make are not passed to the
+    kernel's make.
     """
     env = {key: value for key, value in os.environ.items()
            if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARCH",
@@ -107,8 +107,8 @@ def vanilla_tree() -> pathlib.Path:
 def fixed_tree() -> pathlib.Path:
     """The unpatched tree with those of our patches that stand alone.
 
-    They change what Linux does, with our options or without. So this is what a
-    tree with our options off has to be compared with.
+    These patches change Linux with our options on or off. Therefore a tree with our
+    options off must be compared with this tree.
     """
     vanilla, tree = vanilla_tree(), common.BUILD / "linux-fixed"
     fixes = [patch for patch in hooks.read_series() if patch.stands_alone]
@@ -120,7 +120,7 @@ def fixed_tree() -> pathlib.Path:
             return tree
         stamp.unlink(missing_ok=True)
         subprocess.run(["rm", "-rf", tree], check=True)
-        # Links instead of copies: a file that is patched gets a new one.
+        # Hard links instead of copies: patching replaces a file and does not write into it.
         subprocess.run(["cp", "-al", vanilla, tree], check=True)
         files = hooks.read_tree(vanilla, hooks.hooked_files(fixes))
         for path, content in hooks.apply_all(files, fixes).items():
@@ -149,7 +149,7 @@ def _wanted_symbols(fragments: list[pathlib.Path]) -> dict[str, tuple[str, str]]
 
 
 def lost_symbols(config: pathlib.Path, fragments: list[pathlib.Path]) -> list[str]:
-    """What the fragments ask for and the final configuration does not have."""
+    """Options of the fragments that the final configuration does not have."""
     have = {}
     for line in config.read_text(encoding="utf-8").splitlines():
         if match := re.fullmatch(r"(CONFIG_\w+)=(.*)", line):
@@ -161,10 +161,10 @@ def lost_symbols(config: pathlib.Path, fragments: list[pathlib.Path]) -> list[st
 
 def configure(tree: pathlib.Path, out: pathlib.Path, fragments: list[pathlib.Path],
               check: bool = True) -> None:
-    """tinyconfig and fragments; complains about a symbol that did not survive.
+    """Merge tinyconfig and fragments; a Failure if Kconfig dropped an option.
 
-    A fragment asks for what its worlds need. When Kconfig drops a symbol the
-    kernel would still build, and fail much later, in a guest.
+    The worlds need the options of a fragment. Without one of them the kernel would
+    build, and fail much later in a guest.
     """
     out.mkdir(parents=True, exist_ok=True)
     env = make_environment()
@@ -185,7 +185,7 @@ def configure(tree: pathlib.Path, out: pathlib.Path, fragments: list[pathlib.Pat
 
 def compile_image(tree: pathlib.Path, out: pathlib.Path, targets: tuple[str, ...] = ("bzImage",)
                   ) -> None:
-    """make, with a sign of life."""
+    """Run make, and print progress."""
     jobs = os.cpu_count() or 1
     common.run_logged(["make", "-C", str(tree), f"O={out}", f"-j{jobs}", "CC=ccache gcc",
                        *targets],
@@ -200,7 +200,7 @@ def _has_modules(flavour: Flavour) -> bool:
 
 
 def modules(image: pathlib.Path) -> list[pathlib.Path]:
-    """The modules that were built with an image; none of an image from elsewhere."""
+    """The modules that were built with an image; none if the image is not in a build."""
     if not image.as_posix().endswith(f"/{IMAGE}"):
         return []
     out = image.parents[len(pathlib.PurePath(IMAGE).parts) - 1]
@@ -212,7 +212,7 @@ def modules(image: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _inputs(flavour: Flavour) -> str:
-    """A hash over everything that decides what the image is."""
+    """A hash over all inputs of the image."""
     paths = fragment_paths(flavour.fragments)
     if flavour.patched:
         paths += [common.ROOT / name for name in hooks.CODE]
@@ -225,7 +225,7 @@ def _inputs(flavour: Flavour) -> str:
 
 
 def build(name: str = "main", force: bool = False) -> pathlib.Path:
-    """The image of a flavour, built if anything that goes into it changed."""
+    """The image of a flavour; it is built again if its inputs have changed."""
     if name not in FLAVOURS:
         raise Failure(f"no kernel {name}; there are: {' '.join(FLAVOURS)}")
     flavour = FLAVOURS[name]
@@ -236,7 +236,7 @@ def build(name: str = "main", force: bool = False) -> pathlib.Path:
         return (not force and image.exists() and stamp.exists()
                 and stamp.read_text() == _inputs(flavour))
 
-    # The first look needs no lock: another flavour may be under way for long.
+    # The first check needs no lock: a build of another flavour may hold it for long.
     if current():
         return image
     with common.lock(f"tree-{flavour.tree}"):

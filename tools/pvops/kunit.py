@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""KUnit by the kernel's own kunit.py: a second opinion, and a second way to run.
+"""KUnit with the kernel's own kunit.py.
 
- parse  every console in boot.json goes through `kunit.py parse`; its counts
-        must be the ones our own parser put there
+ parse  run `kunit.py parse` on every console in boot.json; its counts must be
+        those of our own parser
  run    `kunit.py run` builds its own small kernel from kunit/.kunitconfig and
         boots it in QEMU, as a kernel developer would
 """
@@ -24,8 +24,8 @@ CONFIG = hooks.ROOT / "kunit/.kunitconfig"
 def counts(group: dict, depth: int = 0) -> dict[str, list[str]]:
     """{"PASS": [case, ...], "FAIL": ..., "SKIP": ...} of kunit.py's JSON.
 
-    A group below a suite is one case with many parameters. It counts as one, as
-    in the line that the kernel ends it with.
+    A group below a suite is one case with parameters. It counts as one case, as in
+    the kernel's last line about the suite.
     """
     found: dict[str, list[str]] = {}
     for case in group.get("test_cases", []):
@@ -41,7 +41,7 @@ def counts(group: dict, depth: int = 0) -> dict[str, list[str]]:
 
 
 def parsed(tree: pathlib.Path, lines: list[str]) -> dict[str, list[str]]:
-    """What kunit.py makes of a kernel log."""
+    """The counts of kunit.py for a kernel log."""
     with tempfile.TemporaryDirectory(prefix="pvops-kunit.") as scratch:
         log, out = pathlib.Path(scratch) / "log", pathlib.Path(scratch) / "json"
         log.write_text("\n".join(lines) + "\n")
@@ -54,7 +54,7 @@ def parsed(tree: pathlib.Path, lines: list[str]) -> dict[str, list[str]]:
 
 
 def parse() -> int:
-    """Compare boot.json with kunit.py's opinion."""
+    """Compare the counts in boot.json with those of kunit.py."""
     path = REPORT / "boot.json"
     try:
         worlds = json.loads(path.read_text())
@@ -91,7 +91,7 @@ def run() -> int:
     out, result = BUILD / "out/kunit", BUILD / "out/kunit.json"
     out.mkdir(parents=True, exist_ok=True)
     result.unlink(missing_ok=True)
-    # kunit.py refuses a source tree that was built in; ours never is.
+    # kunit.py refuses a source tree with objects in it; ours has none.
     common.run_logged([sys.executable, "-B", "tools/testing/kunit/kunit.py", "run", "--arch=x86_64",
                        f"--build_dir={out}", f"--kunitconfig={CONFIG}", "--make_options=CC=ccache gcc",
                        f"--jobs={os.cpu_count()}", "--timeout=300", "--qemu_args=-smp 2 -accel tcg",

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Everything that can be said about the sources without booting them.
+"""All checks of the sources that need no boot.
 
  files       SPDX line in every file, Python compiles, shell scripts parse
- patches     every hook has a subject and a reason, checkpatch has no complaint
+ patches     every patch has a subject and a reason, checkpatch finds nothing
  checkpatch  the kernel's own checkpatch.pl --strict on our C, headers, Kconfig
  kerneldoc   scripts/kernel-doc -none -Werror on headers and sources
  compile     gcc W=1, sparse and objtool on our directory, without a warning; on
              hooked files and on users of hooked headers, without a new one
  names       static functions and variables have the prefix of their directory
- floors      no file of the kernel that was built uses one that uses it
- objtool     the whole of vmlinux.o once more (noinstr, IBT, ORC), as the build
-             does it: nothing about our symbols
+ floors      in the objects of the built kernel no two files use each other
+ objtool     vmlinux.o is checked again (noinstr, IBT, ORC) with the command of
+             the build: no warning
 
-What is allowed stands in tests/lint.toml, each entry with its reason.
+tests/lint.toml lists the accepted exceptions, each with its reason.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from .common import BUILD, ROOT, Failure, say
 
 ALLOWED = ROOT / "tests/lint.toml"
 SOURCES = (".c", ".h", ".S")
-# Users of the headers we hook: what is wrong in a header shows here.
+# Files that include the headers we patch: a warning in a header appears here.
 WITNESSES = ("mm/memory.c", "mm/mprotect.c", "mm/mremap.c", "mm/rmap.c", "mm/huge_memory.c",
              "mm/pgtable-generic.c", "mm/hugetlb.c", "arch/x86/mm/pgtable.c", "arch/x86/mm/tlb.c",
              "arch/x86/xen/mmu_pv.c", "arch/x86/kernel/kvm.c", "kernel/fork.c", "fs/proc/task_mmu.c")
@@ -37,7 +37,7 @@ NOT_OURS = re.compile(r"^(build|\.git|tests/fuzz/corpus)/")
 
 
 class Results:
-    """ok and not ok lines, counted."""
+    """Counts of passed and failed checks, which are printed as ok and not ok lines."""
 
     def __init__(self) -> None:
         self.passed = self.failed = self.skipped = 0
@@ -68,7 +68,7 @@ def allowed(path: pathlib.Path = ALLOWED) -> list[dict[str, str]]:
 
 
 def ignored_types(name: str, path: pathlib.Path = ALLOWED) -> list[str]:
-    """checkpatch types that make no sense where NAME lives, each with its reason in the data."""
+    """checkpatch types that do not apply in the directory of NAME, from tests/lint.toml."""
     if not path.exists():
         return []
     found = []
@@ -81,13 +81,13 @@ def ignored_types(name: str, path: pathlib.Path = ALLOWED) -> list[str]:
 
 
 def permitted(entries: list[dict[str, str]], check: str, file: str, text: str) -> bool:
-    """Is there an entry for this?"""
+    """Whether an entry allows this."""
     return any(entry["check"] == check and entry["file"] == file and entry["text"] in text
                for entry in entries)
 
 
 def tracked(root: pathlib.Path = ROOT) -> list[str]:
-    """Files of the repository: git's if it is one, else all but build products."""
+    """The files of the tree: those of git, or without git all but build products."""
     done = subprocess.run(["git", "-C", str(root), "ls-files", "-co", "--exclude-standard", "-z"],
                           capture_output=True, text=True, check=False) if (root / ".git").exists() else None
     if done and done.returncode == 0:
@@ -167,7 +167,7 @@ def check_patches(results: Results, tree: pathlib.Path) -> None:
                 continue
             if len(subject) > 75:
                 described.append(f"{patch.name}: its subject has {len(subject)} characters")
-            # As it is mailed: that is what a reviewer's checkpatch would see.
+            # Check the patch as it is mailed, as a reviewer's checkpatch would see it.
             text = mailseries.mail(1, 1, patch.author or mailseries.AUTHOR, "Thu, 01 Jan 1970 00:00:00 -0000",
                                    subject, body, patch.diff)
             (pathlib.Path(scratch) / patch.name).write_text(text, encoding="utf-8")
@@ -181,7 +181,7 @@ def check_patches(results: Results, tree: pathlib.Path) -> None:
 def check_checkpatch(results: Results, tree: pathlib.Path) -> None:
     """checkpatch on our sources."""
     entries = allowed()
-    # Where a file will be decides what checkpatch has to say about it.
+    # checkpatch's checks depend on the path of a file in the kernel tree.
     names = {path: source.relative_to(ROOT).as_posix() for path, source in hooks.payload().items()
              if source.suffix in SOURCES or source.name == "Kconfig"}
     names |= {name: name for name in tracked()
@@ -212,7 +212,7 @@ def check_kerneldoc(results: Results, tree: pathlib.Path) -> None:
 def compile_objects(build: objects.Objects, targets: list[str]) -> tuple[bool, list[objects.Warning]]:
     """Did TARGETS compile, and what did gcc W=1, sparse and objtool say?
 
-    They are compiled anew. What sparse calls an error does not stop the build.
+    All of them are compiled again. An error of sparse does not stop the build.
     """
     for target in targets:
         place = build.out / target
@@ -254,7 +254,7 @@ def check_floors(results: Results, out: pathlib.Path = BUILD / "out/main") -> No
 
 
 def lint_config(text: str) -> str:
-    """With IBT, objtool runs only once over vmlinux.o; here it shall see each object."""
+    """Switch IBT off: with IBT objtool runs on vmlinux.o only, and not on each object."""
     return objects.change_config(text, {"X86_KERNEL_IBT": "n"})
 
 
@@ -286,7 +286,7 @@ def check_compile(results: Results) -> None:
 
 
 def check_objtool(results: Results, out: pathlib.Path = BUILD / "out/main") -> None:
-    """Link and check vmlinux.o as the build did, into another file, and read what is said."""
+    """Link and check vmlinux.o again as the build did, into another file, and read warnings."""
     record = out / ".vmlinux.o.cmd"
     if not record.is_file() or not (out / "vmlinux.a").is_file():
         raise Failure(f"{common.shown(out)} has no vmlinux.o; 'make kernel' makes it")

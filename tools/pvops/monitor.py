@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""QEMU's monitor: commands to a machine that runs, and where its CPUs are.
+"""QEMU's monitor: commands to a running machine, and the state of its CPUs.
 
-The commands are the human monitor's, whose answers are text; QMP carries them.
+Commands of the human monitor are sent by QMP. Their answers are text.
 """
 
 import json
@@ -13,12 +13,12 @@ from .common import Failure
 
 PATIENCE = 60
 SAMPLES = 3
-# Of all registers those that say where a CPU is and whether it takes interrupts.
+# Registers that show where a CPU is and whether it takes interrupts.
 SHOWN = re.compile(r"CPU#|R..? ?=|CS |GS |CR0|EFER|IDT")
 
 
 class Monitor:
-    """A machine's monitor, over a connection that nobody else reads."""
+    """The monitor of a machine, over a connection with no other reader."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.settimeout(PATIENCE)
@@ -27,7 +27,7 @@ class Monitor:
         self._ready = False
 
     def ask(self, command: str) -> str:
-        """What the human monitor answers."""
+        """The answer of the human monitor to a command."""
         if not self._ready:
             self._execute("qmp_capabilities")
             self._ready = True
@@ -37,7 +37,7 @@ class Monitor:
         message = {"execute": name, "arguments": arguments}
         try:
             self._connection.sendall(json.dumps(message).encode() + b"\n")
-            # other lines are its greeting and events
+            # other lines are the greeting and events
             for line in self._lines:
                 answer = json.loads(line)
                 if "error" in answer:
@@ -49,7 +49,10 @@ class Monitor:
         raise Failure(f"QEMU's monitor: {name}: no answer, QEMU has ended")
 
     def cpus(self) -> str:
-        """Registers and local APIC of each CPU, a second apart: what moves is alive."""
+        """Registers and local APIC of each CPU, several times, a second apart.
+
+        Values that change show a CPU that works.
+        """
         said = []
         for sample in range(SAMPLES):
             if sample:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Show that a patched tree with CONFIG_PVOPS off builds the unpatched tree's objects.
 
-Unpatched but for the patches that stand alone: those mend faults of Linux, with
-our options or without. Both trees are built with one configuration. Every section of every object that
-ends up in memory is compared: name, flags, size, bytes and relocations with
-the names of their symbols. Normalised, because a hook that adds source lines
-moves them without any code changing:
+The unpatched tree has those of our patches that stand alone: they fix faults of
+Linux, with our options or without. Both trees are built with one configuration.
+Every section of every object that ends up in memory is compared: name, flags,
+size, bytes and relocations with the names of their symbols. A hook that adds
+source lines changes line numbers, and no code. Therefore these are normalised:
 
  - the line field (a u16 at offset 8) of each 12-byte entry of __bug_table;
  - numbers that the compiler or a macro made part of a local name from
@@ -27,11 +27,11 @@ from . import common, hooks, kernel, objects
 from .common import BUILD, REPORT, Failure
 from .elf import SHF_ALLOC, Elf, Section
 
-# Directories full of users of the headers we hook.
+# Directories in which most files include the headers we patch.
 TARGETS = ("mm/", "arch/x86/mm/", "arch/x86/kernel/", "arch/x86/xen/", "arch/x86/hyperv/",
            "arch/x86/entry/", "kernel/fork.o", "kernel/events/", "kernel/exit.o", "fs/exec.o",
            "fs/proc/task_mmu.o", "drivers/xen/")
-# Pass __LINE__ to functions, or would drown the comparison in debug data.
+# Options that pass __LINE__ to functions, or add debugging data.
 QUIET = {name: "n" for name in ("DEBUG_ATOMIC_SLEEP", "PROVE_LOCKING", "LOCKDEP", "DEBUG_INFO_DWARF5",
                                 "DEBUG_INFO_DWARF4", "DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT",
                                 "DEBUG_INFO_BTF", "KASAN", "UBSAN")}
@@ -41,7 +41,7 @@ _COUNTED = re.compile(r"(?<=[A-Za-z_.])\d+")
 
 @dataclasses.dataclass
 class Difference:
-    """Something in an object that differs."""
+    """One difference between two objects."""
 
     name: str
     section: str
@@ -49,7 +49,7 @@ class Difference:
 
 
 def plain_name(name: str) -> str:
-    """A symbol's name without what __COUNTER__, __LINE__ or gcc numbered."""
+    """A symbol's name without the numbers of __COUNTER__, __LINE__ or gcc."""
     if re.match(r"__(UNIQUE_ID|initcall|addressable|already_done|func__|key|warned|ksymtab|export)", name) \
             or re.search(r"\.\d+$", name):
         return _COUNTED.sub("N", name)
@@ -57,7 +57,7 @@ def plain_name(name: str) -> str:
 
 
 def content(section: Section) -> bytes:
-    """What is compared of a section's bytes."""
+    """The bytes of a section, normalised."""
     if section.name == "__bug_table":
         data = bytearray(section.data)
         for start in range(0, len(data) - BUG_ENTRY + 1, BUG_ENTRY):
@@ -73,7 +73,7 @@ def alloc(elf: Elf) -> list[Section]:
 
 
 def compare(name: str, ours: Elf, base: Elf) -> list[Difference]:
-    """What differs between two objects."""
+    """The differences between two objects."""
     left, right = alloc(ours), alloc(base)
     names = [plain_name(section.name) for section in left], [plain_name(section.name) for section in right]
     if names[0] != names[1]:
@@ -99,9 +99,10 @@ def compare(name: str, ours: Elf, base: Elf) -> list[Difference]:
 
 
 def built(out: pathlib.Path, targets: list[str]) -> dict[str, pathlib.Path]:
-    """Objects below TARGETS made from one source each (composites repeat what is in them).
+    """Objects below TARGETS that are made from one source each.
 
-    The 32-bit vDSO's are compared where the kernel has them: in vdso-image-32.o.
+    Composite objects contain the same code again. Objects of the 32-bit vDSO are
+    compared as the kernel contains them, in vdso-image-32.o.
     """
     found = {}
     for path in out.rglob("*.o"):
@@ -115,10 +116,10 @@ def built(out: pathlib.Path, targets: list[str]) -> dict[str, pathlib.Path]:
 
 
 def outermost(targets: Iterable[str]) -> list[str]:
-    """The targets without those in a directory that is one, too.
+    """The targets without those inside of a directory that is a target, too.
 
-    make would go into that directory twice at once, and one of the two finds
-    half of what the other is writing.
+    Otherwise make would build that directory twice at the same time, and one of the
+    two builds would read files that the other one is writing.
     """
     every = list(dict.fromkeys(targets))
     return [name for name in every
@@ -137,8 +138,8 @@ def main() -> int:
         raise Failure(f"{options.config} is not there; 'make kernel' makes it")
     config = objects.change_config(options.config.read_text(), {**QUIET, "PVOPS": "n"})
     sources = hooks.hooked_files(hooks.read_series())
-    # ccache's short path names end up in __FILE__, and the trees have different ones; without
-    # them the kernel's own -fmacro-prefix-map takes the tree's name out.
+    # With CCACHE_BASEDIR ccache makes paths relative. They end up in __FILE__, and differ
+    # between the trees. Of absolute paths -fmacro-prefix-map removes the tree's name.
     environment = {key: value for key, value in kernel.make_environment().items() if key != "CCACHE_BASEDIR"}
     pair = []
     for tree, name in ((options.tree, "objcompare-off"), (options.vanilla or kernel.fixed_tree(), "objcompare-vanilla")):
@@ -159,7 +160,7 @@ def main() -> int:
         if status:
             lines = said.splitlines()
             first = next((n for n, line in enumerate(lines) if "error" in line or "***" in line), len(lines) - 1)
-            # what a failing command said stands before make's own line
+            # the message of a command that failed is before make's own line
             raise Failure(f"{build.what} does not build: {' / '.join(lines[max(first - 1, 0):first + 1])}")
     left, right = built(ours.out, targets), built(base.out, targets)
     differences = [Difference(name, "", "only in the patched tree" if name in left else "only in the unpatched tree")

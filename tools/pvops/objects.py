@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Build single kernel objects in a scratch O= directory and read their warnings.
 
-Lint, the Kconfig matrix and the object comparison need a few objects in many
-configurations; nothing here touches the output directory of the kernel that
-is booted.
+lint, kconfig-matrix and objcompare need a few objects in many configurations.
+The output directory of the kernel that is booted is never used.
 """
 
 import collections
@@ -26,7 +25,7 @@ _MODPOST = re.compile(r"^(?P<kind>WARNING|ERROR): modpost: (?P<text>.*)$")
 
 @dataclasses.dataclass(frozen=True)
 class Warning:
-    """One diagnostic; the line is for people and no part of its identity."""
+    """One diagnostic. Two of them are equal if they differ in the line only."""
 
     file: str
     kind: str
@@ -63,10 +62,11 @@ def warnings(log: str, tree: pathlib.Path) -> list[Warning]:
 
 
 def new_warnings(ours: Iterable[Warning], base: Iterable[Warning]) -> list[Warning]:
-    """What OURS has and BASE has not, counting how often.
+    """Warnings of OURS that BASE does not have as often.
 
-    sparse places a context imbalance where the function's last inlined line
-    is from, which may be a header of ours: there the function's name counts.
+    sparse reports a context imbalance at the last inlined line of the function,
+    which may be in a header of ours. Therefore such warnings are compared by the
+    name of the function.
     """
     def what(one: Warning) -> tuple[str, ...]:
         return ("", one.kind, one.text) if "context imbalance" in one.text else (one.file, one.kind, one.text)
@@ -108,7 +108,7 @@ class Objects:
         return child.returncode, said.decode(errors="replace")
 
     def configure(self, config: str) -> None:
-        """Write .config (if other than before) and complete it."""
+        """Write .config, if it differs, and complete it."""
         self.out.mkdir(parents=True, exist_ok=True)
         asked = self.out / ".pvops-asked"
         if not (asked.exists() and asked.read_text() == config and (self.out / ".config").exists()):
@@ -128,7 +128,7 @@ class Objects:
         return parse_config((self.out / ".config").read_text())
 
     def enabled(self, sources: Iterable[str]) -> list[str]:
-        """Objects (relative paths) of those SOURCES that this configuration builds."""
+        """The objects (relative paths) of those SOURCES that this configuration builds."""
         found = []
         known: dict[str, set[str]] = {}
         for source in sources:
@@ -143,7 +143,7 @@ class Objects:
         return found
 
     def _reached(self, place: pathlib.PurePosixPath) -> bool:
-        """Does the build descend into PLACE?  (asked below arch/x86 only)"""
+        """Whether the build descends into PLACE (used below arch/x86 only)."""
         parts = place.parts
         for depth in range(2, len(parts)):
             if parts[:2] != ("arch", "x86"):
@@ -156,7 +156,7 @@ class Objects:
         return True
 
     def _listed(self, place: str) -> set[str]:
-        """What the Kbuild file of a directory lists under this configuration."""
+        """The objects that the Kbuild file of a directory lists in this configuration."""
         directory = self.tree / place
         kbuild = next((directory / name for name in ("Kbuild", "Makefile") if (directory / name).is_file()), None)
         if kbuild is None:
@@ -176,7 +176,7 @@ class Objects:
 
 
 def parse_config(text: str) -> dict[str, str]:
-    """CONFIG_ names (without the prefix) and values; what is not set is absent."""
+    """CONFIG_ names without the prefix, and values; options that are not set are absent."""
     return dict(re.findall(r"^CONFIG_(\w+)=(.*)$", text, re.M))
 
 

@@ -29,7 +29,7 @@ def listed() -> dict[str, list[str]]:
 
 
 def missing(names: list[str]) -> list[str]:
-    """Those that dpkg does not know as installed."""
+    """The packages that are not installed, according to dpkg."""
     try:
         query = subprocess.run(
             ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\\n", *names],
@@ -42,7 +42,7 @@ def missing(names: list[str]) -> list[str]:
 
 
 def install(names: list[str]) -> None:
-    """Install what is missing, or say what to install."""
+    """Install missing packages; without root, a Failure with the command to type."""
     absent = missing(names)
     if not absent:
         return
@@ -56,7 +56,7 @@ def install(names: list[str]) -> None:
     try:
         common.run_logged(argv, log, what="apt-get install", env=env)
     except Failure:
-        # A fresh system has no package lists, an old one has stale ones.
+        # A new system has no package lists, and those of an old system may be outdated.
         common.run_logged(["apt-get", "update"], log, what="apt-get update", env=env)
         common.run_logged(argv, log, what="apt-get install", env=env)
 
@@ -85,7 +85,7 @@ def unpack(patterns: list[str]) -> None:
     fetch = [name for name in names if not list(cache.glob(f"{name}_*.deb"))]
     if fetch:
         say(f"downloading {len(fetch)} packages for the guests")
-        # root's apt would drop to a user that may not write here
+        # apt of root changes to a user that may not write here
         common.run_logged(["apt-get", "-o", "APT::Sandbox::User=root", "download", *fetch],
                           common.LOG / "packages.log", what="apt-get download", cwd=cache)
     for name in names:
@@ -104,7 +104,7 @@ def unpacked(pattern: str) -> pathlib.Path:
 
 
 def ensure() -> None:
-    """Everything that tools/packages.txt names, ready for use."""
+    """Install or unpack all packages of tools/packages.txt."""
     names = listed()
     install(names["install"])
     with common.lock("deb"):

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a world's console says: markers, KTAP, splats; the table and boot.json.
+"""Read a world's console: markers, KTAP, splats. Write the table and boot.json.
 
-The guest protocol (worlds/guest/init), all on one console:
+The protocol of the guest (worlds/guest/init), on one console:
 
     PVOPS-BEGIN report          lines `key: value`
     PVOPS-END report
     PVOPS-BEGIN job NAME        `ok CHECK`, `not ok CHECK - why`, `skip CHECK - why`
     PVOPS-END job NAME rc=N
-    PVOPS-DONE                  all was done, power is going off
+    PVOPS-DONE                  all is done, the guest powers off
 
-A guest that is rebooted does all of it again; what its jobs say then comes
-behind what they said before.
+A guest that reboots prints all of it again. The lines of a job in the second boot
+are added to those of the first.
 
-The outer init of a nested world prints `PVOPS-HOST ...`; what stands before
-`PVOPS-HOST guest begins` is not the kernel under test. It may have checks of its
-own, `PVOPS-HOST check ok CHECK` and so on, and `PVOPS-HOST checks end rc=N`: they
-make a job named dom0.
+The outer init of a nested world prints `PVOPS-HOST ...`. Lines before
+`PVOPS-HOST guest begins` are not from the kernel under test. The outer init may
+make checks of its own: it prints `PVOPS-HOST check ok CHECK` and so on, and
+`PVOPS-HOST checks end rc=N`. They become a job named dom0.
 """
 
 import dataclasses
@@ -30,21 +30,21 @@ GUEST_BEGINS = "PVOPS-HOST guest begins"
 GUEST_ENDED = "PVOPS-HOST guest ended"
 HOST_JOB = "dom0"
 
-# A kernel or Xen record is written in one go, but anywhere: also into the
-# middle of a line that user space is just printing. (dN) is what a domain says
-# through Xen before it has a console.
+# The kernel and Xen write a record at once, but possibly in the middle of a line
+# that user space is printing. (dN) marks what a domain prints through Xen before it
+# has a console.
 _RECORD = re.compile(r"(?:\[ *\d+\.\d{6}\] |\(XEN\) |\(d\d+\) )[^\n]*(?:\n|$)")
 _STAMP = re.compile(r"^(?:\(d\d+\) )?(?:\[ *\d+\.\d{6}\] )?")
-# Terminal control, as firmware and UEFI print it.
+# Terminal control sequences, which firmware prints.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|c)")
-# No world may print any of these, whatever it is testing.
+# Complaints that no world may print.
 SPLATS = (r"WARNING: ", r"BUG: ", r"Call Trace", r"unchecked MSR access", r"\bOops\b",
           r"Kernel panic", r"INFO: task .* blocked", r"possible .* detected",
           r"(?i)suspicious RCU usage", r"UBSAN:", r"general protection fault,")
 
 
-# What Xen says of a domain in a complaint: which function of which file, or
-# which of its CPUs. No world may make Xen say it, but as allow_lines has it.
+# Complaints of Xen about a domain: they name a virtual CPU of the domain (d1v0), or a
+# file and line of Xen. No world may have such a line, unless its allow_lines permit it.
 XEN_COMPLAINTS = (r"^\(XEN\) .*\bd(?:\d+|\[[^]]*\])v\d+", r"^\(XEN\) [\w/]+\.c:\d+:",
                   r"^\(XEN\) .*(?:Bad type|Error getting mfn|Bad L\d flags|domain_crash)",
                   r"^\(XEN\) Domain \d+ .*crashed", r"^\(XEN\) .*(?:Xen BUG|Assertion|WARN)")
@@ -60,14 +60,14 @@ class Check:
 
 @dataclasses.dataclass
 class Job:
-    """What a job printed, and how it ended: rc is None if it did not."""
+    """The lines that a job printed, and its exit status: None if it did not end."""
     name: str
     lines: list[str] = dataclasses.field(default_factory=list)
     rc: int | None = None
 
     @property
     def checks(self) -> list[Check]:
-        """The lines that are verdicts, in order."""
+        """The lines that are checks, in order."""
         found = []
         for line in self.lines:
             match = re.match(r"(ok|not ok|skip) (.+?)(?: - (.*))?$", line)
@@ -77,7 +77,7 @@ class Job:
 
     @property
     def failed(self) -> list[Check]:
-        """The checks that say `not ok`."""
+        """The checks that are `not ok`."""
         return [check for check in self.checks if check.state == "not ok"]
 
 
@@ -85,7 +85,7 @@ class Job:
 class Suite:
     """A KUnit suite as it ran at boot."""
     name: str
-    ok: bool | None = None         # None: it started and never ended
+    ok: bool | None = None         # None: it started and did not end
     passed: list[str] = dataclasses.field(default_factory=list)
     failed: list[str] = dataclasses.field(default_factory=list)
     skipped: list[str] = dataclasses.field(default_factory=list)
@@ -94,9 +94,9 @@ class Suite:
 @dataclasses.dataclass
 class Console:
     """A parsed console."""
-    text: str                      # everything, cleaned of \r and escapes
-    kernel: list[str]              # records of the kernel under test, no stamps
-    user: list[str]                # what its user space printed
+    text: str                      # everything, without \r and escape sequences
+    kernel: list[str]              # records of the kernel under test, without time stamps
+    user: list[str]                # lines of its user space
     host: list[str]                # PVOPS-HOST lines
     report: dict[str, str]
     jobs: dict[str, Job]
@@ -104,7 +104,7 @@ class Console:
     done: bool
 
     def splats(self, allowed: list[str]) -> list[str]:
-        """Lines that no world may print, in any kernel of this console."""
+        """Complaints that no world may print, of any kernel on this console."""
         bad = []
         for line in self.text.split("\n"):
             if any(re.search(a, line) for a in allowed):
@@ -119,24 +119,25 @@ _CODE = re.compile(r"Code: [0-9a-f ]*?([0-9a-f]{2}) <[0-9a-f]{2}>")
 
 
 def stale_breakpoint(text: str) -> str:
-    """Where a kernel died of a breakpoint that is not there; empty if it did not.
+    """The address at which a kernel died of a stale breakpoint; empty if it did not.
 
-    A kernel that changes its text under way puts an INT3 over it for the time
-    being. QEMU 7.2 with a thread for each CPU may translate that while it is
-    replaced, and keep the translation: a CPU then takes a breakpoint that is
-    nobody's. Any kernel dies of it, tests/guest/src/poke.c makes one do it at once.
+    A kernel that changes its text at run time first replaces the instruction by
+    INT3. QEMU 7.2 with a thread for each CPU may translate the INT3 while it is
+    replaced again, and keep the translation. Later a CPU executes an INT3 that is no
+    longer in memory, and the kernel dies. This happens to any kernel;
+    tests/guest/src/poke.c provokes it.
     """
     _, died, after = text.partition("Oops: int3: ")
-    # Not in one piece: two CPUs may take it at once, and speak at once.
+    # The lines may be mixed: two CPUs may die and print at the same time.
     before = _CODE.search(after)
     where = re.search(r"RIP: \S*?:(\S+)", after)
     return where[1] if died and before and where and before[1] != "cc" else ""
 
 
 def parse(raw: bytes) -> Console:
-    """Take a console apart."""
+    """Parse a console."""
     text = _ESCAPES.sub("", raw.decode(errors="replace").replace("\r", ""))
-    # earlyprintk=xen puts this before every piece it prints
+    # earlyprintk=xen prints this before each part of a line
     text = text.replace("(early) ", "")
     host = [line[len("PVOPS-HOST "):] for line in text.split("\n")
             if line.startswith("PVOPS-HOST ")]
@@ -155,7 +156,7 @@ def parse(raw: bytes) -> Console:
 
 
 def _host_checks(host: list[str]) -> Job | None:
-    """What the outer init checked; None if it checks nothing."""
+    """The checks of the outer init as a job; None if it makes no checks."""
     job = Job(HOST_JOB)
     for line in host:
         if line.startswith("check "):
@@ -170,7 +171,7 @@ def _markers(lines: list[str]) -> tuple[dict[str, str], dict[str, Job], bool]:
     report: dict[str, str] = {}
     jobs: dict[str, Job] = {}
     inside: Job | str | None = None
-    before: dict[str, int] = {}    # how a job ended, which a reboot starts again
+    before: dict[str, int] = {}    # the status of a job that ended in the boot before, for jobs that run again
     for line in lines:
         if line == "PVOPS-DONE":
             return report, jobs, True
@@ -222,7 +223,7 @@ def wanted_suites() -> list[str]:
 
 
 def kunit_problems(suites: dict[str, Suite], wanted: list[str]) -> list[str]:
-    """A suite that failed, and one that did not run, are both failures."""
+    """Problems: a suite that failed, and one that should have run and did not."""
     found = []
     for name in wanted:
         suite = suites.get(name)
@@ -249,7 +250,7 @@ def table(rows: list[list[str]]) -> str:
 
 
 def write_json(path: pathlib.Path, content: object) -> None:
-    """A report for scripts, complete or not at all."""
+    """Write a report for scripts; the file appears complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -47,13 +47,13 @@ def image(name: str) -> pathlib.Path:
 
 
 def names() -> list[str]:
-    """Every ROM there is."""
+    """The names of all ROMs."""
     return [*GOOD, *(f"bad/{name}" for name in [*badrom.IMAGES, *badrom.RUNNING])]
 
 
 def _with_tree(path: pathlib.Path) -> pathlib.Path:
     tree = common.BUILD / "linux"
-    # It appears as a whole; who builds a kernel in it holds the lock for long.
+    # The tree appears as a whole, so no lock is needed. A kernel build holds it for long.
     if not (tree / "Makefile").exists():
         with common.lock("tree-linux"):
             tree = kernel.unpacked("linux")
@@ -68,12 +68,12 @@ def tool() -> pathlib.Path:
 
 
 def fuzzer() -> pathlib.Path:
-    """The check of images under libFuzzer."""
+    """Build the check of images for libFuzzer."""
     return _with_tree(OUT / "fuzz-image")
 
 
 def check(*paths: pathlib.Path, options: tuple[str, ...] = ("--quiet",)) -> tuple[int, str]:
-    """vmi-romtool's exit status and what it says."""
+    """The exit status and the output of vmi-romtool."""
     done = subprocess.run([tool(), *options, *paths], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 

@@ -2,9 +2,9 @@
 """Make the image of a VMI-64 ROM from its linked ELF file.
 
 The file is linked at address 0 of its load area with --emit-relocs
-(vmi-rom/rom.lds). Sections, call table and fixups are made of what is in it;
-what no fixup of the ABI can say is refused here, with the place in the code.
-Documentation/vmi64-abi.rst says what each part of the image is.
+(vmi-rom/rom.lds). Sections, call table and fixups are made from its contents. A
+relocation that no fixup of the ABI can express is refused with its place in the
+code. Documentation/vmi64-abi.rst describes each part of the image.
 """
 
 import argparse
@@ -48,7 +48,7 @@ class Part:
 
 
 class Packer:
-    """One ELF file on its way to an image."""
+    """The parts of an image, made from one ELF file."""
 
     def __init__(self, path: pathlib.Path):
         self.elf = elf.Elf(path)
@@ -92,7 +92,7 @@ class Packer:
                     continue
                 for offset, info, addend in struct.iter_unpack("<QQq", table.data):
                     if offset in self.records:
-                        continue        # the call table has offsets of its own
+                        continue        # the entries of the call table are offsets already
                     fixup = self._fixup(section.name, offset, info & 0xffffffff,
                                         symbols[info >> 32], addend)
                     if fixup:
@@ -110,14 +110,14 @@ class Packer:
                 return (place, C["FIX_PERCPU32"], C["SYM_PERCPU"],
                         symbol.value + addend - PERCPU_BASE)
         elif kind in (R_PC32, R_PLT32):
-            return None                 # distances in the load area do not change
+            return None                 # a distance inside of the load area never changes
         elif kind == R_64 and where != ".text":
             return place, C["FIX_ABS64"], C["SYM_LOAD"], symbol.value + addend
         raise Failure(f"{self.path}: {where} at {place:#x}: relocation of type {kind} "
                       f"for {name}, which no fixup can do")
 
     def parts(self) -> list[Part]:
-        """Sections as the image has them."""
+        """The sections of the image."""
         found: dict[str, Part] = {}
         for name in TYPES:
             section = self.sections.get(name)
@@ -132,10 +132,10 @@ class Packer:
             before = found.get(kind)
             if before is None:
                 found[kind] = Part(kind, content, at, section.size)
-            else:                       # .bss behind .data
+            else:                       # .bss follows .data
                 before.load_size = at + section.size - before.load_off
         for part in found.values():
-            # what is zero at the end is made so by the kernel, code is not
+            # zeroes at the end are left out, since the kernel adds them; not those of code
             if part.kind != "TEXT":
                 part.content = part.content.rstrip(b"\0")
                 if part.kind != "PERCPU":
@@ -177,7 +177,7 @@ def pci_data(vendor: int, device: int, blocks: int) -> bytes:
 
 
 def finish(image: bytearray) -> bytes:
-    """With a length of whole blocks and the checksum right, in the last byte."""
+    """Fill up to whole blocks, and make the checksum right by the last byte."""
     image[-1] = 0
     image[-1] = -sum(image) & 0xff
     return bytes(image)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run the stages of tests/stages.toml in order and say how many checks passed.
 
-A stage is any command. Its checks are counted from what it prints last: a line
-`N passed, N failed, N skipped`, or unittest's summary; a stage that prints
-neither is one check. Exit status and counts must both be good. A stage whose
-`needs` failed is not run and counts as failed: nothing was shown about it.
+A stage is any command. Its checks are counted from the end of its output: a line
+`N passed, N failed, N skipped`, or unittest's summary. A stage that prints
+neither is one check. A stage passes if its exit status and its counts are good.
+A stage whose `needs` failed is not run and counts as failed.
 """
 
 import argparse
@@ -44,7 +44,7 @@ class Stage:
 
 @dataclasses.dataclass
 class Result:
-    """How a stage went."""
+    """The result of a stage."""
 
     name: str
     command: str
@@ -58,7 +58,7 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Nothing failed."""
+        """Whether no check failed."""
         return not self.failed
 
 
@@ -133,7 +133,7 @@ def _last_line(log: pathlib.Path) -> str:
 
 
 def run_stage(stage: Stage, began: float, budget: float, logs: pathlib.Path = LOG) -> Result:
-    """Run one stage within its own limit and what is left of the suite's."""
+    """Run one stage, limited by its own time and by what is left of the suite's."""
     result = Result(stage.name, stage.command)
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"test-{stage.name}.log"
@@ -211,8 +211,8 @@ def _show_end(log: pathlib.Path) -> None:
 def reasons(text: str, most: int = 12) -> list[str]:
     """The lines of a stage's output that say what failed, the newest last.
 
-    A line that says so, and the indented lines below it, which explain it; where
-    there is none, how the output ended.
+    These are lines about a failure, and indented lines below each of them, which
+    explain it. If there are none, the last lines of the output are returned.
     """
     found: list[str] = []
     below = 0
@@ -231,7 +231,7 @@ def reasons(text: str, most: int = 12) -> list[str]:
 
 
 def summary(suite: str, results: list[Result], seconds: float) -> dict:
-    """What goes into the JSON report."""
+    """The contents of the JSON report."""
     return {"suite": suite, "seconds": round(seconds, 1),
             "passed": sum(done.passed for done in results),
             "failed": sum(done.failed for done in results),

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Show that on native the read-modify-write page-table paths cost at most a no-op.
 
-What runs is not what is in vmlinux: alternatives, pv calls and static branches
-have been patched in memory. So the guest job `textdump` sends the running
-kernel's text, of our kernel and of an unpatched build, and this tool looks at
+The text of a running kernel differs from that in vmlinux: alternatives, pv calls
+and static branches are patched in memory. Therefore the guest job `textdump`
+sends the text of the running kernel, of ours and of an unpatched build. This tool
+checks
 
  - every site of the static branch in front of our ops (from vmlinux's jump
    table): in the running text it must be a no-op;
@@ -14,13 +15,13 @@ kernel's text, of our kernel and of an unpatched build, and this tool looks at
  - every function that has a site, along all paths that native can take: it
    must have no more calls than the unpatched function.
 
-Paths are followed through the code from the function's entry; what only our
-static branch reaches is not on any of them. Two builds inline differently. A
-function that is out of line in one build only counts where it is called, with
-the call itself, so that a call which the unpatched kernel does not make shows.
-Jumps elsewhere in a function depend on how gcc lays out its blocks; they are
-reported, and what they cost is what tools.pvops.cost measures. A difference is
-accepted only with a reason in tests/textcompare.toml.
+Paths are followed through the code from the function's entry. Code that only our
+static branch reaches is on no path. Two builds inline differently: a function that
+is out of line in one build only is counted where it is called, together with the
+call. So a call that the unpatched kernel does not make is found. Jumps elsewhere
+in a function depend on gcc's order of blocks; they are reported, and
+tools.pvops.cost measures their cost. A difference is accepted only with a reason
+in tests/textcompare.toml.
 """
 
 import argparse
@@ -45,9 +46,9 @@ MAX_WORD = 1700
 TIMEOUT = 300
 ACCEPTED = ROOT / "tests/textcompare.toml"
 NOPS = (b"\x66\x90", b"\x0f\x1f\x44\x00\x00")
-# What the native read-modify-write ops compile to. `lock` is printed as a prefix.
-# On one CPU `lock` has been patched to a prefix without effect. The plain store is
-# what clears an entry of an address space that nobody else can use any more.
+# Instructions that the native read-modify-write ops compile to. `lock` is printed as
+# a prefix. On one CPU `lock` is patched to a prefix without effect. The plain store
+# clears an entry of an address space that no CPU uses any more.
 NATIVE = re.compile(r"^((lock|ds) (cmpxchg|btr|and)[a-z]*\s.*\(|xchg[a-z]?\s.*\(|mov[a-z]?\s+\$0x0,.*\()")
 _LINE = re.compile(r"^\s*([0-9a-f]+):\t((?:[0-9a-f]{2} )+)\s*(?:\t(.*))?$")
 _TARGET = re.compile(r"^(?:0x)?([0-9a-f]+)\b")
@@ -64,14 +65,14 @@ class Instruction:
 
     @property
     def word(self) -> str:
-        """The mnemonic, without prefixes that do not change what it is."""
+        """The mnemonic without prefixes that do not change the instruction."""
         words = [word for word in self.text.split() if word not in
                  ("notrack", "bnd", "lock", "rep", "repz", "data16", "cs", "ds")]
         return words[0].rstrip(",") if words else ""
 
     @property
     def target(self) -> int | None:
-        """Where a direct call or jump goes."""
+        """The target of a direct call or jump."""
         words = [word for word in self.text.split() if word not in ("notrack", "bnd", "cs", "ds")]
         if len(words) < 2 or words[1].startswith("*"):
             return None
@@ -95,12 +96,12 @@ class Instruction:
 
     @property
     def ends(self) -> bool:
-        """Nothing follows."""
+        """An instruction after which the function does not go on."""
         return self.word in ("ret", "retq", "iretq", "sysretq")
 
 
 class Kernel:
-    """A kernel image and, once it is known, what its text was while it ran."""
+    """A kernel image and, as soon as it is known, its text in a running kernel."""
 
     def __init__(self, vmlinux: pathlib.Path):
         self.elf = Elf(vmlinux)
@@ -113,7 +114,7 @@ class Kernel:
         for one in functions:
             if ".cold" not in one.name:
                 self.by_base[base_name(one.name)].append(one)
-        # Local symbols stand behind the name of the file they are from.
+        # In the symbol table local symbols follow the name of their file.
         self.files: dict[int, str] = {}
         file = ""
         for one in self.elf.symbols:
@@ -127,7 +128,7 @@ class Kernel:
         self._code: dict[int, dict[int, Instruction]] = {}
 
     def twin(self, function, file: str):
-        """The function of another build that is this one here, or None."""
+        """The function of this build that is the same as one of another build, or None."""
         twins = self.by_base.get(base_name(function.name), [])
         for same in (lambda one: one.name == function.name and self.files.get(one.value, "") == file,
                      lambda one: self.files.get(one.value, "") == file, lambda one: True):
@@ -137,11 +138,11 @@ class Kernel:
         return None
 
     def part(self, function) -> str:
-        """How textdump is asked for a function."""
+        """The argument for textdump that asks for a function."""
         return f"{function.value - self.link:x}+{function.size:x}"
 
     def ran(self, dump: bytes) -> None:
-        """Take in what textdump wrote."""
+        """Store the text that textdump sent."""
         self.text = {self.link + offset: data for offset, data in parse_dump(dump).items()}
 
     def bytes_at(self, address: int, size: int) -> bytes:
@@ -165,7 +166,7 @@ class Kernel:
         return found
 
     def function_at(self, address: int):
-        """The function that has ADDRESS."""
+        """The function that contains ADDRESS."""
         for one in self.functions.values():
             if one.value <= address < one.value + one.size:
                 return one
@@ -191,19 +192,19 @@ class Kernel:
         return parse_disassembly(done.stdout)
 
     def name_of(self, address: int | None) -> str:
-        """How a call's target is called, so that two builds compare."""
+        """The name of a call's target, to compare between two builds."""
         if address is None:
             return "indirect"
         return base_name(self.names.get(address, "?"))
 
 
 def base_name(name: str) -> str:
-    """A function's name without what the compiler appended."""
+    """A function's name without the suffix of the compiler."""
     return _SUFFIX.sub("", name)
 
 
 def parse_dump(dump: bytes) -> dict[int, bytes]:
-    """{offset from _stext: bytes} from what textdump wrote."""
+    """{offset from _stext: bytes} from the output of textdump."""
     found, at = {}, 0
     while at < len(dump):
         head = re.compile(rb"pvops-text ([0-9a-f]+) ([0-9a-f]+)\n").match(dump, at)
@@ -238,7 +239,7 @@ def parse_disassembly(text: str) -> dict[int, Instruction]:
 
 
 def reachable(code: dict[int, Instruction], entry: int) -> dict[int, Instruction]:
-    """Instructions that can run once ENTRY does, inside this function."""
+    """Instructions of this function that can be reached from ENTRY."""
     seen: dict[int, Instruction] = {}
     work = [entry]
     while work:
@@ -259,7 +260,7 @@ def reachable(code: dict[int, Instruction], entry: int) -> dict[int, Instruction
 
 
 def shortest(code: dict[int, Instruction], entry: int, found) -> list[Instruction]:
-    """The shortest way from ENTRY to an instruction that FOUND accepts, with it; empty if none."""
+    """The shortest path from ENTRY to an instruction that FOUND accepts; empty if none."""
     before: dict[int, int | None] = {entry: None}
     work = collections.deque([entry])
     while work:
@@ -288,7 +289,7 @@ def shortest(code: dict[int, Instruction], entry: int, found) -> list[Instructio
 
 @dataclasses.dataclass
 class Shape:
-    """What a function's native paths have."""
+    """Calls and jumps on a function's native paths."""
 
     calls: collections.Counter
     jumps: int
@@ -297,7 +298,7 @@ class Shape:
 
 
 def shape(kernel: Kernel, function, code: dict[int, Instruction]) -> Shape:
-    """Count along every path native can take."""
+    """Count calls and jumps on all native paths."""
     calls: collections.Counter = collections.Counter()
     jumps = branches = 0
     live = reachable(code, function.value)
@@ -327,10 +328,10 @@ def callees(kernel: Kernel, function, code: dict[int, Instruction]) -> list:
 
 
 def inlined_elsewhere(kernel: Kernel, other: Kernel, function) -> dict[int, object]:
-    """What FUNCTION calls here, at any depth, and what is inlined in the other build.
+    """Functions that FUNCTION calls, at any depth, and that the other build inlines.
 
-    Known before anything ran: patching changes neither direct calls to such
-    functions nor which functions there are.
+    vmlinux tells them, before the kernel ran: patching changes no direct call to
+    such a function, and not which functions exist.
     """
     found: dict[int, object] = {}
     work = [function]
@@ -346,7 +347,7 @@ def inlined_elsewhere(kernel: Kernel, other: Kernel, function) -> dict[int, obje
 
 
 def expanded(kernel: Kernel, function, out_of_line: dict[int, object], depth: int = 8) -> Shape:
-    """A function's shape with those of OUT_OF_LINE that it calls counted in."""
+    """A function's shape, including those of OUT_OF_LINE that it calls."""
     code = kernel.disassemble(function)
     total = shape(kernel, function, code)
     for callee in callees(kernel, function, code):
@@ -369,7 +370,7 @@ class Site:
 
 
 def check_site(kernel: Kernel, function, code: dict[int, Instruction], address: int, target: int) -> Site:
-    """Is the site a no-op, and does the native instruction follow without a call?"""
+    """Check that the site is a no-op and the native instruction follows without a call."""
     site = Site(function.name, address)
     there = kernel.bytes_at(address, 5)
     size = next((len(nop) for nop in NOPS if there.startswith(nop)), 0)
@@ -388,7 +389,7 @@ def check_site(kernel: Kernel, function, code: dict[int, Instruction], address: 
             site.problem = f"{re.sub(r' +', ' ', one.text)} between the site and {site.native}"
         elif one.address == target:
             site.problem = "the out-of-line call is on the native path"
-    # Where the two ways meet again; a function that returns from both has no such place.
+    # Where the two paths meet again. They do not if the function returns from both.
     back = set(reachable(code, target))
     for one in shortest(code, way[-1].address + way[-1].size, lambda one: one.address in back)[:-1]:
         if one.is_jump:
@@ -398,7 +399,7 @@ def check_site(kernel: Kernel, function, code: dict[int, Instruction], address: 
 
 @dataclasses.dataclass
 class Difference:
-    """A function whose native paths differ from the unpatched ones."""
+    """A function whose native paths differ from those of the unpatched kernel."""
 
     function: str
     text: str
@@ -406,14 +407,14 @@ class Difference:
 
 
 def compare(ours: Kernel, base: Kernel, functions: list, sites: list[Site]) -> tuple[list[Difference], list[str]]:
-    """(differences, what can be said of functions that are equal)"""
+    """(differences, a line about each function that is equal)"""
     differences, equal = [], []
     for function in functions:
         name = base_name(function.name)
         twin = base.twin(function, ours.files.get(function.value, ""))
         if twin is None:
             if function.bind == 0:
-                # Inlined there: the calls to it count in its callers.
+                # The unpatched build inlines it: it is counted in its callers.
                 equal.append(f"{name}: inlined in the unpatched kernel; counted in its callers")
             else:
                 differences.append(Difference(name, "has no counterpart in the unpatched kernel"))
@@ -439,7 +440,7 @@ def compare(ours: Kernel, base: Kernel, functions: list, sites: list[Site]) -> t
 
 
 def callers_of(kernel: Kernel, wanted: list) -> list:
-    """Functions that call one of WANTED directly, and their callers while those are wanted too."""
+    """Functions that call one of WANTED directly."""
     targets = {one.value for one in wanted}
     found = []
     for function in kernel.functions.values():
@@ -454,7 +455,7 @@ def callers_of(kernel: Kernel, wanted: list) -> list:
 
 
 def accepted(path: pathlib.Path = ACCEPTED) -> dict[tuple[str, str], str]:
-    """(function, what differs) -> reason, for differences that were looked at."""
+    """(function, what differs) -> reason, for accepted differences."""
     if not path.exists():
         return {}
     try:
@@ -468,11 +469,11 @@ def accepted(path: pathlib.Path = ACCEPTED) -> dict[tuple[str, str], str]:
 
 
 def dump_of(out: pathlib.Path, name: str, parts: list[str]) -> bytes:
-    """PARTS of the running text of the kernel in OUT, by booting it."""
+    """Boot the kernel in OUT, and get PARTS of its running text."""
     common.say(f"textcompare: booting {common.shown(out)} for its running text")
     wanted = f"pvops.text={','.join(parts)}"
     if len(wanted) > MAX_WORD:
-        # The kernel's command line holds 2048 characters: ask for everything.
+        # The kernel's command line is limited to 2048 characters: ask for all of the text.
         wanted = ""
     for attempt in (1, 2):
         result = world.run("bare", ["textdump"], kernel=out / kernel.IMAGE, extra_cmdline=wanted,
@@ -483,7 +484,7 @@ def dump_of(out: pathlib.Path, name: str, parts: list[str]) -> bytes:
             job = result.jobs.get("textdump")
             return unwrap(job.lines if job else [])
         except Failure:
-            # A kernel message in the middle of a line is possible, twice it is not.
+            # A kernel message may stand in the middle of a line; twice is not likely.
             if attempt == 2:
                 raise
     raise Failure(f"the guest did not send its text in {TIMEOUT} s; see build/log/textdump-{name}.log")
@@ -508,15 +509,15 @@ def main() -> int:
     for address, target in pairs:
         function = ours.function_at(address)
         if function is None:
-            # .init.text is freed by the time the text is read, .exit.text is not in it
+            # .init.text is freed before the text is read, and .exit.text is not part of it
             outside.append(address)
         elif ours.files.get(function.value, "") in own:
-            # Reports and tests look at the switch; nothing like them is unpatched.
+            # Reports and tests read the static key; the unpatched kernel has no such code.
             ourselves += 1
         else:
             functions[function.value] = function
             wanted.append((function, address, target))
-    # A function that only we have out of line is judged where it is called.
+    # A function that only our build has out of line is judged in its callers.
     alone = [one for one in functions.values()
              if one.bind == 0 and base.twin(one, ours.files.get(one.value, "")) is None]
     while alone:

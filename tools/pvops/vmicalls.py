@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Was every call that VMI-64 defines for ring 0 really made?
+"""Check that every call that VMI-64 defines for ring 0 was made.
 
-The ROM all-call counts its calls and says the counts when the machine is told to
-go. Those in the logs of some boots are added up, and held against the list of
-calls in include/vmi/vmi64.h. A call that was never made is a failure: nothing
-would show it if its wiring were wrong.
+The ROM all-call counts its calls. It prints the counts when the machine powers
+off, reboots or starts another kernel. The counts in the logs of some boots are
+added up and compared with the list of calls in include/vmi/vmi64.h. A call that
+was never made is a failure, because no test would notice if its op were connected
+to another call.
 """
 
 import argparse
@@ -14,8 +15,8 @@ import re
 from . import common, report, rompack
 from .common import Failure
 
-# Of the guest jobs, of a boot that ends in a reboot, and of one that is suspended and
-# goes on as another kernel.
+# Logs of the guest jobs, of a boot that ends in a reboot, and of one that suspends
+# and then starts another kernel by kexec.
 LOGS = (common.LOG / "jobs-vmi-allcall.log", common.LOG / "vmi-allcall-reboot.log",
         common.LOG / "vmi-allcall-down.log")
 _CALL = re.compile(r"^\tX\((\d+), ([A-Z0-9_]+), (\w+), ([^)]*)\)", re.M)
@@ -23,7 +24,7 @@ _MADE = re.compile(r"^pvops: vmi: ROM: calls made:((?: [A-Z0-9_]+=\d+)+)$")
 
 
 def defined(header: str) -> list[str]:
-    """The calls of a kernel in ring 0, by the header's text."""
+    """The calls of a kernel in ring 0, from the text of the header."""
     match = re.search(r"^#define VMI64_CALLS\(X\)(.*?\n)(?!\t)", header, re.M | re.S)
     calls = _CALL.findall(match[1]) if match else []
     if not calls or len(calls) != len(re.findall(r"\bX\(", match[1])):
@@ -32,7 +33,7 @@ def defined(header: str) -> list[str]:
 
 
 def made(lines: list[str]) -> dict[str, int]:
-    """What a ROM counted, by the kernel's log; each life of the machine says it anew."""
+    """The counts of a ROM in the kernel's log; each boot in the log prints its own."""
     counts: dict[str, int] = {}
     for line in lines:
         if match := _MADE.match(line):

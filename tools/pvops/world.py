@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boot one world, from its description in worlds/NAME.toml.
 
-A world says where the kernel under test runs (`kind`), with what, and what
-must be true in it. The kinds, and how their machines are put together, are
-code, see tools/pvops/worlds/:
+A world says on which machine (`kind`) and with which options the kernel under
+test runs, and what must be true there. The kinds of machines are code, in
+tools/pvops/worlds/:
 
     direct     QEMU's own emulation
     kvm        QEMU/KVM, inside an emulated machine with SVM
@@ -29,14 +29,14 @@ from .worlds.description import World, load, names
 from .worlds.judge import has_pvops, host_jobs, judge
 from .worlds.running import stop_all
 
-# What other tools use of all that, by this module's name.
+# The names that other tools use from this module.
 __all__ = ["Result", "World", "default_kernel", "enter", "has_pvops", "host_jobs", "load",
            "names", "run", "stop_all"]
 
 
 @dataclasses.dataclass
 class Result:
-    """What came of one boot. `ok` says whether all of it is as it must be."""
+    """The result of one boot."""
     world: World
     log: pathlib.Path
     seconds: float
@@ -47,7 +47,7 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing at all is wrong."""
+        """Whether there is no problem."""
         return not self.problems
 
     @property
@@ -67,7 +67,7 @@ class Result:
 
 
 def default_kernel() -> pathlib.Path:
-    """The one image for all worlds, as tools.pvops.kernel leaves it."""
+    """The image for all worlds, which tools.pvops.kernel builds."""
     path = kernel_builder.OUT / "main" / kernel_builder.IMAGE
     if not path.exists():
         raise Failure(f"{common.shown(path)}: not built yet; "
@@ -84,13 +84,13 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
         log: pathlib.Path | None = None, check_kunit: bool | None = None,
         need_pvops: bool | None = None, scale: int = 1,
         lacks: Iterable[str] = ()) -> Result:
-    """Boot a world and say what came of it.
+    """Boot a world; returns the result.
 
     jobs           names under /jobs in the jobs image, run in that order after
                    the report (the world's own `jobs` come first)
     kernel         a bzImage; default: build/out/main
-    need_pvops     a kernel that reports no backend is a failure; otherwise
-                   backend and KUnit are not looked at in such a one. Default:
+    need_pvops     a kernel that reports no backend is a failure. Without this,
+                   backend and KUnit of such a kernel are not checked. Default:
                    only for the default kernel
     extra_cmdline  added for the kernel under test
     cpios          further initramfs images to put behind the guest's
@@ -103,11 +103,11 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
                    a domU, see worlds/host/kvm-init and worlds/host/xen-init
     log            default: build/log/NAME.log
     check_kunit    the suites of kunit/suites.txt must have run; default: the world's
-    scale          so many times the time limit and the memory, for slow kernels
-    lacks          KUnit suites of kunit/suites.txt that the kernel has not
+    scale          a factor for the time limit and the memory, for slow kernels
+    lacks          KUnit suites of kunit/suites.txt that the kernel does not have
 
-    A machine that the emulator itself has brought down (report.stale_breakpoint)
-    is booted once more, and that is said; its log is kept as NAME.emulator.log.
+    If the emulator has crashed the guest (report.stale_breakpoint), the machine is
+    booted once more, and a line says so. The first log is NAME.emulator.log.
     """
     world = load(world_name) if isinstance(world_name, str) else world_name
     if icount:
@@ -161,7 +161,7 @@ def enter(world_name: str, *, kernel: pathlib.Path | None = None,
 
 
 def main() -> int:
-    """Command line: one world, its console summed up."""
+    """Command line: boot one world and print a summary of its console."""
     parser = argparse.ArgumentParser(prog="tools.pvops.world", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("world", help="a name under worlds/")
@@ -179,7 +179,7 @@ def main() -> int:
                         help="one CPU, one TSC tick per instruction")
     args = parser.parse_args()
     if args.build:
-        load(args.world)        # a wrong name should not cost a kernel build
+        load(args.world)        # check the name before a kernel is built
         packages.ensure()
         if args.kernel is None:
             kernel_builder.build()

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What xentrace recorded: crossings of a PV guest, by kind.
+"""Read a trace of xentrace: crossings of a PV guest, by kind.
 
 A record is a u32 header (event in bits 0-27, number of extra words in bits
 28-30, bit 31: a 64-bit time stamp follows), the time stamp, and the extra
-words; see xen/include/public/trace.h. The benchmark program says where a
-counted stretch begins and ends with hypercalls that do not exist, which are
-records, too (bench/guest/cross.c).
+words; see xen/include/public/trace.h. The benchmark program marks begin and end
+of a counted stretch by hypercalls that do not exist. They are recorded, too
+(bench/guest/cross.c).
 """
 
 import collections
@@ -43,7 +43,7 @@ BOOT_INDEX = 0xffff
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """One record, with the CPU whose buffer it was in."""
+    """One record, with the CPU of its buffer."""
     event: int
     tsc: int | None
     extra: tuple[int, ...]
@@ -51,7 +51,7 @@ class Record:
 
 
 def records(data: bytes) -> Iterator[Record]:
-    """All records of a trace, as they stand in the file."""
+    """All records of a trace, in the order of the file."""
     at, cpu = 0, 0
     while at < len(data):
         if at + 4 > len(data):
@@ -72,7 +72,7 @@ def records(data: bytes) -> Iterator[Record]:
 
 
 def kind(record: Record) -> str | None:
-    """What to call a record; None for one that is no crossing of a PV guest."""
+    """The name of a record; None if it is no crossing of a PV guest."""
     if not record.event & CLASS_PV:
         return None
     what = record.event & 0xff
@@ -97,10 +97,10 @@ def _mark(record: Record) -> int | None:
 
 @dataclasses.dataclass
 class Counted:
-    """What lies between the marks."""
+    """The records between the marks."""
     # index of an operation -> kind -> how many
     stretches: dict[int, collections.Counter] = dataclasses.field(default_factory=dict)
-    # time stamp and kind of everything before the first mark: booting
+    # time stamp and kind of all records before the first mark, which is the boot
     boot: list[tuple[int, str]] = dataclasses.field(default_factory=list)
 
 
@@ -113,7 +113,7 @@ def count(data: bytes) -> Counted:
     if any(record.event == LOST for record in ordered):
         raise Failure("xentrace: records were lost; a larger buffer is needed "
                       "(TRACE_PAGES in tools/pvops/bench.py)")
-    # Each CPU has its own buffer; a time stamp is the same instant on all.
+    # Each CPU has its own buffer; time stamps of all CPUs can be compared.
     if len({record.cpu for record in ordered}) > 1:
         ordered.sort(key=lambda record: record.tsc or 0)
     for record in ordered:
@@ -144,6 +144,6 @@ def count(data: bytes) -> Counted:
 
 
 def sort_key(name: str) -> tuple[int, str]:
-    """Traps and emulation after the hypercalls."""
+    """Sort key: hypercalls first, then traps and emulation."""
     return (bool(re.search(r"^(page fault|trap|emulated|event|forced|math|paging|GDT)", name)),
             name)

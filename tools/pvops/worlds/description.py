@@ -10,7 +10,7 @@ from ..common import Failure
 
 WORLDS = common.ROOT / "worlds"
 KINDS = ("direct", "kvm", "xen-dom0", "xen-domu")
-# What worlds/host/xen-steps knows to do to a domain.
+# What worlds/host/xen-steps can do to a domain.
 STEPS = ("save", "checkpoint", "migrate", "memory", "cpus", "save-unplugged", "grow",
          "reboot", "shutdown")
 
@@ -23,7 +23,7 @@ class Host:
     cmdline: str = ""                   # Xen's, or the KVM host kernel's
     module_args: str = ""               # kvm-amd's
     dom0_memory: int = 512              # MiB, of a dom0 that only starts a domU
-    dom0_cpus: int = 1                  # of the same
+    dom0_cpus: int = 1                  # of that dom0
     dom0_cmdline: str = ""              # added for its kernel
 
 
@@ -38,7 +38,7 @@ class Expect:
     expect_lines: list[str] = dataclasses.field(default_factory=list)
     once_lines: list[str] = dataclasses.field(default_factory=list)
     forbid_lines: list[str] = dataclasses.field(default_factory=list)
-    # lines that look like a splat (report.SPLATS) and are none
+    # lines that match report.SPLATS and are accepted
     allow_lines: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -53,18 +53,18 @@ class World:
     cpus: int = 2                       # of the kernel under test
     memory: int = 512                   # MiB, of the kernel under test
     timeout: int = 120                  # seconds
-    weight: int = 1                     # CPUs of this machine it keeps busy
+    weight: int = 1                     # CPUs of this machine that it keeps busy
     cpu: str = "max"                    # QEMU's -cpu for the outermost machine
-    one_thread: bool = False            # of QEMU's, for all CPUs of that machine
+    one_thread: bool = False            # QEMU runs all CPUs of that machine in it
     cmdline: str = ""                   # added for the kernel under test
     qemu_args: list[str] = dataclasses.field(default_factory=list)
     guest_qemu_args: list[str] = dataclasses.field(default_factory=list)
     domu_type: str = "pv"               # xl's: pv or pvh
     domu_config: list[str] = dataclasses.field(default_factory=list)
     disk: int = 0                       # MiB of the domain's virtual disk, ext4
-    network: bool = False               # it has an interface, and dom0 the other end
-    # what dom0 does to it while it runs the job `toolstack`, each perhaps several
-    # times ("cpus*3"); the last one must be "shutdown"
+    network: bool = False               # a network interface to dom0
+    # what dom0 does to the domain while it runs the job `toolstack`; "cpus*3" is
+    # three times "cpus"; the last step must be "shutdown"
     steps: list[str] = dataclasses.field(default_factory=list)
     uefi: bool = False                  # OVMF instead of SeaBIOS
     # VMI-64 ROMs (tools.pvops.rom --list) of the machine under test, in the
@@ -77,7 +77,7 @@ class World:
 
 
 def names() -> list[str]:
-    """Every world there is."""
+    """The names of all worlds."""
     return sorted(path.stem for path in WORLDS.glob("*.toml"))
 
 
@@ -100,7 +100,7 @@ def _read(name: str, chain: tuple[str, ...]) -> dict:
     if like is None:
         return data
     base = _read(like, (*chain, name))
-    # Which sets a world is part of is its own.
+    # The sets of a world are not taken over from another one.
     base.pop("sets", None)
     return _over(base, data)
 
@@ -153,7 +153,7 @@ def _build(name: str, data: dict) -> World:
 
 
 def times(step: str) -> list[str]:
-    """A step as dom0 gets it, once for each time: NAME:1, NAME:2... Empty if wrong."""
+    """A step in the form for dom0: NAME:1, NAME:2, ... Empty if the step is wrong."""
     match = re.fullmatch(r"([a-z-]+)(?:\*([1-9]\d?))?", step)
     if not match or match[1] not in STEPS:
         return []

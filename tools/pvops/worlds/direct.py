@@ -8,13 +8,13 @@ from .machine import Machine
 
 
 class Direct(Machine):
-    """QEMU's own emulation, and nothing between."""
+    """QEMU's own emulation, without a hypervisor."""
     CONSOLE = "console=ttyS0 earlyprintk=serial,ttyS0,115200"
 
     def argv(self) -> list[str]:
         firmware: list[object] = []
         if self.world.uefi:
-            # its variables are written to: a copy
+            # a copy, because the firmware writes to its variables
             store = self.scratch / "vars.fd"
             shutil.copyfile("/usr/share/OVMF/OVMF_VARS_4M.fd", store)
             firmware = ["-drive", "if=pflash,format=raw,readonly=on,"

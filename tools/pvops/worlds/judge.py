@@ -10,7 +10,7 @@ from .description import Expect, World
 
 
 def host_jobs(world: World) -> list[str]:
-    """The job that dom0 makes of its own checks, if this world has any."""
+    """The job of dom0's own checks, if dom0 makes any in this world."""
     return [report.HOST_JOB] if world.disk or world.network else []
 
 
@@ -21,7 +21,7 @@ def has_pvops(console: Console) -> bool:
 
 def judge(world: World, console: Console, jobs: list[str], *,
           plain_allowed: bool, check_kunit: bool, lacks: Iterable[str] = ()) -> list[str]:
-    """Everything in which a console differs from what its world must be."""
+    """All differences between a console and the description of its world."""
     expect, got = world.expect, console.report
     plain = plain_allowed and not has_pvops(console)
     problems = []
@@ -55,7 +55,7 @@ def judge(world: World, console: Console, jobs: list[str], *,
 
 def _judge_pvops(expect: Expect, got: dict[str, str],
                  console: Console) -> list[str]:
-    """What the socket must have decided and said."""
+    """Differences in what the socket decided and logged."""
     problems = []
     lines = console.kernel
     if expect.backend and got.get("backend") != expect.backend:

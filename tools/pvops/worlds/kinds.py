@@ -22,10 +22,11 @@ from .xen import Dom0, DomU
 # By the names in description.KINDS.
 KINDS: dict[str, type[Machine]] = {"direct": Direct, "kvm": Kvm, "xen-dom0": Dom0,
                                    "xen-domu": DomU}
-# Jobs that start the kernel once more from inside: it is in the guest, with all that
-# the guest has, under /boot.
+# Jobs that start the kernel again from the guest: for them the kernel and the guest's
+# initramfs are in the guest, under /boot.
 BOOTING_JOBS = ("kexec", "kdump")
-# Jobs that load modules: those of the kernel are in the guest, under /lib/modules.
+# Jobs that load modules: for them the kernel's modules are in the guest, under
+# /lib/modules.
 MODULE_JOBS = ("tracers",)
 
 
@@ -40,7 +41,7 @@ def _cmdline(kind: type[Machine], world: World, jobs: list[str], extra: str) -> 
 def machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
             cpios: Iterable[pathlib.Path], icount: bool, qemu_args: list[str],
             host_files: dict[str, pathlib.Path] | None = None) -> Iterator[Machine]:
-    """A machine ready to start, its scratch directory gone afterwards."""
+    """A machine that is ready to start; its scratch directory is removed afterwards."""
     if not kernel.is_file():
         raise Failure(f"{common.shown(kernel)}: no such kernel image")
     scratch_root = common.BUILD / "run"
@@ -64,7 +65,7 @@ def machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
                 loadable.copy(f"lib/modules/{module.name}", module)
             content.append(loadable.content(compress=False))
         if world.kind == "xen-domu":
-            # libxl unpacks a ramdisk itself, and only a single gzip stream
+            # libxl decompresses a ramdisk itself, and only a single gzip stream
             content = [_unzipped(part) for part in content]
         initrd.write_bytes(b"".join(content))
         kind = KINDS[world.kind]
@@ -73,7 +74,7 @@ def machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
 
 
 def _remove_stale(scratch_root: pathlib.Path) -> None:
-    """What a run left that was killed outright: its pid is in the name."""
+    """Remove directories of runs that were killed; their names have the pid."""
     for path in scratch_root.glob("*.*.*"):
         pid = path.name.split(".")[1]
         if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):

@@ -38,7 +38,7 @@ class Kvm(Machine):
         guest.file("guest/load", load_modules.encode())
         guest.file("guest/run", f"exec {shlex.join(map(str, inner))}\n".encode())
         if not self.icount:
-            # With exact costs QEMU has one thread, and loses no interrupt.
+            # With -icount QEMU has one thread and loses no interrupt.
             guest.file("guest/second-clock", b"")
         for name, source in self.host_files.items():
             guest.copy(f"guest/{name}", source)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the machines of all kinds have in common: the outermost QEMU and its files."""
+"""The base class of all kinds of machines: the outermost QEMU and its files."""
 
 import dataclasses
 import pathlib
@@ -11,11 +11,11 @@ from .description import World
 
 @dataclasses.dataclass
 class Machine:
-    """One run's kernel, initramfs and directory for what is made for it.
+    """A machine for one run: its kernel, its initramfs, a scratch directory.
 
-    There is one subclass for each kind of machine.
+    There is a subclass for each kind of machine.
     """
-    # Where the kernel under test finds its console, for its command line.
+    # The console of the kernel under test, for its command line.
     CONSOLE: ClassVar[str]
 
     world: World
@@ -25,7 +25,7 @@ class Machine:
     scratch: pathlib.Path
     icount: bool
     qemu_args: list[str]
-    # For a KVM host, by their names there: see worlds/host/kvm-init.
+    # Further files for /guest of a host, by name: see worlds/host/kvm-init.
     host_files: dict[str, pathlib.Path]
 
     def qemu(self, *argv: object) -> list[str]:
@@ -39,7 +39,7 @@ class Machine:
         return [*args, *map(str, argv), *self.world.qemu_args, *self.qemu_args]
 
     def host_cpus(self) -> int:
-        """For exact costs each of the guest's CPUs has one, and there are no more."""
+        """With -icount the host has one CPU for each CPU of the guest."""
         return self.world.cpus if self.icount else self.world.host.cpus
 
     def rom_args(self, paths: list[pathlib.Path], zero: pathlib.Path) -> list[object]:
@@ -49,18 +49,18 @@ class Machine:
                     for word in ("-device", f"{self.world.rom_device},romfile={path}")]
         args: list[object] = [word for path in paths for word in ("-option-rom", path)]
         if any(name.startswith("bad/") for name in self.world.roms):
-            # SeaBIOS would not leave one with a wrong checksum in its place
+            # otherwise SeaBIOS removes a ROM with a wrong checksum
             if zero.is_relative_to(self.scratch):
                 zero.write_bytes(bytes(8))
             args += ["-fw_cfg", f"name=etc/optionroms-checksum,file={zero}"]
         return args
 
     def joined(self, base: pathlib.Path, more: Archive) -> pathlib.Path:
-        """An image with this run's files after it (packed already: no gzip)."""
+        """An image followed by this run's files, which are compressed already."""
         path = self.scratch / "host.cpio"
         path.write_bytes(base.read_bytes() + more.content(compress=False))
         return path
 
     def argv(self) -> list[str]:
-        """The command that starts it all."""
+        """The command that starts the machine."""
         raise NotImplementedError

@@ -15,11 +15,11 @@ from ..common import Failure
 from ..monitor import Monitor
 from .machine import Machine
 
-# What Xen says last: it keeps the console for us, and does nothing any more.
+# Xen's last line after a crash. Xen then waits forever, and the machine does not end.
 DEAD = (b"(XEN) Hardware Dom0 crashed", b"(XEN) Panic on CPU")
 # After PVOPS-DONE the power must go off in this many seconds.
 POWER_OFF_GRACE = 60
-# What boot() says of a machine that does not end.
+# What boot() returns for a machine that does not end.
 TOO_LONG = "not done after"
 
 _children: set[subprocess.Popen] = set()
@@ -28,7 +28,7 @@ _stopping = threading.Event()
 
 
 def stop_all() -> None:
-    """End every machine that this process started; none will start again."""
+    """End all machines that this process has started, and start no more."""
     _stopping.set()
     with _children_lock:
         for child in list(_children):
@@ -36,7 +36,7 @@ def stop_all() -> None:
 
 
 def _own_log(path: pathlib.Path) -> BinaryIO:
-    """The log, empty; another name if a run that is under way has it."""
+    """Open and empty the log; another name if another run is writing it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for name in (path, path.with_stem(f"{path.stem}-{os.getpid()}")):
         output = open(name, "ab")   # pylint: disable=consider-using-with
@@ -51,7 +51,7 @@ def _own_log(path: pathlib.Path) -> BinaryIO:
 
 
 def _wait(child: subprocess.Popen, log: pathlib.Path, limit: float) -> str:
-    """Wait for a machine to power off; returns what went wrong, or nothing."""
+    """Wait until a machine has powered off; returns what went wrong, or an empty text."""
     deadline = time.monotonic() + limit
     done_at = None
     while True:
@@ -75,7 +75,7 @@ def _wait(child: subprocess.Popen, log: pathlib.Path, limit: float) -> str:
 
 
 def boot(machine: Machine, path: pathlib.Path, limit: float) -> tuple[str, int | None, pathlib.Path]:
-    """Run a machine to its end: what went wrong or nothing, QEMU's status, the log."""
+    """Run a machine to its end; returns what went wrong, QEMU's status, the log."""
     ours, theirs = socket.socketpair()
     with ours, _own_log(path) as output:
         with _children_lock:
@@ -101,7 +101,7 @@ def boot(machine: Machine, path: pathlib.Path, limit: float) -> tuple[str, int |
 
 
 def _note_cpus(monitor: Monitor, path: pathlib.Path) -> str:
-    """Keep where the CPUs of a machine are that does not end; says where that is."""
+    """Write the state of the CPUs of a machine that does not end; returns where."""
     try:
         path.write_text(monitor.cpus())
     except Failure as error:

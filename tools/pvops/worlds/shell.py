@@ -19,9 +19,9 @@ SHELL_READY = b"PVOPS-SHELL"
 def attend(machine: Machine) -> int:
     """Run a machine whose console is this process's stdin and stdout.
 
-    On a terminal QEMU gets it as it is: Ctrl-C goes to the guest, Ctrl-A X
-    ends QEMU. From a pipe, input is held back until the shell is there, and
-    the world's time limit holds.
+    QEMU uses a terminal directly: Ctrl-C goes to the guest, Ctrl-A X ends QEMU.
+    Input from a pipe is sent when the shell has started, and the world's time limit
+    applies.
     """
     if sys.stdin.isatty():
         return _on_terminal(machine.argv())

@@ -23,7 +23,7 @@ class _Xen(Machine):
         packed = packages.unpacked("boot/xen-*-amd64.gz")
         hypervisor.write_bytes(gzip.decompress(packed.read_bytes()))
         host = self.world.host
-        # QEMU cuts the list of multiboot modules at commas
+        # QEMU splits the list of multiboot modules at commas
         modules = ",".join(str(module).replace(",", ",,")
                            for module in (f"{self.kernel} {cmdline}", initrd))
         return self.qemu("-smp", self.host_cpus(), "-m", host.memory,
@@ -41,7 +41,7 @@ class Dom0(_Xen):
 
 
 class DomU(_Xen):
-    """The kernel under test as dom0, quiet, and once more in a domain."""
+    """The kernel under test as a quiet dom0, and again in a domain."""
 
     def argv(self) -> list[str]:
         steps = [one for step in self.world.steps for one in times(step)]
@@ -87,7 +87,7 @@ class DomU(_Xen):
         (content / "FILES.sha256").write_text("".join(sums), encoding="utf-8")
         (content / "remove-me").write_bytes(make.randbytes(50_000))
         image = self.scratch / "disk.ext4"
-        # in sbin, where not everybody looks
+        # mkfs.ext4 is in sbin, which may not be in PATH
         env = dict(os.environ, PATH=f"{os.environ.get('PATH', '')}:/sbin:/usr/sbin")
         common.run_logged(["mkfs.ext4", "-q", "-d", content, image, f"{self.world.disk}m"],
                           self.scratch / "mkfs.log", what="making the domain's disk", env=env)
