@@ -123,7 +123,7 @@ class Trace(unittest.TestCase):
                 xentrace.count(data)
         with self.assertRaisesRegex(Failure, "damaged"):
             bench.trace_of(["trace !!!"])
-        with self.assertRaisesRegex(Failure, "marks cannot be taken off"):
+        with self.assertRaisesRegex(Failure, "what the marks cost is not known"):
             bench.xen_crossings(TRACED[1:] + printed(TRACE), None)
 
 

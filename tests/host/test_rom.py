@@ -58,7 +58,7 @@ class Calls(unittest.TestCase):
                 self.assertEqual((status, last), (done.returncode, done.stdout.splitlines()[-1]), done.stderr)
             self.assertIn(f"FAILED {list(RING0)[0]} was never made", done.stdout)
             log.write_text("[    1.000000] Linux\n")
-            for path, why in ((log, "no ROM says there"), (scratch / "none", "No such file")):
+            for path, why in ((log, "no ROM printed there"), (scratch / "none", "No such file")):
                 done = trees.run("vmicalls", str(path))
                 self.assertEqual(1, done.returncode)
                 self.assertIn(why, done.stderr)

@@ -222,7 +222,7 @@ def boot(variant: Variant, step: str, seed: int, words: str, image: pathlib.Path
                       f"see {common.shown(result.log)}")
     if job_step == "measure" and step != "time" and not any(
             check.name == "counting" and check.state == "ok" for check in job.checks):
-        raise Failure(f"{variant.label}: a loop of known length was not counted right; "
+        raise Failure(f"{variant.label}: the loop of known length has a wrong count; "
                       f"see {common.shown(result.log)}")
     return result
 
@@ -308,7 +308,7 @@ def op_calls(lines: Iterable[str]) -> dict[str, dict[str, float]]:
             counts = {name: float(number) for name, number in re.findall(r"([a-z][\w.]*)=(\d+)", match[5])}
             stretches[match[1]] = (int(match[3]), int(match[4]), counts)
     if "nothing" not in stretches:
-        raise Failure("no empty stretch was counted: the marks cannot be taken off")
+        raise Failure("the operation `nothing` was not counted: what the marks cost is not known")
     brackets, _, counts = stretches["nothing"]
     marks = {op: number / brackets for op, number in counts.items()}
     return {name: _per_op(counts, brackets, ops, marks)
@@ -334,7 +334,7 @@ def xen_crossings(lines: list[str], booted: benchdata.Boot | None
     counted = xentrace.count(trace_of(lines))
     stretches = _stretches(lines)
     if "nothing" not in stretches:
-        raise Failure("no empty stretch was counted: the marks cannot be taken off")
+        raise Failure("the operation `nothing` was not counted: what the marks cost is not known")
     index, brackets, _, _ = stretches["nothing"]
     marks = {kind: number / brackets
              for kind, number in counted.stretches.get(index, {}).items()}
@@ -480,8 +480,8 @@ class Measurement:
         """The operation `nothing` must cost a call only, or the other figures are wrong."""
         for one in costs.get("nothing", []):
             if one.median > 10:
-                raise Failure(f"{variant.label}: doing nothing costs {one.median} ticks: "
-                              "reading the clock is not accounted for")
+                raise Failure(f"{variant.label}: the operation `nothing` costs {one.median} ticks: "
+                              "the cost of reading the clock was not subtracted")
 
     def about(self) -> dict[str, object]:
         """What the report says about itself."""
@@ -532,7 +532,7 @@ def run(variants: list[Variant], plan: Plan, where: pathlib.Path) -> Measurement
             measured.run(variant)
     except KeyboardInterrupt:
         world.stop_all()
-        say(f"bench: cut short; {common.shown(where)} has what was measured until now")
+        say(f"bench: ended early; {common.shown(where)} has the figures so far")
         measured.save(False)
         measured.show()
         raise
@@ -546,20 +546,20 @@ def main() -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("variants", nargs="*",
                         help="labels of bench/variants.toml, or LABEL=WORLD[,BZIMAGE][,WORD]...")
-    parser.add_argument("--list", action="store_true", help="say which variants there are")
+    parser.add_argument("--list", action="store_true", help="list the variants")
     parser.add_argument("--steps", default=",".join(STEPS), metavar="A,B",
                         help=f"of {' '.join(STEPS)} (default: %(default)s)")
     parser.add_argument("--ops", default="", metavar="A,B", help="only these operations")
     parser.add_argument("--boots", type=int, default=2,
-                        help="of each step that measures instructions (default: %(default)s)")
+                        help="boots of each step that measures instructions (default: %(default)s)")
     parser.add_argument("--budget", type=int, default=BUDGET, metavar="N",
-                        help="million instructions for one operation (default: %(default)s)")
+                        help="millions of instructions for one operation (default: %(default)s)")
     parser.add_argument("--short", action="store_true", help="a short form: some variants, "
                         "some operations, one boot")
     parser.add_argument("--bounds", type=pathlib.Path, nargs="?", const=benchcompare.BOUNDS,
-                        metavar="FILE", help="judge by these (default: bench/bounds.toml)")
+                        metavar="FILE", help="judge by these bounds (default: bench/bounds.toml)")
     parser.add_argument("--write-bounds", action="store_true",
-                        help="make what is measured the bounds")
+                        help="write the measured figures as the new bounds")
     parser.add_argument("--report", type=pathlib.Path, default=common.REPORT / "bench.json",
                         help="where the JSON goes (default: build/report/bench.json)")
     args = parser.parse_args()

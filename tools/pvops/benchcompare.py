@@ -131,8 +131,8 @@ def main() -> int:
     parser.add_argument("a", type=pathlib.Path, metavar="A", help="the report before")
     parser.add_argument("b", type=pathlib.Path, metavar="B", help="the report after")
     parser.add_argument("--bound", type=float, default=BOUND, metavar="PERCENT",
-                        help="what may become dearer (default: %(default)s)")
-    parser.add_argument("--all", action="store_true", help="show what did not change, too")
+                        help="percent by which a figure may get worse (default: %(default)s)")
+    parser.add_argument("--all", action="store_true", help="also show figures that did not change")
     args = parser.parse_args()
     return compare(args.a, args.b, args.bound, args.all)
 

@@ -202,7 +202,7 @@ def watch(variant: bench.Variant, op: str, instructions: int) -> Profile:
                 qemu.ask("singlestep on")
                 qemu.ask("log exec,nochain")
                 if not reader.full.wait(SECONDS_TO_LOG):
-                    say("bench: that took too long; going on with what there is")
+                    say("bench: time limit reached; going on with the instructions logged so far")
                     reader.full.set()
                 with contextlib.suppress(Failure):
                     qemu.ask("log none")
@@ -269,7 +269,7 @@ def _wait_for_loop(log: pathlib.Path, runner: threading.Thread, op: str) -> int:
                 return int(match[2])
         if not runner.is_alive():
             break
-    raise Failure(f"{op} was never begun; see {common.shown(log)}")
+    raise Failure(f"the guest did not begin {op}; see {common.shown(log)}")
 
 
 def show(profile: Profile, title: str, count: int) -> None:
@@ -296,7 +296,7 @@ def main() -> int:
     parser.add_argument("variant", help="a label of bench/variants.toml, or LABEL=WORLD,...")
     parser.add_argument("op", help="an operation, as in bench.json")
     parser.add_argument("--instructions", type=int, default=INSTRUCTIONS, metavar="N",
-                        help="to log (default: %(default)s)")
+                        help="instructions to log (default: %(default)s)")
     parser.add_argument("--top", type=int, default=SHOWN, metavar="N",
                         help="functions to show (default: %(default)s)")
     args = parser.parse_args()

@@ -118,7 +118,7 @@ def main() -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("worlds", nargs="*", default=["default"],
                         help="worlds, patterns or sets (default: the set `default`)")
-    parser.add_argument("--list", action="store_true", help="say which worlds there are")
+    parser.add_argument("--list", action="store_true", help="list the worlds")
     parser.add_argument("--setup", action="store_true",
                         help="install and build everything, boot nothing")
     parser.add_argument("--kernel", type=pathlib.Path,

@@ -110,8 +110,8 @@ def parse(lines: list[str], log: pathlib.Path, wanted: list[str]) -> dict[str, t
         raise Failure(f"no figure for {', '.join(missing)}; see {common.shown(log)}")
     # a call and a return, and the loop around them
     if found.get("nothing", (0,))[0] > 10:
-        raise Failure(f"doing nothing costs {found['nothing'][0]} ticks: reading the "
-                      f"clock is not accounted for; see {common.shown(log)}")
+        raise Failure(f"the operation `nothing` costs {found['nothing'][0]} ticks: the cost of "
+                      f"reading the clock was not subtracted; see {common.shown(log)}")
     return found
 
 
@@ -138,7 +138,7 @@ def _boot(image: pathlib.Path, label: str, layout: str,
                       f"see {common.shown(log)}")
     if layout != STAGGERED and not any(check.name == "counting" and check.state == "ok"
                                        for check in job.checks):
-        raise Failure(f"{label}: a loop of known length was not counted right; "
+        raise Failure(f"{label}: the loop of known length has a wrong count; "
                       f"see {common.shown(log)}")
     if job.rc:
         raise Failure(f"{label}: opcost failed; see {common.shown(log)}")
@@ -291,11 +291,11 @@ def main() -> int:
     parser.add_argument("--b", type=pathlib.Path, metavar="BZIMAGE",
                         help="the patched kernel (default: built here)")
     parser.add_argument("--boots", type=int, default=3,
-                        help="of each, per layout (default: %(default)s)")
+                        help="boots of each kernel, per layout (default: %(default)s)")
     parser.add_argument("--staggered", type=int, default=8,
                         help="boots of each for the cost of booting (default: %(default)s)")
     parser.add_argument("--bound", type=float, default=BOUND, metavar="PERCENT",
-                        help="what B may cost more (default: %(default)s)")
+                        help="percent that B may cost more (default: %(default)s)")
     args = parser.parse_args()
     if args.boots < 1 or args.staggered < 2:
         raise Failure("--boots: at least one; --staggered: at least two")

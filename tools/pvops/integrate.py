@@ -449,8 +449,8 @@ def deintegrate(kdir: pathlib.Path) -> str:
         strange = [path for path, content in hooks.read_tree(kdir, bases).items()
                    if content != bases[path]]
         if strange:
-            raise Problem(f"{kdir}: {', '.join(strange)} is not what it was; the disk or file system "
-                          "is not to be trusted")
+            raise Problem(f"{kdir}: {', '.join(strange)} is not as before the integration; "
+                          "check the disk and the file system")
         left = _remove_directories(kdir, record.directories)
         kept = [path for path, content in bases.items() if content != record.originals[path]]
         text = f"{kdir}: taken out, {len(bases)} files as they were"

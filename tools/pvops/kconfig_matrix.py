@@ -274,7 +274,7 @@ def main() -> int:
                         help="every set of options in the base configuration, each alone in the others")
     parser.add_argument("--no-link", action="store_true", help="do not link whole kernels")
     parser.add_argument("--list", action="store_true", help="show what would be built")
-    parser.add_argument("--again", action="store_true", help="build also what was found good before")
+    parser.add_argument("--again", action="store_true", help="build all again, also what was good in an earlier run")
     options_ = parser.parse_args()
     options = parse_kconfig((hooks.ROOT / "Kconfig").read_text(encoding="utf-8"))
     if not any(option.name == MASTER for option in options):

@@ -178,7 +178,7 @@ def configure(tree: pathlib.Path, out: pathlib.Path, fragments: list[pathlib.Pat
     common.run_logged(merge, log, what=f"configuring {out.name}", env=env, cwd=tree)
     common.run_logged([*make, "olddefconfig"], log, what=f"configuring {out.name}", env=env)
     if check and (lost := lost_symbols(config, fragments)):
-        raise Failure(f"{common.shown(config)}: symbols did not survive: {'; '.join(lost)}")
+        raise Failure(f"{common.shown(config)}: Kconfig dropped symbols: {'; '.join(lost)}")
     if config.read_bytes() == before:
         say(f"{out.name}: configuration unchanged")
 

@@ -132,7 +132,7 @@ def main() -> int:
     parser.add_argument("--config", type=pathlib.Path, default=BUILD / "out/main/.config")
     parser.add_argument("--tree", type=pathlib.Path, default=BUILD / "linux", help="patched source")
     parser.add_argument("--vanilla", type=pathlib.Path, help="unpatched source (default: Debian's, with the patches that stand alone)")
-    parser.add_argument("targets", nargs="*", help="instead of the directories known to matter; what is hooked is compared in any case")
+    parser.add_argument("targets", nargs="*", help="instead of the usual directories; hooked files are compared in any case")
     options = parser.parse_args()
     if not options.config.is_file():
         raise Failure(f"{options.config} is not there; 'make kernel' makes it")

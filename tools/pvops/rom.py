@@ -83,7 +83,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tools.pvops.rom", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="*", help="ROMs to build (default: hw, allcall, and the tool)")
-    parser.add_argument("--list", action="store_true", help="say which ROMs there are")
+    parser.add_argument("--list", action="store_true", help="list the ROMs")
     parser.add_argument("--bad", action="store_true", help="build every bad ROM too")
     args = parser.parse_args()
     if args.list:

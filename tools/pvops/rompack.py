@@ -114,7 +114,7 @@ class Packer:
         elif kind == R_64 and where != ".text":
             return place, C["FIX_ABS64"], C["SYM_LOAD"], symbol.value + addend
         raise Failure(f"{self.path}: {where} at {place:#x}: relocation of type {kind} "
-                      f"for {name}, which no fixup can do")
+                      f"for {name}, which no fixup of the ABI can express")
 
     def parts(self) -> list[Part]:
         """The sections of the image."""
@@ -239,7 +239,7 @@ def main() -> None:
     parser.add_argument("rom", type=pathlib.Path, help="the image to write")
     parser.add_argument("--rom-version", type=int, default=1, help="the vendor's")
     parser.add_argument("--pci-id", default="ffff:ffff", metavar="VENDOR:DEVICE",
-                        help="of the device whose expansion ROM it is, in hex; the BIOS puts "
+                        help="PCI ID of the device whose expansion ROM it is, in hex; the BIOS puts "
                              "the ROM of a device that matches into its window")
     args = parser.parse_args()
     try:

@@ -87,7 +87,7 @@ class Changes:
         old = self._text(name)
         found = re.search(pattern, old, re.M)
         if not found:
-            raise Failure(f"{name}: nothing like {pattern!r} is there; where does {text.split()[0]} go?")
+            raise Failure(f"{name}: no line like {pattern!r}, which shows where to insert")
         at = found.start() if before else found.end()
         self.texts[name] = old[:at] + text + old[at:]
 

@@ -245,7 +245,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("suite", help="test or test-all")
     parser.add_argument("--only", action="append", default=[], metavar="STAGE",
                         help="run only this stage (may be repeated)")
-    parser.add_argument("--list", action="store_true", help="name the stages and stop")
+    parser.add_argument("--list", action="store_true", help="list the stages and run nothing")
     parser.add_argument("--stages", type=pathlib.Path, default=STAGES, help="stage data")
     parser.add_argument("--report", type=pathlib.Path, default=REPORT / "test.json")
     options = parser.parse_args(arguments)

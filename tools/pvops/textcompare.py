@@ -209,7 +209,7 @@ def parse_dump(dump: bytes) -> dict[int, bytes]:
     while at < len(dump):
         head = re.compile(rb"pvops-text ([0-9a-f]+) ([0-9a-f]+)\n").match(dump, at)
         if not head or head.end() + int(head.group(2), 16) > len(dump):
-            raise Failure("the text dump is damaged: its heads do not fit its length")
+            raise Failure("the text dump is damaged: its headers do not match its length")
         at = head.end() + int(head.group(2), 16)
         found[int(head.group(1), 16)] = dump[head.end():at]
     return found
@@ -564,7 +564,7 @@ def main() -> int:
     if ourselves:
         print(f"textcompare: {ourselves} sites in our own reports and tests were left out")
     if outside:
-        print(f"textcompare: {len(outside)} sites in text that is freed after boot were not looked at")
+        print(f"textcompare: {len(outside)} sites in text that is freed after boot were not checked")
     failed = len(bad_sites) + len(bad)
     print(f"{len(sites) - len(bad_sites) + len(functions) - len(bad)} passed, {failed} failed, 0 skipped")
     return 1 if failed else 0

@@ -58,7 +58,7 @@ def main() -> int:
         except OSError as error:
             raise Failure(f"{common.shown(log)}: {error.strerror}") from None
         if not counts:
-            raise Failure(f"{common.shown(log)}: no ROM says there which calls were made")
+            raise Failure(f"{common.shown(log)}: no ROM printed there which calls were made")
         for name, number in counts.items():
             total[name] = total.get(name, 0) + number
     missing = [name for name in calls if not total.get(name)]

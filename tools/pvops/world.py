@@ -136,8 +136,8 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     if where := report.stale_breakpoint(console.text):
         kept = log.with_suffix(".emulator.log")
         shutil.copyfile(log, kept)
-        common.say(f"{world.name}: QEMU ran a breakpoint at {where} that is no longer there; "
-                   f"once more ({common.shown(kept)})")
+        common.say(f"{world.name}: QEMU executed a stale breakpoint at {where}; "
+                   f"booting once more (log: {common.shown(kept)})")
         trouble, status, log, console = boot()
     seconds = time.monotonic() - began
 
