@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Our real series on the real 6.12 tree: in, again, out, by mail, and half of it."""
+"""Our real series on the real 6.12 tree: in, again, out, by mail, in parts, and half of it."""
 
 import os
 import pathlib
@@ -8,8 +8,8 @@ import subprocess
 import tempfile
 import unittest
 
-from tests.host import trees
-from tools.pvops import common, hooks, integrate, kernel
+from tests.host import test_parts, trees
+from tools.pvops import common, hooks, integrate, kernel, mailseries, parts
 
 
 def make(*arguments):
@@ -118,6 +118,59 @@ class Tree(unittest.TestCase):
                 self.assertEqual(1, len(ours))
                 self.assertIn(said, ours[0])
                 self.assertNotIn("Traceback", done.stderr)
+
+
+class Parts(unittest.TestCase):
+    """Each part by mail, on the files that the series touches."""
+
+    @classmethod
+    def setUpClass(cls):
+        scratch = tempfile.TemporaryDirectory(prefix="pvops-parts.", dir=common.BUILD)
+        cls.addClassCleanup(scratch.cleanup)
+        cls.scratch = pathlib.Path(scratch.name)
+        cls.listed = parts.read()
+        cls.vanilla = hooks.read_tree(kernel.vanilla_tree(), hooks.hooked_files(hooks.read_series()))
+
+    def repository(self, name):
+        top = self.scratch / name
+        for path, content in self.vanilla.items():
+            if content is not None:
+                (top / path).parent.mkdir(parents=True, exist_ok=True)
+                (top / path).write_bytes(content)
+        for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "6.12"]):
+            test_parts.git(top, *arguments)
+        return top
+
+    def am(self, top, mboxes):
+        for name, text in mboxes.items():
+            (self.scratch / name).write_text(text)
+            test_parts.git(top, "am", "-q", "--empty=drop", self.scratch / name)
+
+    def test_each_part_with_what_it_needs(self):
+        for part in self.listed:
+            with self.subTest(part=part.letter):
+                top = self.repository(f"only-{part.letter}")
+                chosen = [one.letter for one in parts.closure(self.listed, part.letter)]
+                self.am(top, mailseries.part_mboxes(letter=part.letter))
+                made = parts.apply(self.vanilla, common.ROOT, self.listed, chosen)
+                self.assertEqual({path: content for path, content in made.items() if content is not None},
+                                 {path: content for path, (kind, content) in trees.snapshot(top).items() if kind == "file"})
+                for commit in test_parts.git(top, "log", "--format=%h").split():
+                    test_parts.git(top, "checkout", "-q", commit)
+                    self.assertEqual([], test_parts.named_and_absent(top))
+
+    def test_all_parts_are_the_whole(self):
+        sum_of_parts, whole = self.repository("sum"), self.repository("whole")
+        self.am(sum_of_parts, mailseries.part_mboxes())
+        self.am(whole, {"whole.mbox": mailseries.series()})
+        self.assertEqual(trees.snapshot(whole), trees.snapshot(sum_of_parts))
+
+    def test_patches_that_stand_alone(self):
+        alone = [patch for patch in hooks.read_series() if patch.stands_alone]
+        for patch in alone:
+            with self.subTest(patch=patch.name):
+                hooks.apply(self.vanilla, patch)
+        hooks.apply_all(self.vanilla, alone)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Write the whole of pvops as one mbox that `git am` takes, for a distribution's tree.
+"""Write pvops as mboxes: the whole for a distribution's tree, and each part of it by itself.
 
-The directory comes first: nothing builds it until the hooks arrive, so that a
-bisection can stop at any mail of the series.
+In the whole the directory comes first: nothing builds it until the hooks
+arrive, so that a bisection can stop at any mail of the series. A part has its
+files first as well, and lets Kbuild and Kconfig see them in its last mail.
 """
 
 import argparse
@@ -10,13 +11,15 @@ import email.header
 import email.utils
 import os
 import pathlib
+import re
 import stat
 import subprocess
 import sys
+import textwrap
 import time
 
-from . import hooks
-from .hooks import Problem
+from . import hooks, parts
+from .hooks import Patch, Problem
 
 AUTHOR = "pvops developers <pvops@localhost>"
 _FROM = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
@@ -26,24 +29,6 @@ Add arch/x86/pvops: a registry of paravirt backends that probes, selects,
 commits and audits what fills pv_ops, and the headers the rest of x86 needs
 to see of it. Nothing refers to the directory yet; the patches that follow
 do, one reason each."""
-
-
-def new_file(path: str, content: bytes, executable: bool) -> str:
-    """A diff that creates PATH."""
-    mode = "100755" if executable else "100644"
-    text = f"diff --git a/{path} b/{path}\nnew file mode {mode}\n"
-    lines = content.decode("utf-8").split("\n")
-    unfinished = lines.pop()
-    count = len(lines) + bool(unfinished)
-    if not count:
-        # git am wants to see an index line where there is no hunk.
-        return text + "index 0000000000..e69de29bb2\n"
-    span = "1" if count == 1 else f"1,{count}"
-    text += f"--- /dev/null\n+++ b/{path}\n@@ -0,0 +{span} @@\n"
-    text += "".join(f"+{line}\n" for line in lines)
-    if unfinished:
-        text += f"+{unfinished}\n\\ No newline at end of file\n"
-    return text
 
 
 def _header(name: str, value: str) -> str:
@@ -65,7 +50,15 @@ def mail(number: int, total: int, author: str, date: str, subject: str, body: st
     head += _header("Subject", f"[PATCH {number}/{total}] {subject}")
     head += "MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\n"
     head += "Content-Transfer-Encoding: 8bit\n"
-    return f"{head}\n{body}\n---\n{diff}-- \npvops\n\n"
+    # A cover letter has no diff, and nothing that a diff would be cut off from.
+    return f"{head}\n{body}\n" + (f"---\n{diff}" if diff else "\n") + "-- \n6.12\n\n"
+
+
+def _described(patch: Patch) -> tuple[str, str]:
+    subject, body = patch.message()
+    if not subject or not body:
+        raise Problem(f"{patch.name} has no description (a subject line, an empty line, a reason)")
+    return subject, body
 
 
 def series(root: pathlib.Path = hooks.ROOT, date: float | None = None) -> str:
@@ -76,15 +69,82 @@ def series(root: pathlib.Path = hooks.ROOT, date: float | None = None) -> str:
     diff = ""
     for path, source in sorted(hooks.payload(root).items()):
         executable = bool(source.stat().st_mode & stat.S_IXUSR)
-        diff += new_file(path, source.read_bytes(), executable)
+        diff += parts.new_file(path, source.read_bytes(), executable)
     body = f"{_DIRECTORY_BODY}\n\nSigned-off-by: {AUTHOR}"
     mails = [mail(1, total, AUTHOR, when, _DIRECTORY_SUBJECT, body, diff)]
     for number, patch in enumerate(patches, 2):
-        subject, body = patch.message()
-        if not subject or not body:
-            raise Problem(f"{patch.name} has no description (a subject line, an empty line, a reason)")
-        mails.append(mail(number, total, patch.author or AUTHOR, when, subject, body, patch.diff))
+        mails.append(mail(number, total, patch.author or AUTHOR, when, *_described(patch), patch.diff))
     return "".join(mails)
+
+
+def _size(diffs: list[str]) -> str:
+    """How much DIFFS change, as diffstat says it."""
+    text = "".join(diffs)
+    names = set(re.findall(r"^\+\+\+ (?:b/)?(\S+)", text, re.M)) | set(re.findall(r"^diff --git a/\S+ b/(\S+)", text, re.M))
+    plus = len(re.findall(r"^\+(?!\+\+ )", text, re.M))
+    minus = len(re.findall(r"^-(?!-- )", text, re.M))
+    counts = ((len(names), "file", " changed"), (plus, "insertion", "(+)"), (minus, "deletion", "(-)"))
+    return " " + ", ".join(f"{count} {what}{'' if count == 1 else 's'}{end}" for count, what, end in counts if count)
+
+
+def _cover(part: parts.Part, known: dict[str, parts.Part], contents: list[tuple[str, str, str]], options: list[str]) -> str:
+    """The cover letter: what the author says, and what can be counted."""
+    if part.needs:
+        needs = "They need " + " and ".join(f"part ({letter}), \"{known[letter].title}\"" for letter in part.needs) + "."
+    else:
+        needs = "They need no other patches."
+    paragraphs = [part.cover.strip("\n"), textwrap.fill(f"These patches are for Linux 6.12. {needs}", 75)]
+    if options:
+        paragraphs.append(textwrap.fill("Options: " + ", ".join(f"CONFIG_{name}" for name in options) + ".", 75))
+    paragraphs.append("\n".join(f"  {subject}" for subject, _, _ in contents))
+    paragraphs.append(_size([diff for _, _, diff in contents]))
+    return "\n\n".join(paragraphs)
+
+
+def part_series(root: pathlib.Path, listed: list[parts.Part], part: parts.Part, before: list[str], date: float) -> str:
+    """The mbox of PART, for a tree that has the parts BEFORE."""
+    when = email.utils.formatdate(date)
+    old, new = parts.added(root, listed, before), parts.added(root, listed, [*before, part.letter])
+    fresh = "".join(parts.new_file(path, new[path].content, new[path].executable) for path in sorted(new.keys() - old.keys()))
+    changed = "".join(parts.changed_file(path, old[path].content, new[path].content)
+                      for path in sorted(old) if old[path] != new[path])
+    if not part.patches:
+        fresh, changed = fresh + changed, ""
+    sign = f"Signed-off-by: {AUTHOR}"
+    options = parts.options(root, listed, part.letter)
+    contents: list[tuple[str, str, str]] = []
+    authors = []
+    if fresh:
+        subject, body = part.message()
+        contents.append((subject, f"{body}\n\n{sign}", fresh))
+        authors.append(AUTHOR)
+    for patch in part.patches:
+        contents.append((*_described(patch), patch.diff))
+        authors.append(patch.author or AUTHOR)
+    if changed:
+        if not part.build:
+            raise Problem(f"{parts.PARTS}: part {part.letter}: 'build' is missing: {', '.join(sorted(old))} must change")
+        body = textwrap.fill("Let Kbuild build the files that the first patch has added, and offer " +
+                             " and ".join(f"CONFIG_{name}" for name in options) + ".", 75)
+        contents.append((part.build, f"{body}\n\n{sign}", changed))
+        authors.append(AUTHOR)
+    cover = _cover(part, {one.letter: one for one in listed}, contents, options)
+    mails = [mail(0, len(contents), AUTHOR, when, part.title, cover, "")]
+    for number, (author, (subject, body, diff)) in enumerate(zip(authors, contents), 1):
+        mails.append(mail(number, len(contents), author, when, subject, body, diff))
+    return "".join(mails)
+
+
+def part_mboxes(root: pathlib.Path = hooks.ROOT, letter: str | None = None, date: float | None = None) -> dict[str, str]:
+    """File name -> mbox, of all parts, or of LETTER and what it needs; each applies on top of those before it."""
+    listed = parts.read(root)
+    chosen = parts.closure(listed, letter) if letter else listed
+    when = time.time() if date is None else date
+    found = {}
+    for number, part in enumerate(chosen):
+        before = [one.letter for one in chosen[:number]]
+        found[f"{part.stem}.mbox"] = part_series(root, listed, part, before, when)
+    return found
 
 
 def _date(root: pathlib.Path) -> float:
@@ -99,29 +159,45 @@ def _date(root: pathlib.Path) -> float:
         return time.time()
 
 
+def _write(out: pathlib.Path, text: str) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(out.name + ".part")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, out)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="pvops-patch", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", help="file to write (default build/pvops-6.12.mbox)")
+    parser.add_argument("--out", help="write the whole to that file, and no parts (default build/pvops-6.12.mbox, "
+                                      "and the parts in build/patches)")
+    parser.add_argument("--parts", metavar="DIRECTORY", help="write the parts to that directory")
+    parser.add_argument("--part", metavar="LETTER", help="write that part and those that it needs, and nothing else")
     parser.add_argument("--root", type=pathlib.Path, default=hooks.ROOT, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     out = pathlib.Path(options.out or hooks.ROOT / "build/pvops-6.12.mbox")
+    directory = pathlib.Path(options.parts or hooks.ROOT / "build/patches" / (f"only-{options.part}" if options.part else ""))
     try:
-        text = series(options.root, _date(options.root))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part = out.with_name(out.name + ".part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, out)
-        finally:
-            part.unlink(missing_ok=True)
+        date = _date(options.root)
+        if not options.part:
+            text = series(options.root, date)
+            _write(out, text)
+            print(f"pvops: {out}: {text.count(_FROM)} mails; apply with: git am {out}")
+        if options.part or options.parts or not options.out:
+            mboxes = part_mboxes(options.root, options.part, date)
+            for name, text in mboxes.items():
+                _write(directory / name, text)
+            print(f"pvops: {directory}: {len(mboxes)} parts; apply with: git am --empty=drop, in this order: "
+                  f"{' '.join(mboxes)}")
     except Problem as problem:
         print(f"pvops: patch: {problem}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"pvops: patch: {error.filename or out}: {error.strerror}", file=sys.stderr)
         return 1
-    print(f"pvops: {out}: {text.count(_FROM)} mails; apply with: git am {out}")
     return 0
 
 
