@@ -285,6 +285,11 @@ class Reduce(unittest.TestCase):
         self.assertNotIn("middle", self.kbuild("a/more.c", "a/last.S"))
         self.assertIn("# Built always.", self.kbuild("a/more.c", "a/last.S"))
 
+    def test_a_remark_on_the_line(self):
+        text = "obj-y += one.o gone.o\t# see two.o\nobj-y += gone.o # gone.o\nobj-y += two.o # gone.o\n"
+        self.assertEqual("obj-y += one.o # see two.o\nobj-y += two.o # gone.o\n",
+                         parts.reduce_kbuild(text, "a", self.PRESENT))
+
     def test_directories(self):
         self.assertEqual("obj-y += a/\n", parts.reduce_kbuild("obj-y += a/\nobj-y += b/\n", "", {"a/Kbuild"}))
 
@@ -380,7 +385,7 @@ class Real(unittest.TestCase):
                     text, place = one.content.decode(), path.removeprefix(f"{hooks.TARGET}/").rpartition("/")[0]
                     with self.subTest(part=part.letter, path=path):
                         self.assertEqual(text, parts.reduce_kbuild(text, place, present))
-                        for name in re.findall(r"[\w-]+\.o\b", "".join(re.findall(r"^obj-.*$", text, re.M))):
+                        for name in re.findall(r"[\w-]+\.o\b", "".join(re.findall(r"^obj-[^#\n]*", text, re.M))):
                             self.assertTrue({f"{place}/{name[:-2]}.c", f"{place}/{name[:-2]}.S"} & present, name)
 
     def test_documentation_has_them(self):

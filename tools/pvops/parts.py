@@ -210,11 +210,12 @@ def reduce_kbuild(text: str, place: str, present: Collection[str]) -> str:
 def _reduced(statement: str, there: Callable[[str], bool]) -> str:
     """A line of a Kbuild without the objects that are not there; nothing if none is."""
     if found := _OBJECTS.match(statement.rstrip("\n")):
-        names = found[2].replace("\\\n", " ").split()
+        value, hash_sign, remark = found[2].replace("\\\n", " ").partition("#")
+        names = value.split()
         left = [name for name in names if there(name)]
         if len(left) == len(names):
             return statement
-        return f"{found[1]} {' '.join(left)}\n" if left else ""
+        return f"{found[1]} {' '.join(left)}{' ' + hash_sign + remark if remark else ''}\n" if left else ""
     if (found := _OF_OBJECT.match(statement)) and not there(f"{found[1]}.o"):
         return ""
     return statement
