@@ -106,8 +106,8 @@ def part_series(root: pathlib.Path, listed: list[parts.Part], part: parts.Part, 
     when = email.utils.formatdate(date)
     old, new = parts.added(root, listed, before), parts.added(root, listed, [*before, part.letter])
     fresh = "".join(parts.new_file(path, new[path].content, new[path].executable) for path in sorted(new.keys() - old.keys()))
-    changed = "".join(parts.changed_file(path, old[path].content, new[path].content)
-                      for path in sorted(old) if old[path] != new[path])
+    differ = [path for path in sorted(old) if old[path] != new[path]]
+    changed = "".join(parts.changed_file(path, old[path].content, new[path].content) for path in differ)
     if not part.patches:
         fresh, changed = fresh + changed, ""
     sign = f"Signed-off-by: {AUTHOR}"
@@ -123,7 +123,7 @@ def part_series(root: pathlib.Path, listed: list[parts.Part], part: parts.Part, 
         authors.append(patch.author or AUTHOR)
     if changed:
         if not part.build:
-            raise Problem(f"{parts.PARTS}: part {part.letter}: 'build' is missing: {', '.join(sorted(old))} must change")
+            raise Problem(f"{parts.PARTS}: part {part.letter}: 'build' is missing: {', '.join(differ)} must change")
         body = textwrap.fill("Let Kbuild build the files that the first patch has added, and offer " +
                              " and ".join(f"CONFIG_{name}" for name in options) + ".", 75)
         contents.append((part.build, f"{body}\n\n{sign}", changed))
