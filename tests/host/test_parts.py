@@ -150,6 +150,7 @@ class Mails(Base):
     """What git makes of them."""
 
     def test_all_parts_are_the_whole(self):
+        """All parts one after another give the same tree as the whole series."""
         sum_of_parts, whole = self.kernel("parts"), self.kernel("whole")
         self.am(sum_of_parts, mailseries.part_mboxes(self.root))
         self.am(whole, {"whole.mbox": mailseries.series(self.root, 1.0)})
@@ -161,6 +162,7 @@ class Mails(Base):
         self.assertEqual(want, trees.snapshot(sum_of_parts))
 
     def test_a_part_has_what_it_needs_and_no_more(self):
+        """A part applied alone has its own files and those of the parts that it needs."""
         for letter, has, lacks in (("c", (), ("Kconfig",)),
                                    ("f", ("Kconfig", "arch-x86-paravirt/more.c"), ("arch-x86-paravirt/last.S",)),
                                    ("g", ("Kconfig", "arch-x86-paravirt/last.S"), ("arch-x86-paravirt/more.c",))):
@@ -174,6 +176,7 @@ class Mails(Base):
                 self.assertEqual([], named_and_absent(top))
 
     def test_what_python_makes_is_what_git_makes(self):
+        """parts.apply() gives the files that git am gives."""
         top = self.kernel("git")
         self.am(top, mailseries.part_mboxes(self.root, "g"))
         listed = parts.read(self.root)
@@ -182,6 +185,7 @@ class Mails(Base):
         self.assertEqual(made, {name: (top / name).read_bytes() for name in made})
 
     def test_every_mail_leaves_a_tree_that_names_only_what_is_there(self):
+        """After each mail, Kbuild and Kconfig name only files that exist."""
         top = self.kernel("steps")
         self.am(top, mailseries.part_mboxes(self.root))
         subjects = git(top, "log", "--format=%s").splitlines()
@@ -197,6 +201,7 @@ class Mails(Base):
                              "more.o" in (top / hooks.TARGET / "arch-x86-paravirt/Kbuild").read_text() if offered else False)
 
     def test_cover_letter(self):
+        """The cover letter has the subject, what the part needs, its options and its mails."""
         mbox = mailseries.part_mboxes(self.root, date=1.0)["f-more.mbox"]
         cover = mbox.split(mailseries._FROM)[1]
         for said in ("Subject: [PATCH 0/3] x86/pvops: More\n", "There is more.", 'part (e), "x86/pvops: Base"',
@@ -207,6 +212,7 @@ class Mails(Base):
         self.assertEqual(mbox, mailseries.part_mboxes(self.root, date=1.0)["f-more.mbox"])
 
     def test_command_line(self):
+        """The command writes all parts, or one with what it needs, and refuses an unknown part."""
         for arguments, names in (([], ["c-fixes.mbox", "e-base.mbox", "f-more.mbox", "g-last.mbox"]),
                                  (["--part", "g"], ["e-base.mbox", "g-last.mbox"])):
             with self.subTest(arguments=arguments):
@@ -225,36 +231,47 @@ class Bad(Base):
     """A list of parts that does not fit the tree is named in one line."""
 
     def test_patch_in_no_part(self):
+        """A patch of the series that no part lists is an error."""
         self.refused(r"memory-2\.patch is in 0 parts", ', "memory-2.patch"', "")
 
     def test_patch_in_two_parts(self):
+        """A patch that two parts list is an error."""
         self.refused(r"memory-1\.patch is in 2 parts", '"kbuild.patch"', '"kbuild.patch", "memory-1.patch"')
 
     def test_patch_that_is_not_in_the_series(self):
+        """A part that lists an unknown patch is an error."""
         self.refused(r"part c: other\.patch is not in the series", "memory-1.patch", "other.patch")
 
     def test_order_of_patches(self):
+        """The patches of a part stand in the order of the series."""
         self.refused("not in the order of the series", '"memory-1.patch", "memory-2.patch"', '"memory-2.patch", "memory-1.patch"')
 
     def test_order_of_parts(self):
+        """A part stands after the parts that it needs."""
         self.refused("part e needs f, which does not stand before it", 'title = "x86/pvops: Base"', 'title = "B"\nneeds = ["f"]')
 
     def test_file_that_is_gone(self):
+        """A part that lists a file that does not exist is an error."""
         self.refused("part f: there is no arch-x86-paravirt/gone.c", "arch-x86-paravirt/more.c", "arch-x86-paravirt/gone.c")
 
     def test_file_in_two_parts(self):
+        """A file that two parts list is an error."""
         self.refused(r"last\.S is in 2 parts \(f, g\)", '"vmi-backend/*"', '"arch-x86-paravirt/l*"')
 
     def test_entry_that_is_gone(self):
+        """A part that lists an unknown Kconfig entry is an error."""
         self.refused("part f: there is no PVOPS_GONE", '"PVOPS_MORE"', '"PVOPS_GONE"')
 
     def test_no_mail_that_builds(self):
+        """A part with files of its own must say how they are built."""
         self.refused("part f: 'build' is missing", 'build = "x86/pvops: Build more"\n', "")
 
     def test_unknown_key(self):
+        """A misspelt key is an error."""
         self.refused("part c: colour is not known", 'name = "fixes"', 'name = "fixes"\ncolour = "red"')
 
     def test_not_toml(self):
+        """A file that is not TOML is an error of one line."""
         self.refused(r"parts\.toml: ", '[[part]]', '[[part')
 
 
@@ -267,13 +284,16 @@ class Reduce(unittest.TestCase):
         return parts.reduce_kbuild(KBUILD, "a", self.PRESENT - set(absent))
 
     def test_nothing_absent(self):
+        """If all files are there, Kbuild and Kconfig stay as they are."""
         self.assertEqual(KBUILD, self.kbuild())
         self.assertEqual(KCONFIG, parts.reduce_kconfig(KCONFIG, ("PVOPS", "PVOPS_MORE", "PVOPS_LAST")))
 
     def test_a_name_of_several(self):
+        """Only the absent one of several objects of a line is removed."""
         self.assertEqual(KBUILD.replace("one.o two.o", "two.o"), self.kbuild("a/one.c"))
 
     def test_flags_and_comments_go_too(self):
+        """The compiler flags of an absent file and the comment above its line are removed."""
         text = self.kbuild("a/more.c")
         self.assertNotIn("more", text.replace("CONFIG_PVOPS_MORE", "").lower())
         self.assertNotIn("special", text)
@@ -281,19 +301,23 @@ class Reduce(unittest.TestCase):
         self.assertTrue(text.endswith("last.o\n"))
 
     def test_a_comment_stays_with_what_is_left_of_its_lines(self):
+        """A comment stays as long as one object below it does."""
         self.assertIn("# Built always.\nobj-y += one.o\n", self.kbuild("a/two.c"))
         self.assertNotIn("middle", self.kbuild("a/more.c", "a/last.S"))
         self.assertIn("# Built always.", self.kbuild("a/more.c", "a/last.S"))
 
     def test_a_remark_on_the_line(self):
+        """A remark at the end of a line stays with the line and is no file name."""
         text = "obj-y += one.o gone.o\t# see two.o\nobj-y += gone.o # gone.o\nobj-y += two.o # gone.o\n"
         self.assertEqual("obj-y += one.o # see two.o\nobj-y += two.o # gone.o\n",
                          parts.reduce_kbuild(text, "a", self.PRESENT))
 
     def test_directories(self):
+        """The line of a directory without files is removed."""
         self.assertEqual("obj-y += a/\n", parts.reduce_kbuild("obj-y += a/\nobj-y += b/\n", "", {"a/Kbuild"}))
 
     def test_kconfig(self):
+        """Kconfig keeps the entries of the chosen parts and the menu around them."""
         text = parts.reduce_kconfig(KCONFIG, ("PVOPS", "PVOPS_LAST"))
         self.assertEqual(KCONFIG.replace('config PVOPS_MORE\n\tbool "more"\n\tdepends on PVOPS\n\n', ""), text)
 
@@ -307,11 +331,13 @@ class Real(unittest.TestCase):
         cls.payload = hooks.payload()
 
     def test_all_parts_together_are_the_tree(self):
+        """The files of all parts are the files that integration copies."""
         made = parts.added(common.ROOT, self.parts, [part.letter for part in self.parts])
         self.assertEqual({path: source.read_bytes() for path, source in self.payload.items()},
                          {path: one.content for path, one in made.items()})
 
     def test_parts_that_need_nothing_of_ours_have_no_word_of_it(self):
+        """A part that stands alone does not mention pvops in any of its mails."""
         alone = {part.letter for part in self.parts if not part.needs and not part.files}
         self.assertIn("c", alone)
         mboxes = mailseries.part_mboxes(date=1.0)
@@ -323,17 +349,20 @@ class Real(unittest.TestCase):
                     self.assertNotIn("pvops", said.lower())
 
     def test_patches_that_stand_alone_are_in_such_a_part(self):
+        """A patch that says that it stands alone is in a part that needs no other."""
         for part in self.parts:
             for patch in part.patches:
                 with self.subTest(patch=patch.name):
                     self.assertEqual(patch.stands_alone, not part.needs and not part.files)
 
     def test_generic_code_does_not_know_our_options(self):
+        """No patch asks for CONFIG_PVOPS outside headers of x86."""
         for patch in hooks.read_series():
             if not any(path.startswith("arch/x86/") and path.endswith(".h") for path in patch.files()):
                 self.assertNotIn("IS_ENABLED(CONFIG_PVOPS", patch.diff, patch.name)
 
     def test_what_a_part_includes_is_there(self):
+        """Each header that a file of a part includes is in that part or in one that it needs."""
         ours = {path: path.split("/include/", 1)[1] for path in self.payload if "/include/" in path}
         everywhere = set(ours.values())
         for part in self.parts:
@@ -352,6 +381,7 @@ class Real(unittest.TestCase):
                         self.assertTrue(not known or any(other in made for other in known))
 
     def test_patches_include_what_is_there(self):
+        """Each header of ours that a patch includes is in its part or in one that it needs."""
         for part in self.parts:
             made = parts.added(common.ROOT, self.parts, [one.letter for one in parts.closure(self.parts, part.letter)])
             for patch in part.patches:
@@ -360,6 +390,7 @@ class Real(unittest.TestCase):
                         self.assertIn(f"arch/x86/include/{name}", made)
 
     def test_options_that_a_part_names_are_there(self):
+        """Each option that a part names is in that part or in one that it needs."""
         everything = set(parts.entries((common.ROOT / "Kconfig").read_text()))
         for part in self.parts:
             made = parts.added(common.ROOT, self.parts, [one.letter for one in parts.closure(self.parts, part.letter)])
@@ -377,6 +408,7 @@ class Real(unittest.TestCase):
                         self.assertLessEqual(options, there)
 
     def test_every_kbuild_names_only_what_is_there(self):
+        """Each Kbuild of a part names only objects whose source is there."""
         for part in self.parts:
             made = parts.added(common.ROOT, self.parts, [one.letter for one in parts.closure(self.parts, part.letter)])
             present = {path.removeprefix(f"{hooks.TARGET}/") for path in made}
@@ -389,6 +421,7 @@ class Real(unittest.TestCase):
                             self.assertTrue({f"{place}/{name[:-2]}.c", f"{place}/{name[:-2]}.S"} & present, name)
 
     def test_documentation_has_them(self):
+        """The table of parts and the loop in distribution-builders.rst are those of parts.toml."""
         text = (common.ROOT / "Documentation/distribution-builders.rst").read_text(encoding="utf-8")
         stems = [part.stem for part in self.parts]
         loop = re.search(r"for part in (.*?);", text, re.S)[1].replace("\\", " ").split()
@@ -410,6 +443,7 @@ class Real(unittest.TestCase):
                           for part in self.parts}, found)
 
     def test_letters_can_be_mailed(self):
+        """The lines of the cover letters are no longer than mail allows."""
         for name, mbox in mailseries.part_mboxes(date=1.0).items():
             letter = mbox.split(mailseries._FROM)[1]
             self.assertRegex(letter, r"Subject: \[PATCH 0/\d+\] ")

@@ -147,6 +147,7 @@ class Parts(unittest.TestCase):
             test_parts.git(top, "am", "-q", "--empty=drop", self.scratch / name)
 
     def test_each_part_with_what_it_needs(self):
+        """Each part applies to 6.12 with what it needs, and each of its mails leaves a whole tree."""
         for part in self.listed:
             with self.subTest(part=part.letter):
                 top = self.repository(f"only-{part.letter}")
@@ -160,12 +161,14 @@ class Parts(unittest.TestCase):
                     self.assertEqual([], test_parts.named_and_absent(top))
 
     def test_all_parts_are_the_whole(self):
+        """All parts one after another give the same tree as the whole series."""
         sum_of_parts, whole = self.repository("sum"), self.repository("whole")
         self.am(sum_of_parts, mailseries.part_mboxes())
         self.am(whole, {"whole.mbox": mailseries.series()})
         self.assertEqual(trees.snapshot(whole), trees.snapshot(sum_of_parts))
 
     def test_patches_that_stand_alone(self):
+        """Each patch that stands alone applies to 6.12 by itself."""
         alone = [patch for patch in hooks.read_series() if patch.stands_alone]
         for patch in alone:
             with self.subTest(patch=patch.name):
