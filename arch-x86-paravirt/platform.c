@@ -48,7 +48,7 @@ static int __init pvops_parse_backend_param(char *arg)
 early_param("pv_backend", pvops_parse_backend_param);
 
 /**
- * pvops_admits() - may in-tree detection consider this hypervisor?
+ * pvops_may_detect() - may in-tree detection consider this hypervisor?
  * @h: a candidate of detect_hypervisor_vendor()
  *
  * Some hypervisors offer the interface of another hypervisor beside their own.
@@ -63,7 +63,7 @@ early_param("pv_backend", pvops_parse_backend_param);
  * Context: boot CPU, from init_hypervisor_platform().
  * Return: true if the detect() function of @h may be called.
  */
-bool __init pvops_admits(const struct hypervisor_x86 *h)
+bool __init pvops_may_detect(const struct hypervisor_x86 *h)
 {
 	if (pvops_entry == PVOPS_ENTRY_XEN_PV)
 		return h->type == X86_HYPER_XEN_PV;

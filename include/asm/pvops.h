@@ -39,7 +39,7 @@ enum pvops_entry {
 #ifdef CONFIG_PVOPS
 
 void pvops_early_init(enum pvops_entry entry);
-bool pvops_admits(const struct hypervisor_x86 *h);
+bool pvops_may_detect(const struct hypervisor_x86 *h);
 const struct hypervisor_x86 *
 pvops_select_platform(const struct hypervisor_x86 *(*detect)(void));
 void pvops_before_patching(void);
@@ -50,7 +50,7 @@ void pvops_after_patching(void);
 
 static inline void pvops_early_init(enum pvops_entry entry) { }
 
-static inline bool pvops_admits(const struct hypervisor_x86 *h)
+static inline bool pvops_may_detect(const struct hypervisor_x86 *h)
 {
 	return true;
 }
