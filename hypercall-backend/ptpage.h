@@ -17,18 +17,19 @@
  *   PG_twinned    own L2, L3      The table has a twin and is ordinary memory.
  *   pt_mm         L1              owner: the address space, or NULL
  *                 pinned L2, L3   the same; NULL for twins
- *   _pt_pad_1     L1              slot: the entry for the table in the twin
+ *   pt_slot       L1              slot: the entry for the table in the twin
  *                                 above, or NULL
- *                 twinned L2, L3  the twin
- *   page_private  own L4          user mode L4 of an active address space
+ *   pt_twin       twinned L2, L3  the twin
+ *   pt_peer       own L4          user mode L4 of an active address space
  *                 user mode L4    kernel mode L4 of the same pair
- *                 twin of L2, L3  the own table, or 0
+ *                 twin of L2, L3  the own table, or NULL
  *   lru           twin,           link in a stock, or in a list of tables that
  *                 user mode L4    return to stock
  *
- * _pt_pad_1 overlays lru.next, and page_private overlays the split page-table
- * lock. Linux has no own L1, L2 or L3 on a list. Twins and L4 tables have no
- * split lock.
+ * pt_slot and pt_twin overlay lru.next, and pt_peer overlays the split
+ * page-table lock. Linux has no own L1, L2 or L3 on a list. Twins and L4 tables
+ * have no split lock. pt_peer is page_private(), where Linux's own code for Xen
+ * notes the user mode L4, too.
  *
  *   change                 made by                  others are excluded by
  *   ---------------------  -----------------------  --------------------------
@@ -45,7 +46,7 @@
  *   slot                   hc_set_pmd()             lock of the L2 entry
  *                          hc_activate_table()      page_table_lock
  *                          hc_release_table()       nothing refers to the L2
- *   page_private of L4     hc_activate_mm(),        page_table_lock
+ *   pt_peer of L4          hc_activate_mm(),        page_table_lock
  *                          hc_deactivate_mm()
  *   lru in a stock         stock.c                  hc_stock_lock
  *
@@ -102,47 +103,47 @@ static __always_inline bool hc_twinned(const void *entry)
 /* The twin of the table that @entry is in; hc_twinned() is true for it. */
 static __always_inline u64 *hc_twin(const void *entry)
 {
-	u64 *twin = (u64 *)page_ptdesc(virt_to_page(entry))->_pt_pad_1;
+	u64 *twin = virt_to_ptdesc(entry)->pt_twin;
 
 	VM_WARN_ON_ONCE(!PagePinned(virt_to_page(twin)) ||
-			page_private(virt_to_page(twin)) !=
-			((unsigned long)entry & PAGE_MASK));
+			virt_to_ptdesc(twin)->pt_peer !=
+			PTR_ALIGN_DOWN((u64 *)entry, PAGE_SIZE));
 	return twin;
 }
 
 static inline void hc_set_twin(u64 *table, u64 *twin)
 {
-	set_page_private(virt_to_page(twin), (unsigned long)table);
-	page_ptdesc(virt_to_page(table))->_pt_pad_1 = (unsigned long)twin;
+	virt_to_ptdesc(twin)->pt_peer = table;
+	virt_to_ptdesc(table)->pt_twin = twin;
 	SetPageTwinned(virt_to_page(table));
 }
 
 static inline void hc_clear_twin(u64 *table, u64 *twin)
 {
 	ClearPageTwinned(virt_to_page(table));
-	set_page_private(virt_to_page(twin), 0);
+	virt_to_ptdesc(twin)->pt_peer = NULL;
 }
 
 /* The user mode L4 of an address space; NULL if it is not active. */
 static __always_inline u64 *hc_user_pgd(const void *pgd)
 {
-	return (u64 *)page_private(virt_to_page(pgd));
+	return virt_to_ptdesc(pgd)->pt_peer;
 }
 
 static __always_inline void hc_set_user_pgd(const void *pgd, u64 *user)
 {
-	set_page_private(virt_to_page(pgd), (unsigned long)user);
+	virt_to_ptdesc(pgd)->pt_peer = user;
 }
 
 /* The kernel mode L4 of the pair to which a user mode L4 belongs. */
 static __always_inline u64 *hc_pair_kernel_pgd(const u64 *user)
 {
-	return (u64 *)page_private(virt_to_page(user));
+	return virt_to_ptdesc(user)->pt_peer;
 }
 
 static __always_inline void hc_set_pair_kernel_pgd(const u64 *user, u64 *top)
 {
-	set_page_private(virt_to_page(user), (unsigned long)top);
+	virt_to_ptdesc(user)->pt_peer = top;
 }
 
 /* The twin of Linux's own L4; NULL if the CPU walks @pgd, or nothing yet. */
@@ -174,12 +175,12 @@ static inline struct mm_struct *hc_owner(struct page *page)
  */
 static inline void hc_set_slot(const u64 *table, u64 *slot)
 {
-	page_ptdesc(virt_to_page(table))->_pt_pad_1 = (unsigned long)slot;
+	virt_to_ptdesc(table)->pt_slot = slot;
 }
 
 static inline u64 *hc_slot(struct page *page)
 {
-	return (u64 *)page_ptdesc(page)->_pt_pad_1;
+	return page_ptdesc(page)->pt_slot;
 }
 
 /* Fill in __HYPERVISOR_update_va_mapping: how the linear map maps a table. */

@@ -78,7 +78,7 @@ static void hc_free_stock_table(void *table)
 	hc_make_writable(table, &u);
 	hc_finish_unpinning(&u, true);
 	hc_release(masked);
-	set_page_private(virt_to_page(table), 0);
+	virt_to_ptdesc(table)->pt_peer = NULL;
 	free_page((unsigned long)table);
 }
 

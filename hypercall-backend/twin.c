@@ -24,7 +24,7 @@
  *	         pages
  *
  *	  vertical:    page-table entries, with machine frames
- *	  horizontal:  _pt_pad_1 of the own table, page_private of the twin
+ *	  horizontal:  pt_twin of the own table, pt_peer of the twin
  *	  own tables:  ordinary memory; Linux writes them
  *	  L1, twins:   read-only; written by hypercall
  *

@@ -271,7 +271,7 @@ void hc_test_free(u64 **pages, unsigned int nr)
 
 		ClearPagePinned(page);
 		ClearPageTwinned(page);
-		set_page_private(page, 0);
+		page_ptdesc(page)->pt_peer = NULL;
 		__free_page(page);
 	}
 }
@@ -316,7 +316,7 @@ void hc_test_make_tables(struct kunit *test, u64 **t)
  */
 void hc_test_give_twin(u64 *table, u64 *twin)
 {
-	set_page_private(virt_to_page(twin), (unsigned long)table);
-	page_ptdesc(virt_to_page(table))->_pt_pad_1 = (unsigned long)twin;
+	virt_to_ptdesc(twin)->pt_peer = table;
+	virt_to_ptdesc(table)->pt_twin = twin;
 	SetPageTwinned(virt_to_page(table));
 }
