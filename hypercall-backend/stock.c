@@ -57,10 +57,16 @@ static unsigned int hc_stock_low_mark(void)
 	return 4 + 4 * num_online_cpus();
 }
 
+/*
+ * Pin a table of a stock. It counts as a page table in /proc/meminfo from here
+ * on, as Linux's own tables do.
+ */
 static void hc_pin_table(void *table, unsigned int level)
 {
-	u8 masked = hc_begin();
+	u8 masked;
 
+	pagetable_pud_ctor(virt_to_ptdesc(table));
+	masked = hc_begin();
 	hc_set_owner(virt_to_page(table), NULL);
 	hc_make_readonly(table);
 	hc_queue_mmuext(MMUEXT_PIN_L1_TABLE + level - 1)->arg1.mfn =
@@ -79,6 +85,7 @@ static void hc_free_stock_table(void *table)
 	hc_finish_unpinning(&u, true);
 	hc_release(masked);
 	virt_to_ptdesc(table)->pt_peer = NULL;
+	pagetable_pud_dtor(virt_to_ptdesc(table));
 	free_page((unsigned long)table);
 }
 
