@@ -57,6 +57,7 @@ help:
 	@echo '  make textcompare             the running kernel'"'"'s text, against an unpatched one'
 	@echo '  make objcompare              object code with our options off: as unpatched?'
 	@echo '  make kconfig-matrix          every combination of our options builds'
+	@echo '  make parts [LETTERS="c d"]   each part of the series builds and boots alone'
 	@echo
 	@echo 'All output goes to build/: build/report (JSON), build/log (consoles, build logs).'
 	@echo '  make clean                   remove what was built; make distclean: all of build/'

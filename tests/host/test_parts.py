@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 from tests.host import trees
-from tools.pvops import common, hooks, integrate, mailseries, parts
+from tools.pvops import common, hooks, integrate, mailseries, partboot, parts, world
 
 KCONFIG = """# SPDX-License-Identifier: GPL-2.0
 menuconfig PVOPS
@@ -441,6 +441,29 @@ class Real(unittest.TestCase):
             found[letter] = [needs.replace("nothing", ""), numbers]
         self.assertEqual({part.letter: [", ".join(part.needs), [patch.name[:4] for patch in part.patches]]
                           for part in self.parts}, found)
+
+    def test_worlds_are_there(self):
+        """Each part names worlds to boot it in, and there are such worlds."""
+        for part in self.parts:
+            with self.subTest(part=part.letter):
+                self.assertTrue(part.worlds)
+                self.assertLessEqual(set(part.worlds), set(world.names()))
+
+    def test_options_follow_the_part(self):
+        """The configuration of a part has the options that its Kconfig offers, and no other."""
+        top = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="pvops-parts.")))
+        for letter in ("c", "e", "f"):
+            chosen = [one.letter for one in parts.closure(self.parts, letter)]
+            for path, one in parts.added(common.ROOT, self.parts, chosen).items():
+                (top / letter / path).parent.mkdir(parents=True, exist_ok=True)
+                (top / letter / path).write_bytes(one.content)
+            text = partboot.configuration(top / letter, top / f"{letter}.config").read_text()
+            with self.subTest(part=letter):
+                self.assertEqual(letter != "c", "CONFIG_PVOPS=y" in text)
+                self.assertEqual(letter == "f", "CONFIG_PVOPS_HYPERCALL=y" in text)
+                self.assertNotIn("CONFIG_PVOPS_VMI", text)
+                self.assertEqual(letter == "f", "pvops_hypercall" in partboot.suites(top / letter))
+                self.assertEqual(letter != "c", "pvops_choose" in partboot.suites(top / letter))
 
     def test_letters_can_be_mailed(self):
         """The lines of the cover letters are no longer than mail allows."""

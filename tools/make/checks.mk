@@ -18,6 +18,11 @@ patch:
 test test-all:
 	@$(PYTHON) -m tools.pvops.suite $@ $(if $(ONLY),--only '$(ONLY)')
 
+# LETTERS="c d" builds and boots some of the parts of the series.
+.PHONY: parts
+parts:
+	@$(PYTHON) -m tools.pvops.partboot $(LETTERS)
+
 # A page that lists every test with a sentence about it: build/test-index.rst.
 .PHONY: test-index
 test-index:

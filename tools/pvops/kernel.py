@@ -5,6 +5,7 @@
     build/linux-vanilla   the unpatched tree, to compare   vanilla, vanilla-debug,
                                                            noparavirt
     build/linux-fixed     the unpatched tree with those patches that stand alone
+    build/linux-part-X    the unpatched tree with one part of the series
     build/out/NAME        output directories (O=)
 
 A kernel is built again only if its inputs have changed. A hash over the inputs
@@ -17,8 +18,9 @@ import os
 import pathlib
 import re
 import subprocess
+from typing import Mapping
 
-from . import common, hooks, integrate
+from . import common, hooks, integrate, parts
 from .common import Failure, say
 
 TARBALL = pathlib.Path("/usr/src/linux-source-6.12.tar.xz")
@@ -110,22 +112,39 @@ def fixed_tree() -> pathlib.Path:
     These patches change Linux with our options on or off. Therefore a tree with our
     options off must be compared with this tree.
     """
-    vanilla, tree = vanilla_tree(), common.BUILD / "linux-fixed"
     fixes = [patch for patch in hooks.read_series() if patch.stands_alone]
-    stamp = common.BUILD / "linux-fixed.stamp"
-    wanted = common.digest_of([], *(patch.text for patch in fixes),
+    files = hooks.read_tree(vanilla_tree(), hooks.hooked_files(fixes))
+    return changed_tree("linux-fixed", hooks.apply_all(files, fixes))
+
+
+def part_tree(letter: str) -> pathlib.Path:
+    """The unpatched tree with one part of the series and the parts that it needs."""
+    listed = parts.read()
+    letters = [part.letter for part in parts.closure(listed, letter)]
+    files = hooks.read_tree(vanilla_tree(), hooks.hooked_files(hooks.read_series()))
+    changed = parts.apply(files, common.ROOT, listed, letters)
+    return changed_tree(f"linux-part-{letter}",
+                        {path: content for path, content in changed.items()
+                         if path not in files or content != files[path]})
+
+
+def changed_tree(name: str, files: Mapping[str, bytes | None]) -> pathlib.Path:
+    """The unpatched tree with FILES (None: without that file), below build/."""
+    vanilla, tree = vanilla_tree(), common.BUILD / name
+    stamp = common.BUILD / f"{name}.stamp"
+    wanted = common.digest_of([], *(f"{path} {content!r}" for path, content in sorted(files.items())),
                               str((vanilla / "Makefile").stat().st_mtime_ns))
-    with common.lock("tree-linux-fixed"):
+    with common.lock(f"tree-{name}"):
         if tree.exists() and stamp.exists() and stamp.read_text() == wanted:
             return tree
         stamp.unlink(missing_ok=True)
         subprocess.run(["rm", "-rf", tree], check=True)
-        # Hard links instead of copies: patching replaces a file and does not write into it.
+        # Hard links instead of copies: a changed file is replaced, and never written into.
         subprocess.run(["cp", "-al", vanilla, tree], check=True)
-        files = hooks.read_tree(vanilla, hooks.hooked_files(fixes))
-        for path, content in hooks.apply_all(files, fixes).items():
+        for path, content in files.items():
             (tree / path).unlink(missing_ok=True)
             if content is not None:
+                (tree / path).parent.mkdir(parents=True, exist_ok=True)
                 (tree / path).write_bytes(content)
         stamp.write_text(wanted)
     return tree

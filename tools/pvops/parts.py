@@ -21,7 +21,7 @@ from .hooks import ROOT, Patch, Problem
 
 PARTS = "patches/6.12/parts.toml"
 REST = "*"
-_KEYS = {"letter", "name", "title", "needs", "patches", "files", "kconfig", "add", "build", "cover"}
+_KEYS = {"letter", "name", "title", "needs", "patches", "files", "kconfig", "add", "build", "cover", "worlds"}
 _ENTRY = re.compile(r"^(?:menu)?config (\w+)$")
 _NEXT = re.compile(r"^(?:(?:menu)?config|if|endif|menu|endmenu|choice|endchoice|comment|source)\b|^#")
 _OBJECTS = re.compile(r"^(obj-\S+[ \t]*[:+]?=)[ \t]*(.*)$", re.S)
@@ -42,6 +42,7 @@ class Part:
     kconfig: tuple[str, ...] = ()
     add: str = ""
     build: str = ""
+    worlds: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
