@@ -26,6 +26,7 @@
 #include "codec.h"
 #include "ops.h"
 #include "queue.h"
+#include "tables.h"
 
 #define HC_XEN_SIGNATURE	"XenVMMXenVMM"
 
@@ -149,10 +150,15 @@ hc_complete(const struct pvops_backend *self,
 		PV_CALLEE_SAVE(hc_ptep_test_and_clear_young);
 	ops->rmw.ptep_clear_flush = PV_CALLEE_SAVE(hc_ptep_clear_flush);
 
-	/* This changes more than @ops, so nothing after it may fail. */
+	/*
+	 * This changes more than @ops, so nothing after it may fail. What
+	 * hc_space_init() has registered does nothing if there are no pairs.
+	 */
 	err = hc_irq_ops(&ops->irq);
 	if (err)
 		pvops_set_reason(reason, "Xen did not take the entries for events and page faults");
+	else
+		hc_stock_in_use();
 	return err;
 }
 

@@ -16,7 +16,8 @@
  *                 own L4          The address space is active.
  *   PG_twinned    own L2, L3      The table has a twin and is ordinary memory.
  *   pt_mm         L1              owner: the address space, or NULL
- *                 pinned L2, L3   the same; NULL for twins
+ *                 pinned L2, L3   the same; NULL for twins, and for tables that
+ *                                 were activated without a twin
  *   pt_slot       L1              slot: the entry for the table in the twin
  *                                 above, or NULL
  *   pt_twin       twinned L2, L3  the twin
@@ -45,6 +46,7 @@
  *   PG_twinned, owner      hc_release_table()       any more
  *   slot                   hc_set_pmd()             lock of the L2 entry
  *                          hc_activate_table()      page_table_lock
+ *                          hc_activate_below()      page_table_lock
  *                          hc_release_table()       nothing refers to the L2
  *   pt_peer of L4          hc_activate_mm(),        page_table_lock
  *                          hc_deactivate_mm()
@@ -63,14 +65,19 @@
 #ifndef HYPERCALL_PTPAGE_H
 #define HYPERCALL_PTPAGE_H
 
+#include <linux/build_bug.h>
 #include <linux/mm.h>
 #include <linux/page-flags.h>
 #include <linux/pfn.h>
+#include <linux/stddef.h>
 
 #include <asm/pgtable.h>
 #include <xen/interface/xen.h>
 
 #include "codec.h"
+
+/* Linux's own pgd_alloc() for Xen notes the user mode L4 in page_private(). */
+static_assert(offsetof(struct ptdesc, pt_peer) == offsetof(struct page, private));
 
 /* L4 entries for user mode. Xen's own entries follow. */
 #define USER_ENTRIES	(PTRS_PER_PGD / 2)

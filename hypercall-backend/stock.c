@@ -313,6 +313,18 @@ void hc_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 }
 
 #ifdef CONFIG_PVOPS_DEBUGFS
+static bool hc_stock_used __ro_after_init;
+
+/**
+ * hc_stock_in_use() - note that the backend is in use, for hc_count_stock()
+ *
+ * Context: boot CPU, at the end of the backend's complete().
+ */
+void __init hc_stock_in_use(void)
+{
+	hc_stock_used = true;
+}
+
 /**
  * hc_count_stock() - count the tables of the stocks, for debugfs
  * @count: (out) the numbers
@@ -324,7 +336,7 @@ bool hc_count_stock(struct hc_stock_count *count)
 {
 	unsigned int level;
 
-	if (!hc_intree_pgd_alloc)
+	if (!hc_stock_used)
 		return false;
 	spin_lock(&hc_stock_lock);
 	for (level = 2; level < HC_LEVELS; level++) {

@@ -125,6 +125,11 @@ u64 *hc_take_from_stock(unsigned int level);
 void hc_return_to_stock(struct list_head *pages, unsigned int level);
 void hc_return_all_to_stock(struct list_head *twins);
 bool hc_count_stock(struct hc_stock_count *count);
+#ifdef CONFIG_PVOPS_DEBUGFS
+void hc_stock_in_use(void);
+#else
+static inline void hc_stock_in_use(void) { }
+#endif
 void hc_stock_init(const struct pv_mmu_ops *ops);
 
 /* twin.c */

@@ -316,7 +316,5 @@ void hc_test_make_tables(struct kunit *test, u64 **t)
  */
 void hc_test_give_twin(u64 *table, u64 *twin)
 {
-	virt_to_ptdesc(twin)->pt_peer = table;
-	virt_to_ptdesc(table)->pt_twin = twin;
-	SetPageTwinned(virt_to_page(table));
+	hc_set_twin(table, twin);
 }
