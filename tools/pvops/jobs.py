@@ -156,10 +156,7 @@ def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
         raise Failure(f"no kernel {flavour}; there are: {' '.join(kernel_builder.FLAVOURS)}")
     made = kernel_builder.FLAVOURS[flavour]
     image = kernel or (kernel_builder.build(flavour) if flavour != "main" else None)
-    # The kernel hands what it does not know to init as its environment, and from
-    # there it comes to the jobs.
-    slow = f"PVOPS_SCALE={made.scale}" if made.scale > 1 else ""
-    extra = " ".join(f"{made.cmdline} {slow} {extra}".split())
+    extra = f"{made.cmdline} {extra}".strip()
     expected = load_expected()
     places = (GUEST / "jobs", DOMAIN / "jobs", GENERIC / "jobs")
     for job in jobs:

@@ -124,6 +124,10 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     image = pathlib.Path(kernel) if kernel else default_kernel()
 
     path = log or common.LOG / f"{world.name}.log"
+    if scale > 1:
+        # The kernel hands what it does not know to init as its environment, and from
+        # there it comes to the jobs.
+        extra_cmdline = f"{extra_cmdline} PVOPS_SCALE={scale}".strip()
 
     def boot() -> tuple[str, int | None, pathlib.Path, Console]:
         with kinds.machine(world, jobs, image, extra_cmdline, cpios, icount,

@@ -111,7 +111,7 @@ static void check_alarm(int sig)
 }
 
 /*
- * A slow kernel gets a multiple of the time: tools/pvops/jobs.py sets PVOPS_SCALE on
+ * A slow kernel gets a multiple of the time: tools/pvops/world.py sets PVOPS_SCALE on
  * its command line, and the kernel hands it to init.
  */
 static inline unsigned int check_seconds(unsigned int seconds)

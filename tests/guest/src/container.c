@@ -249,7 +249,7 @@ static int inside(void *arg)
 	close(go[1]);
 	if (read(go[0], &c, 1) != 1)
 		return 1;
-	alarm(90);
+	alarm(check_seconds(90));
 	/*
 	 * Until now this was the outer root, whose user ID is not mapped
 	 * inside.
