@@ -124,6 +124,8 @@ class Written(Copy):
                                 (("new-test", "NAME=choose"), "the suite pvops_choose is there already"),
                                 (("new-backend", "NAME=a-b"), "'a-b' is no name for a backend"),
                                 (("new-backend", "NAME=native"), "native-backend/Kbuild: is there already"),
+                                (("new-backend", "NAME=debugfs"), "Kconfig has an option PVOPS_DEBUGFS"),
+                                (("new-backend", "NAME=kvm"), "kvm is the name of guest code of Linux"),
                                 (("new-backend", "NAME=moon", "SIGNATURE=MoonMoonMoonMoon"),
                                  "'MoonMoonMoonMoon' is no name for a hypervisor in CPUID")):
             with self.subTest(arguments=arguments):

@@ -180,6 +180,11 @@ def backend(root: pathlib.Path, name: str, signature: str = "") -> Changes:
     """A backend, registered, with its option, its test and its world."""
     changes = Changes(root)
     checked(name, "[a-z][a-z0-9]{1,15}", "backend")
+    if re.search(rf"^(?:menu)?config PVOPS_{name.upper()}$", (root / "Kconfig").read_text(encoding="utf-8"), re.M):
+        raise Failure(f"Kconfig has an option PVOPS_{name.upper()}; take another name")
+    intree = root / "arch-x86-paravirt/intree.c"
+    if intree.exists() and f'"{name}"' in intree.read_text(encoding="utf-8"):
+        raise Failure(f"{name} is the name of guest code of Linux; take another name")
     signature = signature or f"{name.capitalize()}Hyper"[:SIGNATURE_LENGTH]
     checked(signature, "[A-Za-z0-9 .-]{4,%d}" % SIGNATURE_LENGTH, "hypervisor in CPUID")
     blocks = {where.replace(EXAMPLE, name): renamed(text, name, signature)
