@@ -152,7 +152,7 @@ class Docs(unittest.TestCase):
     def test_every_file_named_exists(self):
         """Each file that a page names is there."""
         for path in PAGES:
-            for name in re.findall(r"``((?:arch-x86-paravirt|native-backend|kunit|include|worlds|bench|tools/pvops|tests|patches/6.12)"
+            for name in re.findall(r"``((?:arch-x86-paravirt|(?:native|hypercall|vmi)-backend|vmi-rom|kunit|include|worlds|bench|tools/pvops|tests|patches/6.12)"
                                    r"/[\w./-]+\.\w+)``", path.read_text(encoding="utf-8")):
                 if name in ("kunit/example_test.c", "worlds/example.toml", "tests/textcompare.toml") or "NAME" in name:
                     continue
