@@ -59,7 +59,7 @@ class Patch:
 
     @property
     def stands_alone(self) -> bool:
-        """Whether it is a fix for Linux that does not need this tree."""
+        """Whether it changes Linux and does not need this tree."""
         return "pvops" not in self.diff.lower()
 
     def _split(self) -> tuple[str, str]:

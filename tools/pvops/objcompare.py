@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Show that a patched tree with CONFIG_PVOPS off builds the unpatched tree's objects.
 
-The unpatched tree has those of our patches that stand alone: they fix faults of
-Linux, with our options or without. Both trees are built with one configuration.
+The unpatched tree has those of our patches that stand alone: they change Linux with
+our options or without. Both trees are built with one configuration.
 Every section of every object that ends up in memory is compared: name, flags,
 size, bytes and relocations with the names of their symbols. A hook that adds
 source lines changes line numbers, and no code. Therefore these are normalised:
