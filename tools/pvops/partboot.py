@@ -12,7 +12,7 @@ import os
 import pathlib
 
 from . import boot, common, initramfs, kernel, packages, parts, report, world
-from .common import Failure, say
+from .common import say
 
 
 def configuration(tree: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
@@ -44,9 +44,8 @@ def build(letter: str) -> tuple[pathlib.Path, pathlib.Path]:
     return tree, out / kernel.IMAGE
 
 
-def problems(result: world.Result, tree: pathlib.Path) -> list[str]:
-    """What is wrong with a boot, beside what every boot of an unpatched kernel must do."""
-    wanted = suites(tree)
+def problems(result: world.Result, wanted: list[str]) -> list[str]:
+    """What is wrong with a boot of a kernel that has the KUnit suites WANTED."""
     if not wanted:
         return result.problems
     lines = result.console.kernel
@@ -61,12 +60,13 @@ def check(part: parts.Part) -> list[str]:
     """Build one part and boot it in its worlds; returns the results, a line for each."""
     say(f"part {part.letter}: {part.title}")
     tree, image = build(part.letter)
-    lacks = [name for name in report.wanted_suites() if name not in suites(tree)]
+    wanted = suites(tree)
+    lacks = [name for name in report.wanted_suites() if name not in wanted]
     booted = boot.boot_all([world.load(name) for name in part.worlds], [], os.cpu_count() or 1,
                            kernel=image, need_pvops=False, lacks=lacks)
     lines = [f"ok part {part.letter} builds"]
     for result in booted:
-        result.problems = problems(result, tree)
+        result.problems = problems(result, wanted)
         passed = sum(len(suite.passed) for suite in result.suites.values())
         name = f"part {part.letter} in {result.world.name}"
         lines.append(f"ok {name}, {passed} KUnit cases" if result.ok else
@@ -83,10 +83,8 @@ def main() -> int:
     parser.add_argument("letters", nargs="*", metavar="LETTER", help="parts (default: all)")
     args = parser.parse_args()
     listed = parts.read()
-    known = [part.letter for part in listed]
     for letter in args.letters:
-        if letter not in known:
-            raise Failure(f"there is no part {letter}; there are {', '.join(known)}")
+        parts.closure(listed, letter)   # a Failure if there is no such part
     packages.ensure()
     for name in initramfs.IMAGES:
         initramfs.image(name)
