@@ -61,6 +61,21 @@ static void hc_test_note_upcall(struct irq_work *work)
 static struct irq_work upcall_work = IRQ_WORK_INIT_HARD(hc_test_note_upcall);
 
 /*
+ * Mask events, and make one pending. Preemption is off afterwards. Without Xen
+ * the case is skipped.
+ */
+static void hc_test_raise_event(struct kunit *test)
+{
+	if (!xen_pv_domain())
+		kunit_skip(test, "not a PV guest of Xen");
+
+	upcall.nr = 0;
+	preempt_disable();
+	hc_irq_disable();
+	irq_work_queue(&upcall_work);
+}
+
+/*
  * An event that came while events were masked is handled by hc_irq_enable()
  * itself, which returns behind the call, with all registers as they were.
  * Otherwise the interrupt waits for the next entry to Xen, or a caller's
@@ -71,13 +86,7 @@ void hc_test_pending_event_is_taken(struct kunit *test)
 	unsigned long seen[9], sp, behind;
 	unsigned int i;
 
-	if (!xen_pv_domain())
-		kunit_skip(test, "not a PV guest of Xen");
-
-	upcall.nr = 0;
-	preempt_disable();
-	hc_irq_disable();
-	irq_work_queue(&upcall_work);
+	hc_test_raise_event(test);
 	KUNIT_EXPECT_EQ(test, 0, upcall.nr);
 	KUNIT_EXPECT_EQ(test, 1, this_cpu_read(xen_vcpu_info.evtchn_upcall_pending));
 	asm volatile("	movl $1, %%eax\n"
@@ -128,13 +137,7 @@ void hc_test_frames_do_not_pile_up(struct kunit *test)
 {
 	unsigned long ss, cs, sp, behind, tmp;
 
-	if (!xen_pv_domain())
-		kunit_skip(test, "not a PV guest of Xen");
-
-	upcall.nr = 0;
-	preempt_disable();
-	hc_irq_disable();
-	irq_work_queue(&upcall_work);
+	hc_test_raise_event(test);
 	asm volatile("	movq %%cs, %[cs]\n"
 		     "	movq %%ss, %[ss]\n"
 		     "	movq %%rsp, %[sp]\n"
