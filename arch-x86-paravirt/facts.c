@@ -16,6 +16,8 @@
 
 #include <asm/hypervisor.h>
 
+#include <xen/xen.h>
+
 #include <pvops/socket.h>
 
 #define SIGNATURE_FIRST		0x40000000
@@ -93,7 +95,7 @@ void __init pvops_gather_facts(struct pvops_facts *facts,
 {
 	size_t i;
 
-	facts->entry = pvops_entry;
+	facts->entry = xen_pv_domain() ? PVOPS_ENTRY_XEN_PV : PVOPS_ENTRY_NATIVE;
 	facts->nopv = nopv;
 	facts->hypervisor_bit = boot_cpu_has(X86_FEATURE_HYPERVISOR);
 	facts->nr_signatures = 0;

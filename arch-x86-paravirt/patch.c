@@ -92,11 +92,11 @@ static unsigned int pvops_copy_body(unsigned int slot, u8 copy[PVOPS_MAX_BODY])
  * @site: a site about to be patched, still "call *slot(%rip)"
  * @alt: the alternative of the site, with ALT_FLAG_DIRECT_CALL
  * @code: (out) room for code for the site; as long as the site
+ * @native: the slot holds the op that the kernel was linked with
  *
  * The op decides, not the hypervisor. The native instruction is right if the
- * slot holds the op that the kernel was linked with, or an op with the same
- * code. A site that does not call through pv_ops is not of interest here: the
- * call stays.
+ * slot holds the native op, or an op with the same code. A site that does not
+ * call through pv_ops is not of interest here: the call stays.
  *
  * Context: from apply_alternatives(), for the kernel on the boot CPU and for
  * modules while they are loaded.
@@ -104,7 +104,8 @@ static unsigned int pvops_copy_body(unsigned int slot, u8 copy[PVOPS_MAX_BODY])
  * of the code in @code if that code is to stand at the site, or PVOPS_SITE_CALL
  * if the op is to be called.
  */
-int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code)
+int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code,
+		     bool native)
 {
 	const s32 *disp = (const s32 *)(site + 2);
 	int slot = pvops_slot_at(site + 6 + *disp);
@@ -117,7 +118,7 @@ int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code)
 	if (!alternatives_patched)
 		pvops_record_site(site, slot, alt->instrlen);
 
-	if (pvops_live->slot[slot] == pvops_slot_native(slot))
+	if (native)
 		return 0;
 
 	len = pvops_copy_body(slot, body);

@@ -14,6 +14,9 @@
 #include <linux/string.h>
 
 #include <asm/paravirt.h>
+#include <asm/pvops.h>
+
+#include <xen/xen.h>
 
 #include <pvops/socket.h>
 
@@ -65,7 +68,7 @@ early_param("pv_backend", pvops_parse_backend_param);
  */
 bool __init pvops_may_detect(const struct hypervisor_x86 *h)
 {
-	if (pvops_entry == PVOPS_ENTRY_XEN_PV)
+	if (xen_pv_domain())
 		return h->type == X86_HYPER_XEN_PV;
 	return pvops_only_type == X86_HYPER_NATIVE ||
 	       h->type == pvops_only_type || h->ignore_nopv;

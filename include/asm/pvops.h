@@ -22,33 +22,20 @@ struct mm_struct;
 struct pt_regs;
 struct vm_area_struct;
 
-/**
- * enum pvops_entry - the way in by which this kernel was started
- * @PVOPS_ENTRY_NATIVE: the ordinary 64-bit entry in ring 0: bare metal, or a
- *	hypervisor that uses hardware virtualization (PVH included)
- * @PVOPS_ENTRY_XEN_PV: Xen's PV entry, with the kernel in ring 3
- */
-enum pvops_entry {
-	PVOPS_ENTRY_NATIVE,
-	PVOPS_ENTRY_XEN_PV,
-};
-
 /* What pvops_patch_site() says of a site where a call must stay. */
 #define PVOPS_SITE_CALL	(-1)
 
 #ifdef CONFIG_PVOPS
 
-void pvops_early_init(enum pvops_entry entry);
 bool pvops_may_detect(const struct hypervisor_x86 *h);
 const struct hypervisor_x86 *
 pvops_select_platform(const struct hypervisor_x86 *(*detect)(void));
 void pvops_before_patching(void);
-int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code);
+int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code,
+		     bool native);
 void pvops_after_patching(void);
 
 #else /* !CONFIG_PVOPS */
-
-static inline void pvops_early_init(enum pvops_entry entry) { }
 
 static inline bool pvops_may_detect(const struct hypervisor_x86 *h)
 {
@@ -60,9 +47,9 @@ static inline bool pvops_may_detect(const struct hypervisor_x86 *h)
 static inline void pvops_before_patching(void) { }
 
 static inline int pvops_patch_site(const u8 *site, const struct alt_instr *alt,
-				   u8 *code)
+				   u8 *code, bool native)
 {
-	return 0;
+	return native ? 0 : PVOPS_SITE_CALL;
 }
 
 static inline void pvops_after_patching(void) { }

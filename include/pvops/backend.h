@@ -56,6 +56,17 @@ struct pvops_rom {
 };
 
 /**
+ * enum pvops_entry - the way in by which this kernel was started
+ * @PVOPS_ENTRY_NATIVE: the ordinary 64-bit entry in ring 0: bare metal, or a
+ *	hypervisor that uses hardware virtualization (PVH included)
+ * @PVOPS_ENTRY_XEN_PV: Xen's PV entry, with the kernel in ring 3
+ */
+enum pvops_entry {
+	PVOPS_ENTRY_NATIVE,
+	PVOPS_ENTRY_XEN_PV,
+};
+
+/**
  * struct pvops_facts - the facts about the machine before the choice
  * @entry: the entry point by which the kernel was started
  * @hypervisor_bit: CPUID.1:ECX[31], set by a hypervisor that does not hide

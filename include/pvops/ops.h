@@ -6,7 +6,6 @@
 #include <linux/types.h>
 
 #include <asm/paravirt_types.h>
-#include <asm/pvops.h>
 
 /* Every member of the table is one function pointer. */
 #define PVOPS_NR_SLOTS	(sizeof(struct paravirt_patch_template) / sizeof(void *))
@@ -34,21 +33,15 @@ const char *pvops_slot_hole(const struct paravirt_patch_template *ops,
 /* The table in use, by slot. */
 #define pvops_live	((union pvops_table *)&pv_ops)
 
-/* The ops that pv_ops was linked with. Only pvops_early_init() writes them. */
-extern union pvops_table pvops_native;
-
-/* The entry point by which this kernel started, from pvops_early_init(). */
-extern enum pvops_entry pvops_entry;
-
 /*
  * Patching calls the next two functions at each of some thousand sites, so both
  * are inline.
  */
 
-/* The native op of a slot. Context: any, after pvops_early_init(). */
+/* The op that pv_ops was linked with. Context: any. */
 static inline void *pvops_slot_native(unsigned int slot)
 {
-	return pvops_native.slot[slot];
+	return ((const union pvops_table *)&pv_native_ops)->slot[slot];
 }
 
 /**
