@@ -8,13 +8,16 @@
  */
 #include <linux/cpufeature.h>
 #include <linux/ctype.h>
+#include <linux/efi.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/processor.h>
+#include <linux/security.h>
 #include <linux/seq_buf.h>
 #include <linux/string.h>
 
 #include <asm/hypervisor.h>
+#include <asm/setup.h>
 
 #include <xen/xen.h>
 
@@ -81,22 +84,40 @@ unsigned int pvops_scan_signatures(struct pvops_signature *found,
 }
 
 /**
+ * pvops_signed_code_only() - must the kernel refuse code that nobody has signed?
+ *
+ * A kernel that is locked down must, and so must a kernel that the firmware has
+ * booted with Secure Boot, whether the kernel locks itself down then or not.
+ * Lockdown logs a line of its own, so ask only if there is such code.
+ *
+ * Context: boot CPU, after early parameters were parsed: lockdown= is one.
+ * Return: true if so.
+ */
+bool __init pvops_signed_code_only(void)
+{
+	return security_locked_down(LOCKDOWN_MODULE_SIGNATURE) ||
+	       boot_params.secure_boot == efi_secureboot_mode_enabled;
+}
+
+/**
  * pvops_gather_facts() - fill in the facts that need no in-tree detection
  * @facts: (out) all but @facts->hyper and @facts->hyper_name
  * @backends: the candidates, which look for their ROMs
  * @nr: number of candidates
+ * @requested: the backend that pv_backend= asks for, or NULL
  *
  * Context: boot CPU, after early parameters were parsed. cpuid() must work. In
  * a Xen PV guest cpuid() works once Xen's cpu ops are in place.
  */
 void __init pvops_gather_facts(struct pvops_facts *facts,
 			       const struct pvops_backend * const *backends,
-			       size_t nr)
+			       size_t nr, const struct pvops_backend *requested)
 {
 	size_t i;
 
 	facts->entry = xen_pv_domain() ? PVOPS_ENTRY_XEN_PV : PVOPS_ENTRY_NATIVE;
 	facts->nopv = nopv;
+	facts->requested = requested;
 	facts->hypervisor_bit = boot_cpu_has(X86_FEATURE_HYPERVISOR);
 	facts->nr_signatures = 0;
 
@@ -112,7 +133,7 @@ void __init pvops_gather_facts(struct pvops_facts *facts,
 		return;
 	for (i = 0; i < nr; i++)
 		if (backends[i]->find_rom)
-			backends[i]->find_rom(&facts->rom);
+			backends[i]->find_rom(backends[i], facts, &facts->rom);
 }
 
 /**

@@ -108,9 +108,14 @@ const struct hypervisor_x86 * __init
 pvops_select_platform(const struct hypervisor_x86 *(*detect)(void))
 {
 	const struct hypervisor_x86 *hyper = pvops_detect_intree_guest(detect);
-	const struct pvops_backend *chosen;
+	const struct pvops_backend *chosen, *requested;
 
-	pvops_gather_facts(&pvops_facts, pvops_registry, pvops_registry_size);
+	requested = pvops_find_backend(pvops_registry, pvops_registry_size,
+				       pvops_cmdline_request.name);
+	/* With pv_backend=native nobody looks for a ROM. */
+	pvops_gather_facts(&pvops_facts, pvops_registry,
+			   requested == &pvops_backend_native ?
+			   0 : pvops_registry_size, requested);
 	pvops_facts.hyper = hyper;
 	pvops_facts.hyper_name = hyper ? hyper->name : NULL;
 

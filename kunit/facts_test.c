@@ -328,6 +328,47 @@ static void __init hypercall_wants_pv_and_signature(struct kunit *test)
 }
 #endif
 
+#ifdef CONFIG_PVOPS_VMI
+/*
+ * A ROM is not preferred to guest code that brings devices: Linux runs the
+ * callbacks of one hypervisor only.
+ * Otherwise a guest of Hyper-V or Xen has no disk where the host adds a ROM.
+ */
+static void __init vmi_leaves_guests_their_devices(struct kunit *test)
+{
+	const struct pvops_backend *b = &pvops_backend_vmi;
+	struct hypervisor_x86 hyper = { .name = "Some" };
+	struct pvops_facts facts = {
+		.rom = {
+			.image = "", .where = 0xc8000, .product = "P",
+			.api_major = 4,
+		},
+	};
+	struct pvops_reason reason;
+
+	KUNIT_EXPECT_EQ(test, PVOPS_OFFERED, pvops_test_probe(b, &facts, &reason));
+	KUNIT_EXPECT_STREQ(test, reason.text, "ROM \"P\" at 0xc8000, API 4.0");
+
+	facts.hyper = &hyper;
+	facts.hyper_name = hyper.name;
+	hyper.type = X86_HYPER_KVM;
+	KUNIT_EXPECT_EQ(test, PVOPS_OFFERED, pvops_test_probe(b, &facts, &reason));
+
+	hyper.type = X86_HYPER_MS_HYPERV;
+	KUNIT_EXPECT_EQ(test, PVOPS_POSSIBLE, pvops_test_probe(b, &facts, &reason));
+	KUNIT_EXPECT_STREQ(test, reason.text,
+			   "ROM \"P\" at 0xc8000, but the guest code for Some brings devices");
+	hyper.type = X86_HYPER_XEN_HVM;
+	KUNIT_EXPECT_EQ(test, PVOPS_POSSIBLE, pvops_test_probe(b, &facts, &reason));
+
+	hyper.type = X86_HYPER_JAILHOUSE;
+	hyper.ignore_nopv = true;
+	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, pvops_test_probe(b, &facts, &reason));
+	KUNIT_EXPECT_STREQ(test, reason.text,
+			   "Some cannot be run without its guest code");
+}
+#endif
+
 static struct kunit_case __refdata probe_cases[] = {
 	KUNIT_CASE(native_is_always_possible),
 	KUNIT_CASE(native_cannot_run_in_ring_3),
@@ -336,6 +377,9 @@ static struct kunit_case __refdata probe_cases[] = {
 	KUNIT_CASE(intree_hidden_by_nopv),
 #ifdef CONFIG_PVOPS_HYPERCALL
 	KUNIT_CASE(hypercall_wants_pv_and_signature),
+#endif
+#ifdef CONFIG_PVOPS_VMI
+	KUNIT_CASE(vmi_leaves_guests_their_devices),
 #endif
 	{}
 };

@@ -879,6 +879,28 @@ static void two_different_are_none(struct kunit *test)
 			   "ROM at 0xc8800 refused: V32: two different VMI ROMs: the other one is at 0xc8000; going on without either");
 }
 
+/*
+ * A ROM that was found is refused where only signed code may run, in one line.
+ * Otherwise a locked-down kernel runs code of whoever provides a device.
+ */
+static void unsigned_is_refused(struct kunit *test)
+{
+	struct sample *image = vmi_test_build_image(test);
+	struct vmi_search search;
+	u8 *window = vmi_test_make_window(test, &search);
+
+	memcpy(window, image, sizeof(*image));
+	vmi_search_window(&search, window, WHERE, WINDOW);
+	KUNIT_EXPECT_EQ(test, 1, search.found);
+	vmi_refuse_unsigned(&search);
+	KUNIT_EXPECT_EQ(test, 0, search.found);
+	KUNIT_EXPECT_EQ(test, 1, nr_lines);
+	KUNIT_EXPECT_STREQ(test, last_line,
+			   "ROM at 0xc8000 refused: only signed code may run here (lockdown or Secure Boot); going on without it");
+	KUNIT_EXPECT_STREQ(test, search.refused,
+			   "ROM at 0xc8000 refused: only signed code may run here");
+}
+
 static struct kunit_case image_cases[] = {
 	KUNIT_CASE(sample_is_good),
 	KUNIT_CASE_PARAM(flaw_is_refused, flaw_gen_params),
@@ -889,6 +911,7 @@ static struct kunit_case image_cases[] = {
 	KUNIT_CASE(search_finds_one),
 	KUNIT_CASE(search_says_what_it_refuses),
 	KUNIT_CASE(two_different_are_none),
+	KUNIT_CASE(unsigned_is_refused),
 	{}
 };
 

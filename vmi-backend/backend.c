@@ -25,16 +25,22 @@
 #include "calls.h"
 #include "vmi.h"
 
-static char vmi_rom_options[256] __initdata;
-
-static int __init vmi_parse_rom_options(char *arg)
+/*
+ * Guest code of Linux that brings devices: the buses of Hyper-V and Xen, and
+ * the PCI and timers of a Jailhouse cell. Linux runs the callbacks of one
+ * hypervisor only. With those of the ROM such a guest would have no disk.
+ */
+static bool __init vmi_guest_brings_devices(const struct hypervisor_x86 *hyper)
 {
-	if (strscpy(vmi_rom_options, arg ?: "") < 0)
-		pr_warn("vmi_rom= is longer than %zu characters and was cut\n",
-			sizeof(vmi_rom_options) - 1);
-	return 0;
+	switch (hyper->type) {
+	case X86_HYPER_MS_HYPERV:
+	case X86_HYPER_XEN_HVM:
+	case X86_HYPER_JAILHOUSE:
+		return true;
+	default:
+		return hyper->ignore_nopv;
+	}
 }
-early_param("vmi_rom", vmi_parse_rom_options);
 
 static enum pvops_confidence __init
 vmi_probe(const struct pvops_backend *self, const struct pvops_facts *facts,
@@ -56,7 +62,17 @@ vmi_probe(const struct pvops_backend *self, const struct pvops_facts *facts,
 	pvops_set_reason(reason, "ROM \"%s\" at 0x%llx, API %u.%u",
 			 facts->rom.product, facts->rom.where,
 			 facts->rom.api_major, facts->rom.api_minor);
-	return PVOPS_OFFERED;
+	if (!facts->hyper || !vmi_guest_brings_devices(facts->hyper))
+		return PVOPS_OFFERED;
+	if (facts->hyper->ignore_nopv) {
+		pvops_set_reason(reason, "%s cannot be run without its guest code",
+				 facts->hyper_name);
+		return PVOPS_ABSENT;
+	}
+	pvops_set_reason(reason, "ROM \"%s\" at 0x%llx, but the guest code for %s brings devices",
+			 facts->rom.product, facts->rom.where,
+			 facts->hyper_name);
+	return PVOPS_POSSIBLE;
 }
 
 static bool __init vmi_plain_ret_is_unsafe(void)

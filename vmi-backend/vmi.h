@@ -17,6 +17,7 @@
 
 struct clock_event_device;
 struct notifier_block;
+struct pvops_backend;
 struct pvops_facts;
 struct pvops_rom;
 struct sys_off_data;
@@ -47,6 +48,11 @@ struct vmi_rom {
 };
 
 extern struct vmi_rom vmi_rom;
+
+/* What vmi_rom= says; init data. */
+#define VMI_ROM_OPTIONS_LEN	256
+extern char vmi_rom_options[VMI_ROM_OPTIONS_LEN];
+bool vmi_rom_is_off(void);
 
 /* INIT_CPU without EARLY has succeeded, and EXIT_CPU was not made since. */
 DECLARE_PER_CPU(bool, vmi_ready);
@@ -103,7 +109,9 @@ void vmi_search_pci(struct vmi_search *search);
 /* search.c */
 void vmi_search_window(struct vmi_search *search, const void *window, u64 where,
 		       u32 size);
-void vmi_search(struct pvops_rom *fact);
+void vmi_refuse_unsigned(struct vmi_search *search);
+void vmi_search(const struct pvops_backend *self,
+		const struct pvops_facts *facts, struct pvops_rom *fact);
 
 /* services.c */
 void vmi_service_log(const char *line);

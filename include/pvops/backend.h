@@ -66,12 +66,15 @@ enum pvops_entry {
 	PVOPS_ENTRY_XEN_PV,
 };
 
+struct pvops_backend;
+
 /**
  * struct pvops_facts - the facts about the machine before the choice
  * @entry: the entry point by which the kernel was started
  * @hypervisor_bit: CPUID.1:ECX[31], set by a hypervisor that does not hide
  *	itself
  * @nopv: "nopv" is on the command line
+ * @requested: the backend that pv_backend= asks for, or NULL
  * @nr_signatures: number of valid @signatures
  * @signatures: the signatures in the order of their leaves
  * @hyper: the result of the kernel's own detection, or NULL; init data, so no
@@ -86,6 +89,7 @@ struct pvops_facts {
 	enum pvops_entry entry;
 	bool hypervisor_bit;
 	bool nopv;
+	const struct pvops_backend *requested;
 	unsigned int nr_signatures;
 	struct pvops_signature signatures[PVOPS_MAX_SIGNATURES];
 	const struct hypervisor_x86 *hyper;
@@ -118,6 +122,7 @@ struct pvops_reason {
 /* arch-x86-paravirt/facts.c */
 __printf(2, 3) void pvops_set_reason(struct pvops_reason *reason, const char *fmt, ...);
 void pvops_describe_facts(const struct pvops_facts *facts, struct seq_buf *out);
+bool pvops_signed_code_only(void);
 
 /**
  * struct pvops_backend - description of a backend
@@ -127,7 +132,8 @@ void pvops_describe_facts(const struct pvops_facts *facts, struct seq_buf *out);
  *	is, or builds on
  * @find_rom: look for a ROM that a hypervisor offers for this backend, and
  *	describe the ROM in @rom. Called before any probe, unless the kernel was
- *	started as a Xen PV guest or with nopv. Nothing but @rom and the
+ *	started as a Xen PV guest, with nopv or with pv_backend=native. Of
+ *	@facts those are valid that need no detection. Nothing but @rom and the
  *	backend's own memory may change. NULL for a backend that needs no ROM.
  * @probe: return how sure the backend is that it suits the machine, and set
  *	@reason for any answer. No side effects: the socket may probe a backend
@@ -166,7 +172,9 @@ struct pvops_backend {
 	const char *name;
 	const char *desc;
 	enum x86_hypervisor_type type;
-	void (*find_rom)(struct pvops_rom *rom);
+	void (*find_rom)(const struct pvops_backend *self,
+			 const struct pvops_facts *facts,
+			 struct pvops_rom *rom);
 	enum pvops_confidence (*probe)(const struct pvops_backend *self,
 				       const struct pvops_facts *facts,
 				       struct pvops_reason *reason);

@@ -56,7 +56,7 @@ struct pvops_request {
 /* facts.c */
 void pvops_gather_facts(struct pvops_facts *facts,
 			const struct pvops_backend * const *backends,
-			size_t nr);
+			size_t nr, const struct pvops_backend *requested);
 unsigned int pvops_scan_signatures(struct pvops_signature *found,
 				   unsigned int max,
 				   void (*cpuid)(u32 leaf, u32 regs[4]));
