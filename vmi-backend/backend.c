@@ -154,6 +154,18 @@ static int __init vmi_set_refusal_reason(const struct vmi_rom *rom,
 	return -ENODEV;
 }
 
+/*
+ * Drivers of a detected hypervisor stay, if they work without its callbacks. A
+ * hypervisor that Linux does not know is one that may add CPUs all the same.
+ */
+static enum x86_hypervisor_type __init
+vmi_choose_hyper_type(const struct pvops_facts *facts)
+{
+	if (facts->hyper && !vmi_guest_brings_devices(facts->hyper))
+		return facts->hyper->type;
+	return facts->hypervisor_bit ? X86_HYPER_VMI : X86_HYPER_NATIVE;
+}
+
 static int __init
 vmi_setup(const struct pvops_backend *self, const struct pvops_facts *facts,
 	  struct paravirt_patch_template *ops, struct pvops_reason *reason)
@@ -166,6 +178,7 @@ vmi_setup(const struct pvops_backend *self, const struct pvops_facts *facts,
 	vmi_reader_here(&reader);
 	memset(rom, 0, sizeof(*rom));
 	rom->where = facts->rom.where;
+	rom->hyper_type = vmi_choose_hyper_type(facts);
 	rule = vmi_image_check(&rom->image, facts->rom.image, facts->rom.size,
 			       &reader, &refusal);
 	if (rule)
@@ -199,6 +212,7 @@ static unsigned int vmi_find_inline_body(unsigned int slot, const void *op,
 static void __init vmi_init_platform(void)
 {
 	vmi_rom.committed = true;
+	x86_hyper_type = vmi_rom.hyper_type;
 	vmi_claim_area(&vmi_rom);
 	pr_info("ROM \"%s\" of %s runs as \"%s\"\n", vmi_rom.image.product,
 		vmi_rom.image.vendor, vmi_rom.variant);

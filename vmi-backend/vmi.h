@@ -8,6 +8,7 @@
 #include <linux/percpu.h>
 #include <linux/types.h>
 
+#include <asm/hypervisor.h>
 #include <asm/paravirt_types.h>
 
 #include <pvops/ops.h>
@@ -33,6 +34,7 @@ struct timespec64;
  * @answers: the ROM's answer for each call, VMI64_RELOC()
  * @inlined: for each op, the call whose body may be copied to call sites, or 0
  * @variant: name of the variant that the ROM chose
+ * @hyper_type: x86_hyper_type with this ROM
  * @committed: the ops are committed, and the kernel may make calls
  */
 struct vmi_rom {
@@ -44,6 +46,7 @@ struct vmi_rom {
 	u32 answers[VMI64_CALL_END];
 	u8 inlined[PVOPS_NR_SLOTS];
 	char variant[32];
+	enum x86_hypervisor_type hyper_type;
 	bool committed;
 };
 
