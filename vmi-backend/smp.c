@@ -27,6 +27,7 @@
 #include <asm/io.h>
 #include <asm/intel_pt.h>
 #include <asm/reboot.h>
+#include <asm/sev.h>
 #include <asm/smp.h>
 #include <asm/tsc.h>
 #include <asm/x86_init.h>
@@ -220,6 +221,7 @@ static void vmi_handle_crash_nmi(int cpu, struct pt_regs *regs)
 	vmi_exit_cpu(VMI64_EXIT_CRASH);
 	crash_save_cpu(regs, cpu);
 	cpu_emergency_stop_pt();
+	kdump_sev_callback();
 	disable_local_APIC();
 }
 

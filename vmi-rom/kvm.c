@@ -378,6 +378,12 @@ static u64 get_wallclock_time(void)
 		boot = wall_clock.sec * NSEC_PER_SEC + wall_clock.nsec;
 		asm volatile("" : : : "memory");
 	} while (seen & 1 || seen != *version);
+	/*
+	 * KVM writes the time once, when it gets the address. A host that moves
+	 * or restores the guest hands KVM the address again, and KVM writes to
+	 * memory that may belong to another kernel by then.
+	 */
+	vmi_wrmsr(MSR_WALL_CLOCK_NEW, 0);
 	return boot ? boot + read_real(MINE(cpu)) : 0;
 }
 
