@@ -132,7 +132,7 @@ static const struct sample good = {
 	.percpu = { [0] = 0x41, [0x0f] = 0x42 },
 };
 
-static const struct vmi_reader here = { .ring = 0, .retpoline = true };
+static const struct vmi_reader here = { .retpoline = true };
 
 /* Make the sum of all bytes 0. */
 static void vmi_test_set_checksum(struct sample *image)
@@ -267,8 +267,8 @@ static const struct flaw flaws[] = {
 	     SET(header.flags, VMI64_ROM_RING0 | (VMI64_ROM_FLAGS + 1))),
 	FLAW(HEADER_FLAGS, "unknown flag of a newer one", FLAW_NEWER,
 	     SET(header.flags, VMI64_ROM_RING0 | (VMI64_ROM_FLAGS + 1))),
-	FLAW(HEADER_FLAGS, "for no ring", 0,
-	     SET(header.flags, VMI64_ROM_INDIRECT)),
+	FLAW(HEADER_FLAGS, "for ring 3, too", 0,
+	     SET(header.flags, VMI64_ROM_RING0 | 0x2)),
 	FLAW(HEADER_FLAGS, "reserved field of the start", 0,
 	     SET(rom.reserved2, 1)),
 	FLAW(HEADER_FLAGS, "reserved field of the header", 0,
@@ -276,7 +276,8 @@ static const struct flaw flaws[] = {
 	FLAW(OK, "reserved fields of a newer one", FLAW_NEWER,
 	     SET(rom.reserved0, 1), SET(header.reserved[0], 1)),
 
-	FLAW(RING, "for ring 3 only", 0, SET(header.flags, VMI64_ROM_RING3)),
+	FLAW(RING, "not for ring 0", 0,
+	     SET(header.flags, VMI64_ROM_INDIRECT)),
 	FLAW(INDIRECT, "indirect branches", 0,
 	     SET(header.flags, VMI64_ROM_RING0 | VMI64_ROM_INDIRECT)),
 
@@ -371,8 +372,8 @@ static const struct flaw flaws[] = {
 	FLAW(CALL_NUMBER, "a hole's number", 0, SET(calls[0].call, 7)),
 	FLAW(CALL_NUMBER, "a number not known yet", 0,
 	     SET(calls[4].call, VMI64_CALL_END)),
-	FLAW(CALL_NUMBER, "a call of ring 3", 0,
-	     SET(calls[1].call, VMI64_CALL_IRET)),
+	FLAW(CALL_NUMBER, "a call that only VMI 3.0 has", 0,
+	     SET(calls[1].call, 33)),
 	/* A newer number is no flaw, but the entry replaces that of EXIT_CPU. */
 	FLAW(MANDATORY, "a newer one's number", FLAW_NEWER,
 	     SET(calls[4].call, VMI64_CALL_END)),
@@ -454,8 +455,6 @@ static const struct flaw flaws[] = {
 
 	FLAW(OK, "a newer one with a longer header", FLAW_NEWER,
 	     SET(header.header_size, VMI64_HEADER_SIZE + 8)),
-	FLAW(OK, "for both rings", 0,
-	     SET(header.flags, VMI64_ROM_RING0 | VMI64_ROM_RING3)),
 };
 
 static void vmi_test_describe_flaw(const struct flaw *flaw, char *name)
@@ -525,22 +524,16 @@ static void every_rule_has_a_flaw(struct kunit *test)
 }
 
 /*
- * What an image may be depends on the kernel: its ring, and its retpolines.
+ * What an image may be depends on the retpolines of the kernel.
  * Otherwise ROM code undoes the mitigations of the kernel.
  */
 static void readers_differ(struct kunit *test)
 {
-	const struct vmi_reader user = { .ring = 3 }, plain = { .ring = 0 };
+	const struct vmi_reader plain = { .retpoline = false };
 	struct sample *image = vmi_test_build_image(test);
 	struct vmi_refusal refusal;
 	struct vmi_image found;
 
-	KUNIT_EXPECT_EQ(test, VMI64_V_RING,
-			vmi_image_check(&found, image, END, &user, &refusal));
-	image->header.flags |= VMI64_ROM_RING3;
-	vmi_test_set_checksum(image);
-	KUNIT_EXPECT_EQ(test, VMI64_V_MANDATORY,
-			vmi_image_check(&found, image, END, &user, &refusal));
 	image->header.flags |= VMI64_ROM_INDIRECT;
 	vmi_test_set_checksum(image);
 	KUNIT_EXPECT_EQ(test, VMI64_V_OK,
@@ -732,7 +725,7 @@ static void answers_are_checked(struct kunit *test)
 	vmi_test_check_sample(test, &image);
 	for (i = 0; i < ARRAY_SIZE(cases); i++)
 		KUNIT_EXPECT_EQ_MSG(test, cases[i].rule,
-				    vmi_image_answer(&image, &here, cases[i].call,
+				    vmi_image_answer(&image, cases[i].call,
 						     cases[i].answer, &refusal),
 				    "%s: 0x%08x", vmi_call_name(cases[i].call),
 				    cases[i].answer);

@@ -124,8 +124,7 @@ static const u16 vmi_known_calls[] __initconst = {
 
 /* Call VMI_GetRelocationInfo for each call that this kernel knows. */
 static unsigned int __init __nocfi
-vmi_query_rom(struct vmi_rom *rom, const struct vmi_reader *reader,
-	      struct vmi_refusal *refusal)
+vmi_query_rom(struct vmi_rom *rom, struct vmi_refusal *refusal)
 {
 	vmi64_reloc_fn entry = (void *)rom->virt + rom->image.header->reloc_entry;
 	unsigned int rule, i;
@@ -134,8 +133,8 @@ vmi_query_rom(struct vmi_rom *rom, const struct vmi_reader *reader,
 		u32 call = vmi_known_calls[i];
 
 		rom->answers[call] = entry(call);
-		rule = vmi_image_answer(&rom->image, reader, call,
-					rom->answers[call], refusal);
+		rule = vmi_image_answer(&rom->image, call, rom->answers[call],
+					refusal);
 		if (rule)
 			return rule;
 	}
@@ -190,7 +189,7 @@ vmi_setup(const struct pvops_backend *self, const struct pvops_facts *facts,
 
 	rule = vmi_init_rom(rom, &refusal);
 	if (!rule)
-		rule = vmi_query_rom(rom, &reader, &refusal);
+		rule = vmi_query_rom(rom, &refusal);
 	if (rule) {
 		vmi_unload(rom);
 		memset(rom->answers, 0, sizeof(rom->answers));

@@ -33,7 +33,6 @@ RESERVE_BRK(vmi_copies, 2 * ROOM + 16);
  */
 bool vmi_reader_here(struct vmi_reader *reader)
 {
-	reader->ring = 0;
 	reader->retpoline = IS_ENABLED(CONFIG_MITIGATION_RETPOLINE);
 	return !cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT);
 }

@@ -9,7 +9,6 @@
 /**
  * vmi_image_answer() - check one answer of VMI_GetRelocationInfo
  * @image: passed vmi_image_check()
- * @reader: as for vmi_image_check()
  * @call: number of the call, known to this kernel
  * @answer: the answer
  * @refusal: (out) the rule that failed, if one did
@@ -20,11 +19,9 @@
  * Return: 0, or the number of the first rule that failed.
  * Context: any.
  */
-unsigned int vmi_image_answer(const struct vmi_image *image,
-			      const struct vmi_reader *reader, u32 call,
+unsigned int vmi_image_answer(const struct vmi_image *image, u32 call,
 			      u32 answer, struct vmi_refusal *refusal)
 {
-	u32 mandatory = reader->ring ? VMI64_F_MAND3 : VMI64_F_MAND0;
 	u32 type = VMI64_RELOC_TYPE(answer), index = VMI64_RELOC_INDEX(answer);
 	bool entry = type == VMI64_RELOC_CALL || type == VMI64_RELOC_INLINE;
 	u32 flags = vmi_call_flags(call);
@@ -39,7 +36,7 @@ unsigned int vmi_image_answer(const struct vmi_image *image,
 				  "%s: entry %u", vmi_call_name(call), index);
 	if ((entry && image->calls[index].type != type) ||
 	    (type == VMI64_RELOC_NOP && !(flags & VMI64_F_NOP)) ||
-	    (type == VMI64_RELOC_NONE && flags & mandatory))
+	    (type == VMI64_RELOC_NONE && flags & VMI64_F_MANDATORY))
 		return vmi_refuse(refusal, VMI64_V_ANSWER_TYPE, "%s: type %u",
 				  vmi_call_name(call), type);
 	return VMI64_V_OK;

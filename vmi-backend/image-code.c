@@ -154,18 +154,15 @@ vmi_image_call(const struct vmi_image *image, u32 call, u32 *nr_variants)
 /**
  * vmi_image_check_code() - check rules V23 to V28
  * @image: passed vmi_image_check_layout()
- * @reader: the kernel for which to check
  * @refusal: (out) the rule that failed, if one did
  *
  * Return: 0, or the number of the first rule that failed.
  * Context: any.
  */
 unsigned int vmi_image_check_code(const struct vmi_image *image,
-				  const struct vmi_reader *reader,
 				  struct vmi_refusal *refusal)
 {
 	const struct vmi64_header *header = image->header;
-	u32 mandatory = reader->ring ? VMI64_F_MAND3 : VMI64_F_MAND0;
 	const struct vmi64_call *call;
 	u32 i;
 
@@ -183,11 +180,6 @@ unsigned int vmi_image_check_code(const struct vmi_image *image,
 		    !(image->newer && call->call >= VMI64_CALL_END))
 			return vmi_refuse(refusal, VMI64_V_CALL_NUMBER,
 					  "entry %u: call %u", i, call->call);
-		if (vmi_call_flags(call->call) & VMI64_F_RING3 &&
-		    !(header->flags & VMI64_ROM_RING3))
-			return vmi_refuse(refusal, VMI64_V_CALL_NUMBER,
-					  "entry %u: %s, in a ROM not for ring 3",
-					  i, vmi_call_name(call->call));
 	}
 
 	for (i = 1; i < header->nr_calls; i++) {
@@ -239,7 +231,7 @@ unsigned int vmi_image_check_code(const struct vmi_image *image,
 	}
 
 	for (i = 0; i < VMI64_CALL_END; i++)
-		if (vmi_call_flags(i) & mandatory && !vmi_image_call(image, i, NULL))
+		if (vmi_call_flags(i) & VMI64_F_MANDATORY && !vmi_image_call(image, i, NULL))
 			return vmi_refuse(refusal, VMI64_V_MANDATORY, "%s",
 					  vmi_call_name(i));
 	return VMI64_V_OK;

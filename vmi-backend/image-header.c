@@ -106,10 +106,8 @@ static unsigned int vmi_check_kind(const struct vmi_image *image,
 {
 	const struct vmi64_rom *rom = image->rom;
 	const struct vmi64_header *header = image->header;
-	u32 wanted = reader->ring ? VMI64_ROM_RING3 : VMI64_ROM_RING0;
 
-	if (header->flags & ~VMI64_ROM_FLAGS ||
-	    !(header->flags & (VMI64_ROM_RING0 | VMI64_ROM_RING3)))
+	if (header->flags & ~VMI64_ROM_FLAGS)
 		return vmi_refuse(refusal, VMI64_V_HEADER_FLAGS,
 				  "flags are 0x%x", header->flags);
 	if (!image->newer &&
@@ -118,9 +116,8 @@ static unsigned int vmi_check_kind(const struct vmi_image *image,
 		return vmi_refuse(refusal, VMI64_V_HEADER_FLAGS,
 				  "a reserved field is not 0");
 
-	if (!(header->flags & wanted))
-		return vmi_refuse(refusal, VMI64_V_RING, "kernel in ring %u",
-				  reader->ring);
+	if (!(header->flags & VMI64_ROM_RING0))
+		return vmi_refuse(refusal, VMI64_V_RING, "%s", "");
 
 	if (header->flags & VMI64_ROM_INDIRECT && reader->retpoline)
 		return vmi_refuse(refusal, VMI64_V_INDIRECT, "%s", "");

@@ -65,7 +65,6 @@ unsigned int vmi_image_check_header(struct vmi_image *image, u32 room,
 unsigned int vmi_image_check_layout(struct vmi_image *image,
 				    struct vmi_refusal *refusal);
 unsigned int vmi_image_check_code(const struct vmi_image *image,
-				  const struct vmi_reader *reader,
 				  struct vmi_refusal *refusal);
 unsigned int vmi_image_check_fixups(const struct vmi_image *image,
 				    struct vmi_refusal *refusal);

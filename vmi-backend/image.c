@@ -41,7 +41,7 @@ unsigned int vmi_image_check(struct vmi_image *image, const void *data, u32 room
 	if (!rule)
 		rule = vmi_image_check_layout(image, refusal);
 	if (!rule)
-		rule = vmi_image_check_code(image, reader, refusal);
+		rule = vmi_image_check_code(image, refusal);
 	if (!rule)
 		rule = vmi_image_check_fixups(image, refusal);
 	return rule;

@@ -32,11 +32,9 @@ struct vmi_refusal {
 
 /**
  * struct vmi_reader - the kernel for which an image is checked
- * @ring: the ring in which the kernel runs, 0 or 3 (V11, V28, V38)
  * @retpoline: the kernel mitigates indirect branches (V12)
  */
 struct vmi_reader {
-	unsigned int ring;
 	bool retpoline;
 };
 
@@ -98,8 +96,7 @@ void vmi_image_load_percpu(const struct vmi_image *image, void *area);
 unsigned int vmi_image_fix(const struct vmi_image *image, void *area,
 			   const struct vmi_symbols *symbols,
 			   struct vmi_refusal *refusal);
-unsigned int vmi_image_answer(const struct vmi_image *image,
-			      const struct vmi_reader *reader, u32 call,
+unsigned int vmi_image_answer(const struct vmi_image *image, u32 call,
 			      u32 answer, struct vmi_refusal *refusal);
 unsigned int vmi_image_pairs(const u32 answers[VMI64_CALL_END],
 			     struct vmi_refusal *refusal);

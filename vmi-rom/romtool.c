@@ -47,9 +47,8 @@ static void print_header(const struct vmi_image *image)
 	       header->api_major, header->api_minor,
 	       image->newer ? " (newer than this tool)" : "", header->rom_version,
 	       image->product, image->vendor, image->licence);
-	printf("  for ring%s%s%s\n", header->flags & VMI64_ROM_RING0 ? " 0" : "",
-	       header->flags & VMI64_ROM_RING3 ? " 3" : "",
-	       header->flags & VMI64_ROM_INDIRECT ? ", has indirect branches" : "");
+	if (header->flags & VMI64_ROM_INDIRECT)
+		printf("  has indirect branches\n");
 	printf("  %u bytes in the image, checksum right; load area of %u KiB\n",
 	       header->image_size, header->load_size / 1024);
 	printf("  VMI_Init at 0x%x, VMI_GetRelocationInfo at 0x%x\n",
@@ -167,7 +166,6 @@ static void usage(FILE *out)
 {
 	fputs("usage: vmi-romtool [options] IMAGE...\n"
 	      "  -q, --quiet         one line for each image\n"
-	      "  -r, --ring 0|3      for a kernel in this ring (0)\n"
 	      "  -i, --indirect      for a kernel that does not mitigate indirect branches\n"
 	      "Exit status: 0 all are good, 1 one is refused, 2 one cannot be read.\n",
 	      out);
@@ -177,26 +175,18 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "quiet", no_argument, NULL, 'q' },
-		{ "ring", required_argument, NULL, 'r' },
 		{ "indirect", no_argument, NULL, 'i' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct vmi_reader reader = { .ring = 0, .retpoline = true };
+	struct vmi_reader reader = { .retpoline = true };
 	bool quiet = false;
 	int option, status = 0;
 
-	while ((option = getopt_long(argc, argv, "qr:ih", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "qih", options, NULL)) != -1) {
 		switch (option) {
 		case 'q':
 			quiet = true;
-			break;
-		case 'r':
-			if (strcmp(optarg, "0") && strcmp(optarg, "3")) {
-				usage(stderr);
-				return 2;
-			}
-			reader.ring = atoi(optarg);
 			break;
 		case 'i':
 			reader.retpoline = false;

@@ -26,7 +26,7 @@ static void seal(u8 *data, size_t size)
 	data[size - 1] = -sum;
 }
 
-static void use(const struct vmi_image *image, const struct vmi_reader *reader)
+static void use(const struct vmi_image *image)
 {
 	static u32 answers[VMI64_CALL_END];
 	struct vmi_symbols symbols = { .value = { [VMI64_SYM_LOAD] = -0x7f000000ull } };
@@ -59,9 +59,9 @@ static void use(const struct vmi_image *image, const struct vmi_reader *reader)
 		if (nr > image->header->nr_calls - (found - image->calls))
 			abort();
 		answers[call] = VMI64_RELOC((u32)found->type, (u32)(found - image->calls));
-		if (vmi_image_answer(image, reader, call, answers[call], &refusal))
+		if (vmi_image_answer(image, call, answers[call], &refusal))
 			abort();
-		vmi_image_answer(image, reader, call, 0xffffffff / (call + 1), &refusal);
+		vmi_image_answer(image, call, 0xffffffff / (call + 1), &refusal);
 	}
 	vmi_image_pairs(answers, &refusal);
 	free(area);
@@ -78,7 +78,6 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 	if (!size)
 		return 0;
-	reader.ring = data[0] & 1 ? 3 : 0;
 	reader.retpoline = data[0] & 2;
 	/* 4: as it comes; otherwise whole blocks, with what V1 to V3 want */
 	room = size - 1;
@@ -99,7 +98,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (!vmi_image_check(&image, copy, room, &reader, &refusal)) {
 		if (refusal.rule)
 			abort();
-		use(&image, &reader);
+		use(&image);
 	} else if (!*vmi_rule_message(refusal.rule) ||
 		   refusal.rule > VMI64_V_FIXUP_ADDEND ||
 		   strlen(refusal.detail) >= VMI_DETAIL_LEN) {

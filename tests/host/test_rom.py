@@ -12,7 +12,7 @@ from tools.pvops import badrom, common, elf, rom, rompack, vmicalls
 
 RULES = {int(number): message for number, message in
          re.findall(r'X\((\d+), \w+, "([^"]+)"\)', test_vmi_abi.HEADER.read_text(encoding="utf-8"))}
-RING0 = {name: number for name, (number, _, flags) in test_vmi_abi.calls().items() if "RING3" not in flags}
+CALLS = {name: number for name, (number, _, _) in test_vmi_abi.calls().items()}
 
 
 def linked(name: str) -> elf.Elf:
@@ -33,8 +33,8 @@ class Calls(unittest.TestCase):
     """Counting calls that were made."""
 
     def test_defined(self):
-        """The calls of ring 0 are read from the header."""
-        self.assertEqual(list(RING0), vmicalls.defined(test_vmi_abi.HEADER.read_text(encoding="utf-8")))
+        """The calls are read from the header."""
+        self.assertEqual(list(CALLS), vmicalls.defined(test_vmi_abi.HEADER.read_text(encoding="utf-8")))
         for text in ("", "#define VMI64_CALLS(X)\t\\\n\tX(0, CPUID, SYSV)\n\n"):
             with self.assertRaisesRegex(common.Failure, "cannot read VMI64_CALLS"):
                 vmicalls.defined(text)
@@ -51,12 +51,12 @@ class Calls(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="pvops-test.") as name:
             scratch = pathlib.Path(name)
             log = scratch / "log"
-            for calls, status, last in ((RING0, 0, f"calls: {len(RING0)} passed, 0 failed, 0 skipped"),
-                                        (list(RING0)[1:], 1, f"calls: {len(RING0) - 1} passed, 1 failed, 0 skipped")):
+            for calls, status, last in ((CALLS, 0, f"calls: {len(CALLS)} passed, 0 failed, 0 skipped"),
+                                        (list(CALLS)[1:], 1, f"calls: {len(CALLS) - 1} passed, 1 failed, 0 skipped")):
                 log.write_text("".join(f"[    1.000000] pvops: vmi: ROM: calls made: {call}=1\n" for call in calls))
                 done = trees.run("vmicalls", str(log), "--report", str(scratch / "report.json"))
                 self.assertEqual((status, last), (done.returncode, done.stdout.splitlines()[-1]), done.stderr)
-            self.assertIn(f"FAILED {list(RING0)[0]} was never made", done.stdout)
+            self.assertIn(f"FAILED {list(CALLS)[0]} was never made", done.stdout)
             log.write_text("[    1.000000] Linux\n")
             for path, why in ((log, "no ROM printed there"), (scratch / "none", "No such file")):
                 done = trees.run("vmicalls", str(path))
@@ -96,11 +96,11 @@ class Good(unittest.TestCase):
             subprocess.run(["make", "-s", "-C", common.ROOT / "vmi-rom", f"O={scratch}", path], check=True)
             self.assertEqual(rom.image("hw").read_bytes(), path.read_bytes())
 
-    def test_all_call_has_every_call_of_ring_0(self):
-        """The all-call ROM has each call of ring 0."""
+    def test_all_call_has_every_call(self):
+        """The all-call ROM has each call."""
         image = badrom.Image(rom.image("allcall").read_bytes())
         called = {one["call"] for one in image.calls if one["type"] == rompack.C["RELOC_CALL"]}
-        self.assertEqual(set(RING0.values()), called)
+        self.assertEqual(set(CALLS.values()), called)
 
     def test_all_call_has_every_inline_body_that_there_can_be(self):
         """The all-call ROM has an inline body for each call that can have one."""
@@ -112,7 +112,7 @@ class Good(unittest.TestCase):
     def test_inline_bodies_are_the_cpus_own(self):
         """The inline bodies of the all-call ROM are the CPU's instructions."""
         image = badrom.Image(rom.image("allcall").read_bytes())
-        names = {number: name for name, number in RING0.items()}
+        names = {number: name for name, number in CALLS.items()}
         found = {}
         for one in image.calls:
             if one["type"] == rompack.C["RELOC_INLINE"]:
@@ -128,7 +128,7 @@ class Good(unittest.TestCase):
     def test_hw_has_no_code_that_the_cpu_is_as_good_at(self):
         """The ROM hw has only calls that KVM does better than the CPU."""
         image = badrom.Image(rom.image("hw").read_bytes())
-        names = {number: name for name, number in RING0.items()}
+        names = {number: name for name, number in CALLS.items()}
         self.assertEqual({"INIT_CPU", "EXIT_CPU", "GET_TIME_INFO", "GET_CYCLE_FREQUENCY", "GET_CYCLE_COUNTER",
                           "GET_WALLCLOCK_TIME", "EOI", "SEND_IPI", "FLUSH_REMOTE", "LOCK_WAIT", "LOCK_KICK",
                           "VCPU_IS_PREEMPTED"}, {names[one["call"]] for one in image.calls})
@@ -303,12 +303,6 @@ class Bad(unittest.TestCase):
 class Options(unittest.TestCase):
     """Options of vmi-romtool."""
 
-    def test_ring_3(self):
-        """For ring 3 a ROM without the calls for it is refused."""
-        status, said = rom.check(rom.image("hw"), options=("-q", "--ring", "3"))
-        self.assertEqual(1, status)
-        self.assertIn("V11", said)
-
     def test_without_retpolines(self):
         """With --indirect a ROM with an indirect branch is good."""
         status, _ = rom.check(rom.image("bad/indirect"), options=("-q", "--indirect"))
@@ -316,7 +310,7 @@ class Options(unittest.TestCase):
 
     def test_wrong_ones(self):
         """A wrong option is an error of its own."""
-        for options in (("--ring", "1"), ("--nosuch",)):
+        for options in (("--ring", "3"), ("--nosuch",)):
             self.assertEqual(2, rom.check(rom.image("hw"), options=options)[0])
 
 

@@ -30,20 +30,19 @@ LAYOUT = {
     "vmi64_cpu": (40, "size 0, cpu 4, apic_id 8, flags 12, percpu_virt 16, percpu_phys 24, tsc_khz 32, reserved 36"),
     "vmi64_time": (32, "size 0, flags 4, tsc_khz 8, apic_khz 12, user_clock 16, reserved 20"),
     "vmi64_flush": (32, "start 0, end 8, top_pfn 16, stride_shift 24, flags 28"),
-    "vmi64_vcpu": (64, "irq_masked 0, irq_pending 1, nmi_masked 2, reserved0 3, cr2 8, reserved1 16"),
 }
 SIZES = {"ROM": "vmi64_rom", "HEADER": "vmi64_header", "SECTION": "vmi64_section", "CALL": "vmi64_call",
          "FIXUP": "vmi64_fixup", "INIT": "vmi64_init", "CPU": "vmi64_cpu", "TIME": "vmi64_time",
-         "FLUSH": "vmi64_flush", "VCPU": "vmi64_vcpu"}
+         "FLUSH": "vmi64_flush"}
 
 # Numbers that are the same operation in VMI 3.0, with the names of VMI 3.0.
 VMI_3_0 = {0: "CPUID", 1: "WRMSR", 2: "RDMSR", 3: "SET_GDT", 4: "SET_IDT", 5: "SET_LDT", 6: "SET_TR", 10: "GET_TR",
            11: "WRITE_GDT_ENTRY", 12: "WRITE_IDT_ENTRY", 13: "WRITE_LDT_ENTRY", 14: "SET_KERNEL_STACK",
            15: "SET_CR0", 16: "SET_CR2", 17: "SET_CR3", 18: "SET_CR4", 19: "GET_CR0", 20: "GET_CR2", 21: "GET_CR3",
            23: "WBINVD", 24: "SET_DR", 25: "GET_DR", 26: "RDPMC", 29: "ENABLE_INTERRUPTS",
-           30: "DISABLE_INTERRUPTS", 31: "GET_INTERRUPT_MASK", 33: "IRET", 34: "SYSRET", 35: "HALT", 36: "REBOOT",
+           30: "DISABLE_INTERRUPTS", 31: "GET_INTERRUPT_MASK", 35: "HALT", 36: "REBOOT",
            37: "SHUTDOWN", 39: "SET_PTE", 44: "ALLOCATE_PAGE", 45: "RELEASE_PAGE", 46: "INVAL_PAGE",
-           47: "FLUSH_TLB", 48: "SET_LINEAR_MAPPING", 62: "SET_INITIAL_AP_STATE", 63: "APIC_WRITE",
+           47: "FLUSH_TLB", 48: "SET_LINEAR_MAPPING", 63: "APIC_WRITE",
            64: "APIC_READ", 65: "IO_DELAY", 66: "GET_CYCLE_FREQUENCY", 67: "GET_CYCLE_COUNTER", 68: "SET_ALARM",
            69: "CANCEL_ALARM", 70: "GET_WALLCLOCK_TIME", 73: "SET_LAZY_MODE"}
 
@@ -59,13 +58,13 @@ def calls() -> dict[str, tuple[int, str, tuple[str, ...]]]:
     """NAME -> number, class, flags, as the compiler sees the list."""
     program = """
 #include <stdio.h>
-static const char *const words[] = { "MAND0", "MAND3", "RING3", "NMI", "IRQOFF", "READY", "NOP", "INLINE" };
-static const unsigned int bits[] = { VMI64_F_MAND0, VMI64_F_MAND3, VMI64_F_RING3, VMI64_F_NMI, VMI64_F_IRQOFF,
+static const char *const words[] = { "MANDATORY", "NMI", "IRQOFF", "READY", "NOP", "INLINE" };
+static const unsigned int bits[] = { VMI64_F_MANDATORY, VMI64_F_NMI, VMI64_F_IRQOFF,
                                      VMI64_F_READY, VMI64_F_NOP, VMI64_F_INLINE };
 static void show(int number, const char *name, const char *class, unsigned int flags)
 {
     printf("%d %s %s", number, name, class);
-    for (int i = 0; i < 8; i++)
+    for (unsigned int i = 0; i < sizeof(bits) / sizeof(bits[0]); i++)
         if (flags & bits[i])
             printf(" %s", words[i]);
     puts("");
@@ -174,12 +173,6 @@ class Calls(unittest.TestCase):
         self.assertEqual(max(numbers) + 1, constant("VMI64_CALL_END"))
         old = {number: name for name, (number, _, _) in self.calls.items() if number < 80}
         self.assertEqual(VMI_3_0, old)
-
-    def test_flags_make_sense(self):
-        """No call is mandatory in ring 0 and for ring 3 only."""
-        for name, (_, _, flags) in self.calls.items():
-            with self.subTest(call=name):
-                self.assertFalse({"MAND0", "RING3"} <= set(flags))
 
     def test_page_describes_each_call_and_no_other(self):
         """The page has each call with its number, class and flags."""

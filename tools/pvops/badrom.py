@@ -192,7 +192,7 @@ def _inline_jump(image: Image) -> None:
 
 
 def _ring3_call(image: Image) -> None:
-    """Use the number of IRET, 33: between HALT_MASKED's neighbours it keeps the order."""
+    """Use 33, IRET in VMI 3.0: between its neighbours it keeps the order."""
     entry = next(one for one in image.calls if one["call"] == 31)
     entry["call"] = 33
 
@@ -216,7 +216,8 @@ IMAGES: dict[str, tuple[int, str, Spoil]] = {
     "image-size": (9, "the header has another length", _header(image_size=512)),
     "flags": (10, "a flag that nobody knows", _header(flags=0x9)),
     "reserved": (10, "a reserved field is set", _header(reserved=1)),
-    "ring3": (11, "for a kernel in ring 3 only", _header(flags=0x2)),
+    "ring3": (10, "for a kernel in ring 3", _header(flags=0x3)),
+    "ring": (11, "not for a kernel in ring 0", _header(flags=0)),
     "indirect": (12, "says that it has indirect branches", _header(flags=0x5)),
     "string": (13, "a control character in its name", _unprintable),
     "string-offset": (13, "its vendor's name is behind the end", _header(vendor_off=0xfffffff0)),
@@ -235,7 +236,7 @@ IMAGES: dict[str, tuple[int, str, Spoil]] = {
     "overlap": (22, "tables on top of each other", _overlap_image),
     "init-entry": (23, "VMI_Init behind the end of the code", _header(init_entry=0x30000)),
     "call-number": (24, "a call that nobody knows", _call(INIT_CPU, call=79)),
-    "call-ring3": (24, "a call of ring 3 in a ROM for ring 0", _ring3_call),
+    "call-ring3": (24, "a call that only VMI 3.0 has", _ring3_call),
     "call-order": (25, "call table not in order", _unsorted),
     "call-entry": (26, "a call behind the end of the code", _call(EOI, entry=0xfffffff0)),
     "call-length": (26, "a call longer than the code", _call(EOI, length=0xfffffff0)),

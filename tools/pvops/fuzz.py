@@ -17,7 +17,7 @@ from .common import Failure, say
 
 OUT = common.BUILD / "fuzz"
 CORPUS = common.ROOT / "tests/fuzz/corpus"
-FOR_RING0 = b"\x02"             # first byte of an input for the harness: ring 0, retpolines
+RETPOLINES = b"\x02"            # first byte of an input for the harness: a kernel with retpolines
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
     for name in badrom.IMAGES:
-        (seeds / name).write_bytes(FOR_RING0 + rom.image(f"bad/{name}").read_bytes())
+        (seeds / name).write_bytes(RETPOLINES + rom.image(f"bad/{name}").read_bytes())
     binary = rom.fuzzer()
     say(f"fuzzing the check of images for {seconds} s")
     done = subprocess.run([binary, f"-max_total_time={seconds}", "-max_len=24576", "-timeout=10",

@@ -24,12 +24,12 @@ _MADE = re.compile(r"^pvops: vmi: ROM: calls made:((?: [A-Z0-9_]+=\d+)+)$")
 
 
 def defined(header: str) -> list[str]:
-    """The calls of a kernel in ring 0, from the text of the header."""
+    """The calls, from the text of the header."""
     match = re.search(r"^#define VMI64_CALLS\(X\)(.*?\n)(?!\t)", header, re.M | re.S)
     calls = _CALL.findall(match[1]) if match else []
     if not calls or len(calls) != len(re.findall(r"\bX\(", match[1])):
         raise Failure(f"{common.shown(rompack.HEADER)}: cannot read VMI64_CALLS")
-    return [name for _, name, _, flags in calls if "VMI64_F_RING3" not in flags]
+    return [name for _, name, _, _ in calls]
 
 
 def made(lines: list[str]) -> dict[str, int]:
