@@ -56,7 +56,9 @@ static bool pvops_insn_uses_stack(struct insn *insn)
 {
 	u8 modrm = insn->modrm.bytes[0], rex = insn->rex_prefix.bytes[0];
 
-	if (insn_is_avx(insn) || pvops_opcode_uses_stack(insn))
+	/* The opcodes mean something else behind these prefixes. */
+	if (insn_is_avx(insn) || insn_is_rex2(insn) ||
+	    pvops_opcode_uses_stack(insn))
 		return true;
 	if (!insn->modrm.nbytes)
 		return false;

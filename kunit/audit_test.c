@@ -139,6 +139,8 @@ static const struct {
 	{ "xchg %rsp,%rax", false, 2, { 0x48, 0x94 } },
 	{ "leave", false, 1, { 0xc9 } },
 	{ "pushq (%rdi)", false, 2, { 0xff, 0x37 } },
+	{ "syscall behind REX2", false, 3, { 0xd5, 0x80, 0x05 } },
+	{ "mov %rax,%rsp behind REX2", false, 4, { 0xd5, 0x08, 0x89, 0xc4 } },
 };
 
 /*

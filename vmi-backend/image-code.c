@@ -85,6 +85,12 @@ static const char *vmi_check_straight_line(const u8 *body, u32 length)
 		if (insn_decode(&insn, body + at, length - at, INSN_MODE_64) ||
 		    !insn.length)
 			return "not whole instructions";
+		/*
+		 * A REX2 prefix gives other meanings to the opcodes below, and
+		 * an absolute jump is one of them.
+		 */
+		if (insn_is_rex2(&insn))
+			return "a REX2 prefix";
 		if (insn_rip_relative(&insn))
 			return "memory relative to RIP";
 		if (!insn_is_avx(&insn) && vmi_insn_transfers_control(&insn))

@@ -191,6 +191,12 @@ def _inline_jump(image: Image) -> None:
     image.bytes[at:at + 3] = b"\xeb\x00\x90"
 
 
+def _inline_rex2(image: Image) -> None:
+    """A REX2 prefix that makes SYSCALL of one more byte, in the place of MOV."""
+    at = image.code(image.call(SET_PTE, "INLINE")["entry"]) + 4
+    image.bytes[at:at + 3] = b"\xd5\x80\x05"
+
+
 def _ring3_call(image: Image) -> None:
     """Use 33, IRET in VMI 3.0: between its neighbours it keeps the order."""
     entry = next(one for one in image.calls if one["call"] == 31)
@@ -242,6 +248,7 @@ IMAGES: dict[str, tuple[int, str, Spoil]] = {
     "call-length": (26, "a call longer than the code", _call(EOI, length=0xfffffff0)),
     "endbr": (26, "an entry without ENDBR64", _no_endbr),
     "inline": (27, "a jump in an inline body", _inline_jump),
+    "inline-rex2": (27, "SYSCALL with a REX2 prefix in an inline body", _inline_rex2),
     "mandatory": (28, "no INIT_CPU", lambda image: image.drop_call(INIT_CPU)),
     "fixup-kind": (29, "a kind of fixup that nobody knows", _fixup("LOG", kind=9)),
     "fixup-opcode": (29, "a fixup that is not behind a call",
