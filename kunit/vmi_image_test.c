@@ -897,6 +897,23 @@ static void unsigned_is_refused(struct kunit *test)
 			   "ROM at 0xc8000 refused: only signed code may run here");
 }
 
+/*
+ * A text of the ROM ends before the first character that is not printable.
+ * Otherwise a ROM writes lines into the log that look like the kernel's.
+ */
+static void texts_are_cut(struct kunit *test)
+{
+	char text[] = "kvm\n<0>panic", full[4] = { 'a', 'b', 'c', 'd' };
+	char odd[] = "\x80";
+
+	vmi_cut_unprintable(text, sizeof(text));
+	KUNIT_EXPECT_STREQ(test, text, "kvm");
+	vmi_cut_unprintable(full, sizeof(full));
+	KUNIT_EXPECT_STREQ(test, full, "abc");
+	vmi_cut_unprintable(odd, sizeof(odd));
+	KUNIT_EXPECT_STREQ(test, odd, "");
+}
+
 static struct kunit_case image_cases[] = {
 	KUNIT_CASE(sample_is_good),
 	KUNIT_CASE_PARAM(flaw_is_refused, flaw_gen_params),
@@ -908,6 +925,7 @@ static struct kunit_case image_cases[] = {
 	KUNIT_CASE(search_says_what_it_refuses),
 	KUNIT_CASE(two_different_are_none),
 	KUNIT_CASE(unsigned_is_refused),
+	KUNIT_CASE(texts_are_cut),
 	{}
 };
 

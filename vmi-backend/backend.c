@@ -77,6 +77,10 @@ vmi_probe(const struct pvops_backend *self, const struct pvops_facts *facts,
 
 static bool __init vmi_plain_ret_is_unsafe(void)
 {
+#ifdef X86_BUG_ITS
+	if (IS_ENABLED(CONFIG_MITIGATION_ITS) && boot_cpu_has_bug(X86_BUG_ITS))
+		return true;
+#endif
 	return IS_ENABLED(CONFIG_MITIGATION_RETHUNK) &&
 	       (boot_cpu_has_bug(X86_BUG_RETBLEED) ||
 		boot_cpu_has_bug(X86_BUG_SRSO));
@@ -106,8 +110,8 @@ static unsigned int __init __nocfi vmi_init_rom(struct vmi_rom *rom,
 	};
 	s32 err = entry(&init);
 
-	init.variant[sizeof(init.variant) - 1] = '\0';
-	init.why[sizeof(init.why) - 1] = '\0';
+	vmi_cut_unprintable(init.variant, sizeof(init.variant));
+	vmi_cut_unprintable(init.why, sizeof(init.why));
 	if (err)
 		return vmi_refuse(refusal, VMI64_V_INIT_FAILED, "%s (%d)",
 				  init.why[0] ? init.why : "no reason given",

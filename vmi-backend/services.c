@@ -16,6 +16,24 @@
 #include "vmi.h"
 
 /**
+ * vmi_cut_unprintable() - end a text of the ROM before the first odd character
+ * @text: (in/out) the text; NUL-terminated afterwards
+ * @size: size of @text
+ *
+ * A text that reaches the log must not look like another line of it.
+ *
+ * Context: any.
+ */
+void vmi_cut_unprintable(char *text, size_t size)
+{
+	size_t len = 0;
+
+	while (len < size - 1 && text[len] >= 0x20 && text[len] <= 0x7e)
+		len++;
+	text[len] = '\0';
+}
+
+/**
  * vmi_service_log() - print a line of the ROM in the kernel's log
  * @line: printable ASCII. The line is cut before the first other character, and
  *	after 120 characters
@@ -25,7 +43,6 @@
  */
 void vmi_service_log(const char *line)
 {
-	unsigned int len = 0;
 	char text[121];
 
 	/* Not a plain read: the ROM's memory has no KASAN shadow. */
@@ -33,9 +50,8 @@ void vmi_service_log(const char *line)
 		pr_warn("ROM: a line that cannot be read\n");
 		return;
 	}
-	while (len < sizeof(text) - 1 && text[len] >= 0x20 && text[len] <= 0x7e)
-		len++;
-	pr_info("ROM: %.*s\n", len, text);
+	vmi_cut_unprintable(text, sizeof(text));
+	pr_info("ROM: %s\n", text);
 }
 
 /**

@@ -117,6 +117,7 @@ void vmi_search(const struct pvops_backend *self,
 		const struct pvops_facts *facts, struct pvops_rom *fact);
 
 /* services.c */
+void vmi_cut_unprintable(char *text, size_t size);
 void vmi_service_log(const char *line);
 s32 vmi_service_rdmsr(u32 msr, u64 *value);
 s32 vmi_service_wrmsr(u32 msr, u64 value);
