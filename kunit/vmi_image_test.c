@@ -838,6 +838,7 @@ static void search_says_what_it_refuses(struct kunit *test)
 	u8 *window = vmi_test_make_window(test, &search);
 
 	image->rom.api_major = 3;
+	image->rom.api_minor = 0;
 	vmi_test_set_checksum(image);
 	memcpy(window + VMI64_WINDOW_STEP, image, sizeof(*image));
 	vmi_search_window(&search, window, WHERE, WINDOW);

@@ -28,10 +28,13 @@ void vmi_lock_wait(u8 *byte, u8 value)
 		vmi_call(LOCK_WAIT)(byte, value);
 }
 
+/*
+ * A CPU takes locks before its INIT_CPU and after its EXIT_CPU, too. A kick that
+ * is not made leaves the CPU that waits asleep for ever.
+ */
 void vmi_lock_kick(int cpu)
 {
-	if (this_cpu_read(vmi_ready))
-		vmi_call(LOCK_KICK)(per_cpu(x86_cpu_to_apicid, cpu));
+	vmi_call(LOCK_KICK)(per_cpu(x86_cpu_to_apicid, cpu));
 }
 
 /**
@@ -39,7 +42,8 @@ void vmi_lock_kick(int cpu)
  *
  * Runs after native_pv_lock_init(), which selects unfair locks in a guest. If
  * the ROM offers LOCK_WAIT, unfair locks are switched off again. With nopvspin
- * or a single possible CPU, the kernel's native queue is kept.
+ * or a single possible CPU, the kernel's native queue is kept. A ROM for API 4.0
+ * takes no kick from a CPU that is not ready, so the unfair locks stay.
  *
  * Context: boot CPU, from smp_prepare_boot_cpu(); call sites are not patched
  * yet.
@@ -52,6 +56,10 @@ void __init vmi_lock_setup(void)
 
 	if (!vmi_offers(&vmi_rom, VMI64_CALL_LOCK_WAIT))
 		return;
+	if (vmi_rom.image.header->api_minor < 1) {
+		pr_info("the ROM is for API 4.0; locks do not use its LOCK_WAIT\n");
+		return;
+	}
 	if (num_possible_cpus() > 1 && !nopvspin) {
 		__pv_init_lock_hash();
 		pv_ops.lock.queued_spin_lock_slowpath =

@@ -40,7 +40,7 @@ typedef int64_t vmi64_s64;
 
 /* Version of this header. */
 #define VMI64_API_MAJOR		4
-#define VMI64_API_MINOR		0
+#define VMI64_API_MINOR		1
 
 /* The option-ROM window. A ROM begins at a multiple of the step. */
 #define VMI64_WINDOW_START	0xc0000
@@ -214,7 +214,7 @@ typedef int64_t vmi64_s64;
 	X(108, ENTER_AS, SYSV, VMI64_F_NOP)				\
 	X(109, EXIT_AS, SYSV, VMI64_F_NOP)				\
 	X(110, LOCK_WAIT, SYSV, VMI64_F_READY)				\
-	X(111, LOCK_KICK, SYSV, VMI64_F_READY)				\
+	X(111, LOCK_KICK, SYSV, 0)					\
 	X(112, VCPU_IS_PREEMPTED, PRESERVE, VMI64_F_NMI)		\
 	X(113, GET_TIME_INFO, SYSV, 0)					\
 	X(114, START_ALARM, SYSV, VMI64_F_IRQOFF | VMI64_F_READY)

@@ -74,7 +74,14 @@ class Good(unittest.TestCase):
                 status, said = rom.check(rom.image(name), options=())
                 self.assertEqual(0, status, said)
                 product = {"hw": "hw", "allcall": "all-call"}[name]
-                self.assertIn(f': good: "VMI-64 ROM ({product})", API 4.0\n', said)
+                self.assertIn(f': good: "VMI-64 ROM ({product})", API 4.1\n', said)
+
+    def test_other_versions_are_good(self):
+        """A ROM for an older and for a newer minor version is good."""
+        for name, version in (("4.0", "4.0"), ("newer", "4.2")):
+            status, said = rom.check(rom.image(f"other/{name}"), options=())
+            self.assertEqual(0, status, said)
+            self.assertIn(f"API {version}", said)
 
     def test_is_an_option_rom(self):
         """Our ROMs are option ROMs with a good checksum and a PCI data structure."""
@@ -296,7 +303,7 @@ class Bad(unittest.TestCase):
 
     def test_unknown_name(self):
         """An unknown name of a ROM is one line."""
-        with self.assertRaisesRegex(common.Failure, "no ROM nosuch; there are: hw allcall bad/"):
+        with self.assertRaisesRegex(common.Failure, "no ROM nosuch; there are: hw allcall other/4.0 "):
             rom.image("nosuch")
 
 

@@ -197,6 +197,11 @@ def _inline_rex2(image: Image) -> None:
     image.bytes[at:at + 3] = b"\xd5\x80\x05"
 
 
+def _minor(image: Image, minor: int) -> None:
+    """Another minor version, in both places."""
+    image.rom["api_minor"] = image.header["api_minor"] = minor
+
+
 def _ring3_call(image: Image) -> None:
     """Use 33, IRET in VMI 3.0: between its neighbours it keeps the order."""
     entry = next(one for one in image.calls if one["call"] == 31)
@@ -218,7 +223,7 @@ IMAGES: dict[str, tuple[int, str, Spoil]] = {
     "header-offset": (5, "the header is behind the end", _rom(header_off=0x7ffffff8)),
     "magic": (6, "no magic number", _header(magic=0)),
     "header-size": (7, "a header of a later version in this one", _header(header_size=104)),
-    "versions": (8, "two versions", _header(api_minor=1)),
+    "versions": (8, "two versions", _header(api_minor=0)),
     "image-size": (9, "the header has another length", _header(image_size=512)),
     "flags": (10, "a flag that nobody knows", _header(flags=0x9)),
     "reserved": (10, "a reserved field is set", _header(reserved=1)),
@@ -260,6 +265,12 @@ IMAGES: dict[str, tuple[int, str, Spoil]] = {
     "percpu-addend": (31, "per-CPU data beyond the area", _fixup("PERCPU", addend=0x1000)),
 }
 
+# Good ROMs for another minor version: name -> what it is, how it is made
+VERSIONS: dict[str, tuple[str, Spoil]] = {
+    "4.0": ("made for API 4.0", lambda image: _minor(image, 0)),
+    "newer": ("made for the next minor version", lambda image: _minor(image, image.rom["api_minor"] + 1)),
+}
+
 # ROMs whose code does something wrong when it runs, by rule: built from the source.
 RUNNING = {"init": 35, "answer": 36, "answer-entry": 37, "answer-type": 38, "answer-pair": 39}
 _RUNNING_ABOUT = {
@@ -276,15 +287,17 @@ def _copy_place(one: Record, two: Record) -> None:
 
 
 def about(name: str) -> str:
-    """What is wrong with a bad ROM: "bad/NAME"."""
+    """What is wrong with a bad ROM, "bad/NAME", or what an "other/NAME" is."""
+    if name.startswith("other/"):
+        return VERSIONS[name.removeprefix("other/")][0]
     name = name.removeprefix("bad/")
     return IMAGES[name][1] if name in IMAGES else _RUNNING_ABOUT[name]
 
 
 def make(name: str, good: bytes) -> bytes:
-    """One bad image from a good one."""
+    """One bad image, or one for another version, from a good one."""
     image = Image(good)
-    IMAGES[name][2](image)
+    (VERSIONS[name][1] if name in VERSIONS else IMAGES[name][2])(image)
     if name == "truncated":
         return bytes(image.bytes)
     content = bytearray(rompack.finish(image.bytes))

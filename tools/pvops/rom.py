@@ -28,7 +28,7 @@ def _make(*targets: pathlib.Path, tree: pathlib.Path | None = None) -> None:
 
 
 def image(name: str) -> pathlib.Path:
-    """The path of a ROM: hw, allcall, or a bad one, bad/NAME."""
+    """The path of a ROM: hw, allcall, a bad one, bad/NAME, or of another version, other/NAME."""
     kind, _, bad = name.partition("/")
     with common.lock("rom"):
         if not bad and kind in GOOD:
@@ -43,12 +43,17 @@ def image(name: str) -> pathlib.Path:
             good = OUT / "vmi-allcall.rom"
             _make(good)
             return badrom.write(bad, good, OUT / "bad")
+        if kind == "other" and bad in badrom.VERSIONS:
+            good = OUT / "vmi-hw.rom"
+            _make(good)
+            return badrom.write(bad, good, OUT / "other")
     raise Failure(f"no ROM {name}; there are: {' '.join(names())}")
 
 
 def names() -> list[str]:
     """The names of all ROMs."""
-    return [*GOOD, *(f"bad/{name}" for name in [*badrom.IMAGES, *badrom.RUNNING])]
+    return [*GOOD, *(f"other/{name}" for name in badrom.VERSIONS),
+            *(f"bad/{name}" for name in [*badrom.IMAGES, *badrom.RUNNING])]
 
 
 def _with_tree(path: pathlib.Path) -> pathlib.Path:
