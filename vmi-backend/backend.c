@@ -18,6 +18,7 @@
 #include <asm/cpufeature.h>
 #include <asm/fixmap.h>
 #include <asm/pgtable.h>
+#include <asm/timer.h>
 #include <asm/x86_init.h>
 
 #include <pvops/backend.h>
@@ -117,6 +118,7 @@ static unsigned int __init __nocfi vmi_init_rom(struct vmi_rom *rom,
 				  init.why[0] ? init.why : "no reason given",
 				  err);
 	strscpy(rom->variant, init.variant);
+	rom->host = init.host;
 	return 0;
 }
 
@@ -220,6 +222,10 @@ static void __init vmi_init_platform(void)
 	pr_info("ROM \"%s\" of %s runs as \"%s\"\n", vmi_rom.image.product,
 		vmi_rom.image.vendor, vmi_rom.variant);
 
+#ifdef CONFIG_X86_IO_APIC
+	if (vmi_rom.host & VMI64_HOST_TIMER_WORKS)
+		no_timer_check = 1;
+#endif
 	x86_platform.apic_post_init = vmi_apic_setup;
 	vmi_smp_early();
 }
@@ -241,12 +247,18 @@ static bool __init vmi_x2apic_available(void)
 	return boot_cpu_has(X86_FEATURE_HYPERVISOR);
 }
 
+static bool __init vmi_msi_ext_dest_id(void)
+{
+	return vmi_rom.host & VMI64_HOST_EXT_DEST_ID;
+}
+
 static const struct hypervisor_x86 vmi_hyper __initconst = {
 	.name = "VMI-64",
 	.init = {
 		.init_platform = vmi_init_platform,
 		.guest_late_init = vmi_guest_late_init,
 		.x2apic_available = vmi_x2apic_available,
+		.msi_ext_dest_id = vmi_msi_ext_dest_id,
 	},
 };
 

@@ -43,7 +43,8 @@ void vmi_lock_kick(int cpu)
  * Runs after native_pv_lock_init(), which selects unfair locks in a guest. If
  * the ROM offers LOCK_WAIT, unfair locks are switched off again. With nopvspin
  * or a single possible CPU, the kernel's native queue is kept. A ROM for API 4.0
- * takes no kick from a CPU that is not ready, so the unfair locks stay.
+ * takes no kick from a CPU that is not ready, so the unfair locks stay. Unfair
+ * locks are also switched off if each CPU has a CPU of the host for itself.
  *
  * Context: boot CPU, from smp_prepare_boot_cpu(); call sites are not patched
  * yet.
@@ -54,8 +55,12 @@ void __init vmi_lock_setup(void)
 		pv_ops.lock.vcpu_is_preempted.func =
 			vmi_entry(&vmi_rom, VMI64_CALL_VCPU_IS_PREEMPTED);
 
-	if (!vmi_offers(&vmi_rom, VMI64_CALL_LOCK_WAIT))
+	if (!vmi_offers(&vmi_rom, VMI64_CALL_LOCK_WAIT)) {
+		/* No CPU loses its CPU of the host while it holds a lock. */
+		if (vmi_rom.host & VMI64_HOST_DEDICATED)
+			static_branch_disable(&virt_spin_lock_key);
 		return;
+	}
 	if (vmi_rom.image.header->api_minor < 1) {
 		pr_info("the ROM is for API 4.0; locks do not use its LOCK_WAIT\n");
 		return;

@@ -35,6 +35,7 @@ struct timespec64;
  * @inlined: for each op, the call whose body may be copied to call sites, or 0
  * @variant: name of the variant that the ROM chose
  * @hyper_type: x86_hyper_type with this ROM
+ * @host: VMI64_HOST_*
  * @committed: the ops are committed, and the kernel may make calls
  */
 struct vmi_rom {
@@ -47,6 +48,7 @@ struct vmi_rom {
 	u8 inlined[PVOPS_NR_SLOTS];
 	char variant[32];
 	enum x86_hypervisor_type hyper_type;
+	u32 host;
 	bool committed;
 };
 

@@ -20,6 +20,7 @@
 #define FEATURE_PV_UNHALT	(1u << 7)
 #define FEATURE_PV_TLB_FLUSH	(1u << 9)
 #define FEATURE_PV_SEND_IPI	(1u << 11)
+#define FEATURE_MSI_EXT_DEST_ID	(1u << 15)
 #define FEATURE_CLOCK_STABLE	(1u << 24)
 #define HINT_REALTIME		(1u << 0)
 
@@ -131,6 +132,14 @@ u32 kvm_answer(u32 call)
 	return VMI64_RELOC(yes ? VMI64_RELOC_CALL : VMI64_RELOC_NONE, 0);
 }
 
+u32 kvm_host(void)
+{
+	/* KVM's timers work: Linux's own KVM guest does not test them either. */
+	return VMI64_HOST_TIMER_WORKS |
+	       (hints & HINT_REALTIME ? VMI64_HOST_DEDICATED : 0) |
+	       (has(FEATURE_MSI_EXT_DEST_ID) ? VMI64_HOST_EXT_DEST_ID : 0);
+}
+
 static u64 phys(const void *own)
 {
 	return rom.load_phys + ((u64)own - rom.load_virt);
@@ -173,6 +182,11 @@ s32 kvm_init_cpu(const struct vmi64_cpu *cpu)
 	}
 	mine->eoi = 0;
 	mine->steal.preempted = 0;
+	/* After hibernation this may be another VM, with a clock from 0. */
+	if (cpu->flags & VMI64_CPU_RESUME) {
+		last_real = 0;
+		mine->available = 0;
+	}
 
 	if (has(FEATURE_CLOCKSOURCE2) && start_clock(cpu->cpu, cpu->percpu_phys))
 		return -VMI64_EIO;
@@ -248,6 +262,9 @@ static inline u64 read_clock(const struct pvclock *clock, u8 *flags)
 		version = clock->version & ~1u;
 		asm volatile("" : : : "memory");
 		delta = read_tsc() - clock->tsc_timestamp;
+		/* The time stamp may be from a counter that is a little ahead. */
+		if ((s64)delta < 0)
+			delta = 0;
 		if (clock->tsc_shift < 0)
 			delta >>= -clock->tsc_shift;
 		else

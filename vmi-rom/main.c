@@ -75,6 +75,8 @@ __used s32 vmi_init(struct vmi64_init *init)
 	} else if (kvm_detect()) {
 		rom.mode = MODE_KVM;
 		set_string(init->variant, sizeof(init->variant), "KVM");
+		/* A kernel for 4.0 reserves the field, and ignores it. */
+		init->host = kvm_host();
 	} else {
 		rom.mode = MODE_NATIVE;
 		set_string(init->variant, sizeof(init->variant), "bare metal");

@@ -180,6 +180,7 @@ void cpuid(u32 leaf, u32 subleaf, u32 regs[4]);
 
 /* kvm.c */
 bool kvm_detect(void);
+u32 kvm_host(void);
 u32 kvm_answer(u32 call);
 s32 kvm_init_cpu(const struct vmi64_cpu *cpu);
 void kvm_exit_cpu(u32 flags);

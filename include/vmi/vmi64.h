@@ -290,6 +290,11 @@ typedef int64_t vmi64_s64;
 #define VMI64_INIT_SMP		0x1	/* nr_cpus may be more than 1 */
 #define VMI64_INIT_RETHUNK	0x2	/* a plain RET is unsafe on this CPU */
 
+/* vmi64_init.host: what the ROM knows of the machine */
+#define VMI64_HOST_DEDICATED	0x1	/* each CPU has a CPU of the host */
+#define VMI64_HOST_TIMER_WORKS	0x2	/* the timer interrupt needs no test */
+#define VMI64_HOST_EXT_DEST_ID	0x4	/* an MSI addresses 15 bits of APIC ID */
+
 /* vmi64_cpu.flags: INIT_CPU */
 #define VMI64_CPU_EARLY		0x1	/* per-CPU area not at final address */
 #define VMI64_CPU_BOOT		0x2	/* no other CPU is up: system-wide too */
@@ -512,6 +517,7 @@ struct vmi64_fixup {
  *	that may be empty; valid during the call
  * @saved_dirty_bit: number of the bit of a page-table entry to which Dirty is
  *	moved when Write is cleared, or 0 if Dirty is not moved
+ * @host: (out) VMI64_HOST_*; since 4.1
  * @reserved: 0
  * @variant: (out) name of the variant that the ROM chose, NUL-terminated, for
  *	the log
@@ -532,7 +538,8 @@ struct vmi64_init {
 	vmi64_u64 apic_virt;
 	vmi64_u64 options;
 	vmi64_u32 saved_dirty_bit;
-	vmi64_u32 reserved[3];
+	vmi64_u32 host;
+	vmi64_u32 reserved[2];
 	char variant[32];
 	char why[64];
 };

@@ -26,7 +26,7 @@ LAYOUT = {
     "vmi64_fixup": (16, "place 0, kind 4, symbol 5, reserved0 6, addend 8, reserved1 12"),
     "vmi64_init": (176, "size 0, api_minor 4, api_major 5, ring 6, levels 7, flags 8, nr_cpus 12, load_virt 16, "
                         "load_phys 24, percpu 32, percpu_offset 40, apic_virt 48, options 56, saved_dirty_bit 64, "
-                        "reserved 68, variant 80, why 112"),
+                        "host 68, reserved 72, variant 80, why 112"),
     "vmi64_cpu": (40, "size 0, cpu 4, apic_id 8, flags 12, percpu_virt 16, percpu_phys 24, tsc_khz 32, reserved 36"),
     "vmi64_time": (32, "size 0, flags 4, tsc_khz 8, apic_khz 12, user_clock 16, reserved 20"),
     "vmi64_flush": (32, "start 0, end 8, top_pfn 16, stride_shift 24, flags 28"),
