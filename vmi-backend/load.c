@@ -6,8 +6,10 @@
  * therefore taken from the kernel's early heap (brk), whose unused rest the
  * kernel frees. Memory of the early heap is contiguous, as the kernel image is.
  *
- * The load area has two mappings. The ROM runs in the second one, at the end of
- * the module space and thus, like all kernel text, in the topmost 2 GiB. Each
+ * The load area has two mappings. The ROM runs in the second one, in the module
+ * space and thus, like all kernel text, in the topmost 2 GiB. Where KASLR is on,
+ * its address is random: each entry of the ROM is a valid target of an indirect
+ * branch, and nobody should know where SET_CR4 or WRMSR is. Each
  * page has its final rights there from the start: TEXT is never writable, and
  * nothing but TEXT is executable. The kernel writes through the first mapping.
  * TEXT and RODATA become read-only in the first mapping after the last fixup.
@@ -16,6 +18,7 @@
 
 #include <linux/init.h>
 #include <linux/kernel.h>
+#include <linux/minmax.h>
 #include <linux/pgtable.h>
 #include <linux/printk.h>
 #include <linux/set_memory.h>
@@ -23,6 +26,7 @@
 #include <linux/vmalloc.h>
 
 #include <asm/cpufeature.h>
+#include <asm/kaslr.h>
 #include <asm/nospec-branch.h>
 #include <asm/pgtable.h>
 #include <asm/setup.h>
@@ -30,9 +34,10 @@
 
 #include "vmi.h"
 
-#define AREA_VIRT	(MODULES_END - VMI64_MAX_LOAD)
+/* The addresses from which one is chosen: all in one page table of level 2. */
+#define AREA_FIRST	max(MODULES_VADDR, MODULES_END & PUD_MASK)
 
-static_assert((AREA_VIRT & PMD_MASK) == ((MODULES_END - 1) & PMD_MASK),
+static_assert(PMD_SIZE % VMI64_MAX_LOAD == 0 && MODULES_END % PMD_SIZE == 0,
 	      "the load area needs more than one page table");
 
 /* The load area and its page table, each aligned to a page. */
@@ -102,6 +107,18 @@ static void __init vmi_fill_symbols(const struct vmi_rom *rom,
 	symbols->plain_ret = true;
 }
 
+static unsigned long __init vmi_choose_address(void)
+{
+	unsigned long slots = (MODULES_END - AREA_FIRST) / VMI64_MAX_LOAD;
+	unsigned long slot = slots - 1;
+
+#ifdef CONFIG_RANDOMIZE_BASE
+	if (kaslr_enabled())
+		slot = kaslr_get_random_long("VMI-64 ROM") % slots;
+#endif
+	return AREA_FIRST + slot * VMI64_MAX_LOAD;
+}
+
 /**
  * vmi_load() - copy a ROM into the load area and map the area
  * @rom: (in/out) @rom->image is set; gets @mem, @virt and @size
@@ -112,7 +129,8 @@ static void __init vmi_fill_symbols(const struct vmi_rom *rom,
  */
 int __init vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal)
 {
-	pmd_t *pmd = pmd_off_k(AREA_VIRT);
+	unsigned long virt = vmi_choose_address();
+	pmd_t *pmd = pmd_off_k(virt);
 	struct vmi_symbols symbols;
 	unsigned int rule;
 	pte_t *table;
@@ -123,7 +141,7 @@ int __init vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal)
 
 	vmi_brk_before_load = _brk_end;
 	rom->size = rom->image.header->load_size;
-	rom->virt = AREA_VIRT;
+	rom->virt = virt;
 	table = extend_brk(PAGE_SIZE, PAGE_SIZE);
 	rom->mem = extend_brk(rom->size, PAGE_SIZE);
 	vmi_brk_after_load = _brk_end;
@@ -146,7 +164,7 @@ int __init vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal)
  */
 void __init vmi_unload(struct vmi_rom *rom)
 {
-	native_pmd_clear(pmd_off_k(AREA_VIRT));
+	native_pmd_clear(pmd_off_k(rom->virt));
 	__flush_tlb_all();
 	memset(this_cpu_ptr(&vmi_percpu), 0, sizeof(vmi_percpu));
 	/* If the early heap was extended since, the memory is lost. */
