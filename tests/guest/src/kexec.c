@@ -3,8 +3,9 @@
  * Starts a second kernel: instead of a reboot ("reboot"), or from reserved
  * memory after a crash of the first kernel ("crash"). Both kernels are the
  * image under test, /boot/kernel with /boot/initrd. Words on the command line
- * tell the second kernel the backend of the first one. The second kernel runs
- * this job again, which then checks the second kernel.
+ * tell the second kernel which backend it should have: that of the first one, or
+ * the one that pvops.second= asks for. The second kernel runs this job again,
+ * which then checks the second kernel.
  */
 #include "memory.h"
 
@@ -15,7 +16,8 @@
 #include <sys/reboot.h>
 #include <sys/syscall.h>
 
-#define BEFORE		"pvops.before="
+#define SECOND		"pvops.second="
+#define WANTED		"pvops.wanted="
 #define SEED		"pvops.seed="
 #define VMCORE		"/proc/vmcore"
 /*
@@ -70,7 +72,13 @@ static int open_or_bail(const char *path)
  */
 static void command_line(char *to, size_t size, uint64_t seed)
 {
-	char line[4096], *at, *end;
+	char line[4096], wanted[128], *at, *end;
+	const char *second = word(SECOND);
+
+	if (second)
+		snprintf(wanted, sizeof(wanted), "pv_backend=%s " WANTED "%s", second, second);
+	else
+		snprintf(wanted, sizeof(wanted), WANTED "%s", own_backend());
 
 	if (!read_file("/proc/cmdline", line, sizeof(line)))
 		bail("no command line: %s", strerror(errno));
@@ -79,7 +87,7 @@ static void command_line(char *to, size_t size, uint64_t seed)
 		end = at + strcspn(at, " ");
 		memmove(at, end, strlen(end) + 1);
 	}
-	if (snprintf(to, size, "%s " BEFORE "%s " SEED "%llu", line, own_backend(),
+	if (snprintf(to, size, "%s %s " SEED "%llu", line, wanted,
 		     (unsigned long long)seed) >= (int)size)
 		bail("the command line is too long");
 }
@@ -107,6 +115,9 @@ static void crash_kernel(void)
 {
 	uint64_t seed = now_ns(), *pages = map_anon(MARKED);
 	char text[32];
+
+	/* The second kernel cannot start CPU 0: its INIT resets the machine. */
+	pin(0);
 
 	if (!read_file("/sys/kernel/kexec_crash_size", text, sizeof(text)) || !atoll(text))
 		bail("no memory for the crash kernel: crashkernel= is missing");
@@ -278,12 +289,12 @@ static void check_core(uint64_t seed)
 
 static void check_backend(const char *name)
 {
-	const char *before = word(BEFORE);
+	const char *wanted = word(WANTED);
 
-	if (!strcmp(before, own_backend()))
-		ok(name, "%s again", before);
+	if (!strcmp(wanted, own_backend()))
+		ok(name, "%s", wanted);
 	else
-		not_ok(name, "%s after %s", own_backend(), before);
+		not_ok(name, "%s instead of %s", own_backend(), wanted);
 }
 
 int main(int argc, char **argv)
@@ -293,7 +304,7 @@ int main(int argc, char **argv)
 	uint64_t seed = text ? strtoull(text, NULL, 10) : 0;
 
 	check_begin(crashing ? "kdump" : "kexec", 300);
-	if (!word(BEFORE)) {
+	if (!word(WANTED)) {
 		if (crashing)
 			crash_kernel();
 		start_second();
