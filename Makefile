@@ -25,7 +25,7 @@ help:
 	@echo '  make run WORLD=bare          a shell in a world (KERNEL=, CMDLINE= as above;'
 	@echo '                               JOBS=1: the guest jobs are there, in /jobs)'
 	@echo '  make worlds                  which worlds there are'
-	@echo '  make kernel [FLAVOUR=debug]  only build: main, debug, debug-pv, checks, rt, vanilla, ...'
+	@echo '  make kernel [FLAVOUR=debug]  only build: main, debug, checks, debian-cloud, clang, ...'
 	@echo '  make rom                     the VMI-64 ROMs and vmi-romtool, which checks one'
 	@echo
 	@echo 'Benchmarks (Documentation/benchmarks.rst):'

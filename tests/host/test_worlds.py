@@ -3,6 +3,7 @@
 
 import dataclasses
 import gzip
+import lzma
 import pathlib
 import subprocess
 import tempfile
@@ -298,6 +299,39 @@ class Flavours(unittest.TestCase):
         one = kernel.FLAVOURS["main"]
         self.assertEqual(repr(one), repr(dataclasses.replace(
             one, cmdline="preempt=full", scale=3, lacks=("pvops_hypercall",))))
+
+    def test_what_it_is_built_from_makes_it_another_kernel(self):
+        """Another configuration below the fragments, or another compiler, is another kernel."""
+        one = kernel.FLAVOURS["main"]
+        for change in ({"base": "amd64_none_amd64"}, {"llvm": "19"}):
+            with self.subTest(change):
+                self.assertNotEqual(repr(one), repr(dataclasses.replace(one, **change)))
+
+    def test_llvm_is_chosen_for_all_tools(self):
+        """Compiler, linker and binutils are of one version of LLVM."""
+        self.assertEqual(kernel.compiler(), ["CC=ccache gcc"])
+        self.assertEqual(kernel.compiler("19"), ["LLVM=-19", "CC=ccache clang-19"])
+
+    def test_a_configuration_of_debian_that_is_not_there_is_named(self):
+        """A configuration of Debian's that is not there is named, with the way to get it."""
+        with tempfile.TemporaryDirectory() as directory, \
+                mock.patch.object(kernel, "DEBIAN_CONFIGS", pathlib.Path(directory)):
+            config = pathlib.Path(directory) / ".config"
+            with self.assertRaisesRegex(common.Failure, "config.amd64_rt_amd64.xz: not there; "
+                                        ".*tools.pvops.packages"):
+                kernel.configure(pathlib.Path("/nowhere"), pathlib.Path(directory), [],
+                                 base="amd64_rt_amd64")
+            self.assertFalse(config.exists())
+
+    def test_a_configuration_of_debian_is_taken_whole(self):
+        """The configuration below the fragments is Debian's, unpacked."""
+        with tempfile.TemporaryDirectory() as directory, \
+                mock.patch.object(kernel, "DEBIAN_CONFIGS", pathlib.Path(directory)), \
+                mock.patch.object(common, "run_logged"):
+            path = pathlib.Path(directory)
+            (path / "config.x.xz").write_bytes(lzma.compress(b"CONFIG_A=m\n"))
+            kernel.configure(path, path / "out", [], base="x")
+            self.assertEqual((path / "out/.config").read_text(), "CONFIG_A=m\n")
 
     def test_what_a_kernel_lacks_is_a_suite(self):
         """What a kernel is said to lack are KUnit suites."""

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Unpack, integrate, configure and build the kernels.
 
-    build/linux           Debian's 6.12 with pvops         main, debug, checks, rt
+    build/linux           Debian's 6.12 with pvops         main, debug, checks, rt,
+                                                           debian-*, clang*
     build/linux-vanilla   the unpatched tree, to compare   vanilla, vanilla-debug,
                                                            noparavirt
     build/linux-fixed     the unpatched tree with those patches that stand alone
@@ -14,19 +15,22 @@ is kept beside the image.
 
 import argparse
 import dataclasses
+import lzma
 import os
 import pathlib
 import re
 import subprocess
 from typing import Mapping
 
-from . import common, hooks, integrate, parts
+from . import common, hooks, integrate, packages, parts
 from .common import Failure, say
 
 TARBALL = pathlib.Path("/usr/src/linux-source-6.12.tar.xz")
 FRAGMENTS = common.ROOT / "worlds" / "kernel"
 OUT = common.BUILD / "out"
 IMAGE = "arch/x86/boot/bzImage"
+# The package linux-config-6.12
+DEBIAN_CONFIGS = packages.DEB_ROOT / "usr/src/linux-config-6.12"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +39,10 @@ class Flavour:
     tree: str
     fragments: tuple[str, ...]
     patched: bool
+    # the configuration below the fragments: tinyconfig, or one of Debian's
+    base: str = "tinyconfig"
+    # the version of LLVM that builds it, instead of gcc
+    llvm: str = ""
     # How it is booted. Not in repr(), which decides whether to build again.
     cmdline: str = dataclasses.field(default="", repr=False)
     # a factor for a world's time limit and memory
@@ -56,6 +64,15 @@ FLAVOURS = {
     "rt": Flavour("linux", ("main", "pvops", "rt"), True, lacks=("pvops_hypercall",)),
     "nosuites": Flavour("linux", ("main", "pvops", "nosuites"), True),
     "nokvm": Flavour("linux", ("main", "pvops", "nokvm"), True),
+    "debian-amd64": Flavour("linux", ("debian", "debian-modular", "pvops"), True,
+                            base="amd64_none_amd64", scale=2),
+    "debian-cloud": Flavour("linux", ("debian", "pvops"), True,
+                            base="amd64_none_cloud-amd64", scale=2),
+    "debian-rt": Flavour("linux", ("debian", "debian-modular", "pvops", "debian-rt"), True,
+                         base="amd64_rt_amd64", scale=2, lacks=("pvops_hypercall",)),
+    "clang": Flavour("linux", ("main", "pvops"), True, llvm="19"),
+    "clang-lto": Flavour("linux", ("main", "pvops", "clang-lto"), True, llvm="19"),
+    "clang-kcfi": Flavour("linux", ("main", "pvops", "clang-kcfi"), True, llvm="19"),
     "vanilla": Flavour("linux-vanilla", ("main",), False),
     "noparavirt": Flavour("linux-vanilla", ("main", "noparavirt"), False),
     "vanilla-debug": Flavour("linux-vanilla", ("main", "debug"), False, scale=DEBUG_SCALE),
@@ -178,9 +195,23 @@ def lost_symbols(config: pathlib.Path, fragments: list[pathlib.Path]) -> list[st
             if have.get(symbol, "n") != value]
 
 
+def compiler(llvm: str = "") -> list[str]:
+    """Arguments of the kernel's make that choose a compiler."""
+    return [f"LLVM=-{llvm}", f"CC=ccache clang-{llvm}"] if llvm else ["CC=ccache gcc"]
+
+
+def _start_config(base: str, config: pathlib.Path) -> None:
+    """Write the configuration of a kernel of Debian's."""
+    source = DEBIAN_CONFIGS / f"config.{base}.xz"
+    if not source.exists():
+        raise Failure(f"{common.shown(source)}: not there; python3 -m tools.pvops.packages "
+                      "unpacks linux-config-6.12")
+    config.write_bytes(lzma.decompress(source.read_bytes()))
+
+
 def configure(tree: pathlib.Path, out: pathlib.Path, fragments: list[pathlib.Path],
-              check: bool = True) -> None:
-    """Merge tinyconfig and fragments; a Failure if Kconfig dropped an option.
+              check: bool = True, base: str = "tinyconfig", llvm: str = "") -> None:
+    """Merge a base and fragments; a Failure if Kconfig dropped an option.
 
     The worlds need the options of a fragment. Without one of them the kernel would
     build, and fail much later in a guest.
@@ -188,10 +219,13 @@ def configure(tree: pathlib.Path, out: pathlib.Path, fragments: list[pathlib.Pat
     out.mkdir(parents=True, exist_ok=True)
     env = make_environment()
     log = common.LOG / f"config-{out.name}.log"
-    make = ["make", "-C", str(tree), f"O={out}", "CC=ccache gcc"]
+    make = ["make", "-C", str(tree), f"O={out}", *compiler(llvm)]
     config = out / ".config"
     before = config.read_bytes() if config.exists() else b""
-    common.run_logged([*make, "tinyconfig"], log, what=f"configuring {out.name}", env=env)
+    if base == "tinyconfig":
+        common.run_logged([*make, base], log, what=f"configuring {out.name}", env=env)
+    else:
+        _start_config(base, config)
     merge = [str(tree / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(out),
              str(config), *map(str, fragments)]
     common.run_logged(merge, log, what=f"configuring {out.name}", env=env, cwd=tree)
@@ -202,18 +236,22 @@ def configure(tree: pathlib.Path, out: pathlib.Path, fragments: list[pathlib.Pat
         say(f"{out.name}: configuration unchanged")
 
 
-def compile_image(tree: pathlib.Path, out: pathlib.Path, targets: tuple[str, ...] = ("bzImage",)
-                  ) -> None:
+def compile_image(tree: pathlib.Path, out: pathlib.Path, targets: tuple[str, ...] = ("bzImage",),
+                  llvm: str = "") -> None:
     """Run make, and print progress."""
     jobs = os.cpu_count() or 1
-    common.run_logged(["make", "-C", str(tree), f"O={out}", f"-j{jobs}", "CC=ccache gcc",
+    common.run_logged(["make", "-C", str(tree), f"O={out}", f"-j{jobs}", *compiler(llvm),
                        *targets],
                       common.LOG / f"kernel-{out.name}.log", what=f"building {out.name}",
                       count=("CC ", "AS "), env=make_environment())
 
 
 def _has_modules(flavour: Flavour) -> bool:
-    """Whether any part of it is a module."""
+    """Whether any part of it is a module that a world needs.
+
+    Debian's configurations have thousands of modules. The worlds need none of them:
+    a fragment builds into the image what they need.
+    """
     return any(value == "m" for value, _ in
                _wanted_symbols(fragment_paths(flavour.fragments)).values())
 
@@ -237,9 +275,12 @@ def _inputs(flavour: Flavour) -> str:
         paths += [common.ROOT / name for name in hooks.CODE]
         paths.append(common.ROOT / "patches")
     tarball = TARBALL.stat() if TARBALL.exists() else None
-    compiler = subprocess.run(["gcc", "--version"], capture_output=True, text=True,
-                              check=False).stdout.split("\n")[0]
-    return common.digest_of(paths, repr(flavour), compiler,
+    name = f"clang-{flavour.llvm}" if flavour.llvm else "gcc"
+    version = subprocess.run([name, "--version"], capture_output=True, text=True,
+                             check=False).stdout.split("\n")[0]
+    if flavour.base != "tinyconfig":
+        paths.append(DEBIAN_CONFIGS / f"config.{flavour.base}.xz")
+    return common.digest_of(paths, repr(flavour), version,
                             f"{tarball.st_size}" if tarball else "")
 
 
@@ -258,6 +299,8 @@ def build(name: str = "main", force: bool = False) -> pathlib.Path:
     # The first check needs no lock: a build of another flavour may hold it for long.
     if current():
         return image
+    if flavour.llvm:
+        packages.install([f"{tool}-{flavour.llvm}" for tool in ("clang", "lld", "llvm")])
     with common.lock(f"tree-{flavour.tree}"):
         if current():
             return image
@@ -268,9 +311,10 @@ def build(name: str = "main", force: bool = False) -> pathlib.Path:
         common.need_space(common.BUILD, 1500, f"building the {name} kernel")
         stamp.unlink(missing_ok=True)
         say(f"building the {name} kernel in {common.shown(out)}")
-        configure(tree, out, fragment_paths(flavour.fragments))
+        configure(tree, out, fragment_paths(flavour.fragments), base=flavour.base,
+                  llvm=flavour.llvm)
         compile_image(tree, out, ("bzImage", "modules") if _has_modules(flavour)
-                      else ("bzImage",))
+                      else ("bzImage",), llvm=flavour.llvm)
         stamp.write_text(inputs)
     say(f"{common.shown(image)}: {image.stat().st_size >> 10} KiB")
     return image
@@ -292,7 +336,8 @@ def main() -> None:
             tree = unpacked(flavour.tree)
             if flavour.patched:
                 say(integrate.integrate(tree))
-            configure(tree, OUT / args.name, fragment_paths(flavour.fragments))
+            configure(tree, OUT / args.name, fragment_paths(flavour.fragments),
+                      base=flavour.base, llvm=flavour.llvm)
         return
     build(args.name, args.force)
 
