@@ -13,6 +13,7 @@
 #include <linux/printk.h>
 #include <linux/string.h>
 
+#include <asm/kvm_para.h>
 #include <asm/paravirt.h>
 #include <asm/pvops.h>
 
@@ -137,6 +138,19 @@ pvops_select_platform(const struct hypervisor_x86 *(*detect)(void))
 	chosen = pvops_socket.chosen;
 	return chosen && chosen->type == X86_HYPER_NATIVE ? chosen->hyper
 							  : hyper;
+}
+
+/**
+ * pvops_was_stopped() - has the hypervisor stopped this CPU for long?
+ *
+ * Context: any but NMI; preemption is off.
+ * Return: true once after each time. The watchdogs were told then.
+ */
+bool pvops_was_stopped(void)
+{
+	const struct pvops_backend *chosen = pvops_socket.chosen;
+
+	return chosen && chosen->was_stopped && chosen->was_stopped();
 }
 
 /**

@@ -15,6 +15,7 @@
 #include <linux/io.h>
 #include <linux/irqflags.h>
 #include <linux/kdebug.h>
+#include <linux/kvm_para.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
 #include <linux/spinlock.h>
@@ -53,6 +54,22 @@ static void ldt_entry_is_written(struct kunit *test)
 		if (i != 3)
 			KUNIT_EXPECT_PTR_EQ(test, NULL, memchr_inv(&ldt[i], 0, sizeof(ldt[i])));
 	free_page((unsigned long)ldt);
+}
+
+/*
+ * A watchdog that finds a CPU late asks whether the hypervisor had stopped the
+ * CPU. Otherwise it complains of a CPU whose host slept. Nobody stopped this
+ * guest, and after the first answer there can be no second one.
+ */
+static void cpu_was_not_stopped(struct kunit *test)
+{
+	bool stopped;
+
+	preempt_disable();
+	kvm_check_and_clear_guest_paused();
+	stopped = kvm_check_and_clear_guest_paused();
+	preempt_enable();
+	KUNIT_EXPECT_FALSE(test, stopped);
 }
 
 /*
@@ -284,6 +301,7 @@ static struct kunit_case live_cases[] = {
 	KUNIT_CASE(io_delay_leaves_interrupts_off),
 	KUNIT_CASE(rdpmc_asks_for_its_counter),
 	KUNIT_CASE(lock_waiter_is_woken),
+	KUNIT_CASE(cpu_was_not_stopped),
 	{}
 };
 

@@ -36,6 +36,8 @@ static struct kunit_case vmi_test_cases[] = {
 	VMI_CASE(apic_registers),
 	VMI_CASE(ipis),
 	VMI_CASE(clocks),
+	VMI_CASE(resume),
+	VMI_CASE(stopped),
 	VMI_CASE(alarms),
 #ifdef CONFIG_PARAVIRT_SPINLOCKS
 	VMI_CASE(locks),

@@ -42,6 +42,42 @@ void vmi_test_clocks(struct kunit *test)
 }
 
 /*
+ * sched_clock goes on from where it was, whether or not the counter of the
+ * machine that resumes is behind that of the machine that was suspended.
+ * Otherwise sched_clock stands still until the old uptime has passed.
+ */
+void vmi_test_resume(struct kunit *test)
+{
+	/* The same machine: what passed during suspend counts. */
+	KUNIT_EXPECT_EQ(test, 100, vmi_resumed_offset(1500, 100, 1000));
+	KUNIT_EXPECT_EQ(test, 100, vmi_resumed_offset(1100, 100, 1000));
+	/* Another machine, whose counter starts from 0. */
+	KUNIT_EXPECT_EQ(test, (u64)-993, vmi_resumed_offset(7, 100, 1000));
+	KUNIT_EXPECT_EQ(test, 1000, 7 - vmi_resumed_offset(7, 100, 1000));
+}
+
+/*
+ * A CPU that was stopped says so once. Otherwise a watchdog complains of a CPU
+ * whose host slept, or never complains again.
+ */
+void vmi_test_stopped(struct kunit *test)
+{
+	bool stopped;
+
+	RECORD(TEST_AND_CLEAR_STOPPED, 1, NULL, stopped = vmi_was_stopped());
+	if (!vmi_offers(&vmi_rom, VMI64_CALL_TEST_AND_CLEAR_STOPPED)) {
+		EXPECT_CALLS(test, 0);
+		KUNIT_EXPECT_FALSE(test, stopped);
+		return;
+	}
+	EXPECT_CALLS(test, 1);
+	KUNIT_EXPECT_TRUE(test, stopped);
+	RECORD(TEST_AND_CLEAR_STOPPED, 0, NULL, stopped = vmi_was_stopped());
+	EXPECT_CALLS(test, 1);
+	KUNIT_EXPECT_FALSE(test, stopped);
+}
+
+/*
  * An alarm has the platform's vector and is set to the counter plus the delta.
  * Otherwise timers expire late or never.
  */

@@ -12,6 +12,7 @@
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/memblock.h>
+#include <linux/nmi.h>
 #include <linux/printk.h>
 #include <linux/string.h>
 
@@ -235,6 +236,10 @@ static void __init vmi_guest_late_init(void)
 	vmi_memory_setup();
 	vmi_smp_setup();
 	vmi_alarm_setup();
+
+	/* A CPU that has to wait for a CPU of the host looks as if it hung. */
+	if (boot_cpu_has(X86_FEATURE_HYPERVISOR))
+		hardlockup_detector_disable();
 }
 
 /*
@@ -269,5 +274,6 @@ const struct pvops_backend pvops_backend_vmi __refconst = {
 	.probe = vmi_probe,
 	.setup = vmi_setup,
 	.body = vmi_find_inline_body,
+	.was_stopped = vmi_was_stopped,
 	.hyper = &vmi_hyper,
 };

@@ -60,7 +60,8 @@
 	X(LOCK_WAIT)							\
 	X(LOCK_KICK)							\
 	X(GET_TIME_INFO)						\
-	X(START_ALARM)
+	X(START_ALARM)							\
+	X(TEST_AND_CLEAR_STOPPED)
 
 #define VMI_X(name)	DECLARE_STATIC_CALL(vmi_##name, vmi64_fn_##name);
 VMI_C_CALLS(VMI_X)

@@ -159,12 +159,14 @@ static void vmi_save_cpu_state(void)
 {
 	if (vmi_native_save_state)
 		vmi_native_save_state();
+	vmi_time_suspend();
 	vmi_exit_cpu(VMI64_EXIT_SUSPEND | VMI64_EXIT_LAST);
 }
 
 static void vmi_restore_cpu_state(void)
 {
 	vmi_init_cpu(VMI64_CPU_BOOT | VMI64_CPU_RESUME);
+	vmi_time_resume();
 	if (vmi_native_restore_state)
 		vmi_native_restore_state();
 }

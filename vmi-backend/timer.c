@@ -36,7 +36,17 @@ static u64 vmi_counter_hz __ro_after_init;
 static u32 vmi_counter_mult __ro_after_init;
 static u32 vmi_counter_shift __ro_after_init;
 static bool vmi_sched_clock_used __ro_after_init;
-static u64 vmi_sched_clock_offset __ro_after_init;
+static u64 vmi_sched_clock_offset __read_mostly;
+static u64 vmi_sched_clock_saved;
+static bool vmi_no_steal_acc __initdata;
+
+/* The same parameter as for Linux's own guests of KVM and of VMware. */
+static int __init vmi_parse_no_steal_acc(char *arg)
+{
+	vmi_no_steal_acc = true;
+	return 0;
+}
+early_param("no-steal-acc", vmi_parse_no_steal_acc);
 
 static void (*vmi_native_get_wallclock)(struct timespec64 *now) __ro_after_init;
 
@@ -72,6 +82,68 @@ u64 vmi_steal_clock(int cpu)
 	u64 cycles = vmi_call(GET_CYCLE_COUNTER)(VMI64_CYCLES_STOLEN, cpu);
 
 	return vmi_cycles_to_ns(cycles);
+}
+
+/**
+ * vmi_was_stopped() - has the hypervisor stopped this CPU?
+ *
+ * If so, all watchdogs are told. A watchdog that finds a CPU late asks this
+ * before it complains.
+ *
+ * Context: any but NMI; preemption is off.
+ * Return: true once after each time.
+ */
+bool vmi_was_stopped(void)
+{
+	if (!vmi_offers(&vmi_rom, VMI64_CALL_TEST_AND_CLEAR_STOPPED) ||
+	    !this_cpu_read(vmi_ready) || !vmi_call(TEST_AND_CLEAR_STOPPED)())
+		return false;
+	pvclock_touch_watchdogs();
+	pr_info_ratelimited("the hypervisor had stopped CPU %d; watchdogs know\n",
+			    raw_smp_processor_id());
+	return true;
+}
+
+/**
+ * vmi_resumed_offset() - compute the offset of sched_clock after a resume
+ * @counter: the REAL counter now, in ns
+ * @offset: the offset before
+ * @saved: sched_clock at suspend
+ *
+ * A machine that was hibernated may continue in a new virtual machine, whose
+ * counter is less than the old one was. sched_clock goes on from @saved then.
+ *
+ * Context: any.
+ * Return: the new offset.
+ */
+u64 vmi_resumed_offset(u64 counter, u64 offset, u64 saved)
+{
+	return (s64)(counter - offset - saved) < 0 ? counter - saved : offset;
+}
+
+/**
+ * vmi_time_suspend() - note sched_clock
+ *
+ * Context: the last CPU, interrupts off, before EXIT_CPU with SUSPEND.
+ */
+void vmi_time_suspend(void)
+{
+	if (vmi_sched_clock_used)
+		vmi_sched_clock_saved = vmi_sched_clock();
+}
+
+/**
+ * vmi_time_resume() - let sched_clock go on from where it was
+ *
+ * Context: the last CPU, interrupts off, after INIT_CPU with RESUME.
+ */
+void vmi_time_resume(void)
+{
+	if (vmi_sched_clock_used)
+		vmi_sched_clock_offset =
+			vmi_resumed_offset(vmi_cycles_to_ns(vmi_read_real_counter()),
+					   vmi_sched_clock_offset,
+					   vmi_sched_clock_saved);
 }
 
 static unsigned long vmi_tsc_khz(void)
@@ -276,7 +348,8 @@ static int __init vmi_enable_steal_time(void)
 	if (!vmi_rom.committed || !(vmi_time_info.flags & VMI64_TIME_STOLEN))
 		return 0;
 	static_key_slow_inc(&paravirt_steal_enabled);
-	static_key_slow_inc(&paravirt_steal_rq_enabled);
+	if (!vmi_no_steal_acc)
+		static_key_slow_inc(&paravirt_steal_rq_enabled);
 	return 0;
 }
 arch_initcall(vmi_enable_steal_time);

@@ -36,6 +36,7 @@
 #define VCPU_PREEMPTED		1
 #define VCPU_FLUSH_TLB		2
 #define PVCLOCK_STABLE		1
+#define PVCLOCK_STOPPED		2
 
 #define NSEC_PER_SEC		1000000000ull
 #define SHARED_CLOCKS		64
@@ -108,6 +109,7 @@ u32 kvm_answer(u32 call)
 	case VMI64_CALL_GET_CYCLE_COUNTER:
 	case VMI64_CALL_GET_TIME_INFO:
 	case VMI64_CALL_GET_WALLCLOCK_TIME:
+	case VMI64_CALL_TEST_AND_CLEAR_STOPPED:
 		yes = has(FEATURE_CLOCKSOURCE2);
 		break;
 	case VMI64_CALL_EOI:
@@ -498,6 +500,21 @@ static __preserve u32 vcpu_is_preempted(u32 cpu)
 	return steal->preempted & VCPU_PREEMPTED;
 }
 
+/* One instruction clears the flag, because KVM may write between two. */
+static u32 test_and_clear_stopped(void)
+{
+	u32 cpu = MINE(cpu);
+	struct pvclock *clock = cpu < SHARED_CLOCKS ?
+				&clocks[cpu] :
+				&((struct rom_cpu *)any_percpu(cpu))->clock;
+
+	if (!(*(volatile u8 *)&clock->flags & PVCLOCK_STOPPED))
+		return 0;
+	asm volatile("andb %1, %0"
+		     : "+m" (clock->flags) : "i" ((u8)~PVCLOCK_STOPPED));
+	return 1;
+}
+
 IMPLEMENTS(GET_CYCLE_FREQUENCY, KVM, get_cycle_frequency);
 IMPLEMENTS(GET_CYCLE_COUNTER, KVM, get_cycle_counter);
 IMPLEMENTS(GET_TIME_INFO, KVM, get_time_info);
@@ -508,3 +525,4 @@ IMPLEMENTS(FLUSH_REMOTE, KVM, flush_remote);
 IMPLEMENTS(LOCK_WAIT, KVM, lock_wait);
 IMPLEMENTS(LOCK_KICK, KVM, lock_kick);
 IMPLEMENTS(VCPU_IS_PREEMPTED, KVM, vcpu_is_preempted);
+IMPLEMENTS(TEST_AND_CLEAR_STOPPED, KVM, test_and_clear_stopped);

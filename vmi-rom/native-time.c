@@ -69,9 +69,16 @@ static __preserve u32 vcpu_is_preempted(u32 cpu)
 	return 0;
 }
 
+static u32 test_and_clear_stopped(void)
+{
+	COUNT(TEST_AND_CLEAR_STOPPED);
+	return 0;
+}
+
 IMPLEMENTS(GET_TIME_INFO, NATIVE, get_time_info);
 IMPLEMENTS(GET_CYCLE_FREQUENCY, NATIVE, get_cycle_frequency);
 IMPLEMENTS(GET_CYCLE_COUNTER, NATIVE, get_cycle_counter);
 IMPLEMENTS(LOCK_WAIT, NATIVE, lock_wait);
 IMPLEMENTS(LOCK_KICK, NATIVE, lock_kick);
 IMPLEMENTS(VCPU_IS_PREEMPTED, NATIVE, vcpu_is_preempted);
+IMPLEMENTS(TEST_AND_CLEAR_STOPPED, NATIVE, test_and_clear_stopped);

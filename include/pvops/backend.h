@@ -157,12 +157,15 @@ bool pvops_signed_code_only(void);
  *	this callback is not __init. Returns the length in bytes with *@code
  *	set, or 0 if @op must be called. NULL for a backend that has no such
  *	code.
+ * @was_stopped: has the hypervisor stopped this CPU for long since the last
+ *	call? If so, tell the watchdogs. Called in any context but NMI, with
+ *	preemption off. NULL if the backend cannot know.
  * @hyper: the callbacks for x86_init and x86_platform that go with the ops, or
  *	NULL for those of bare metal. Not used if @type is set: detection
  *	provides the callbacks then.
  *
- * The callbacks run on the boot CPU with interrupts off, except @body for a
- * module. @find_rom, @probe and @setup are called from setup_arch() after early
+ * The callbacks run on the boot CPU with interrupts off, except @was_stopped, and
+ * @body for a module. @find_rom, @probe and @setup are called from setup_arch() after early
  * parameters were parsed: memblock and early_memremap() work, the page
  * allocator does not. @complete is called from alternative_instructions(),
  * before the other CPUs are started, and may allocate. These four callbacks may
@@ -187,6 +190,7 @@ struct pvops_backend {
 			struct paravirt_patch_template *ops,
 			struct pvops_reason *reason);
 	unsigned int (*body)(unsigned int slot, const void *op, const u8 **code);
+	bool (*was_stopped)(void);
 	const struct hypervisor_x86 *hyper;
 };
 

@@ -217,10 +217,11 @@ typedef int64_t vmi64_s64;
 	X(111, LOCK_KICK, SYSV, 0)					\
 	X(112, VCPU_IS_PREEMPTED, PRESERVE, VMI64_F_NMI)		\
 	X(113, GET_TIME_INFO, SYSV, 0)					\
-	X(114, START_ALARM, SYSV, VMI64_F_IRQOFF | VMI64_F_READY)
+	X(114, START_ALARM, SYSV, VMI64_F_IRQOFF | VMI64_F_READY)	\
+	X(115, TEST_AND_CLEAR_STOPPED, SYSV, VMI64_F_READY)
 
 /* Above all numbers. A number below it that is not listed is not a call. */
-#define VMI64_CALL_END		115
+#define VMI64_CALL_END		116
 
 /* Pairs of calls of which both or none must be offered: X(NAME, NAME) */
 #define VMI64_PAIRS(X)							\
@@ -705,7 +706,8 @@ struct vmi64_flush {
 	X(LOCK_KICK, void, vmi64_u32 apic_id)				\
 	X(VCPU_IS_PREEMPTED, vmi64_u32, vmi64_u32 cpu)			\
 	X(GET_TIME_INFO, vmi64_s32, struct vmi64_time *time)		\
-	X(START_ALARM, vmi64_s32, vmi64_u32 vector, vmi64_u64 hz)
+	X(START_ALARM, vmi64_s32, vmi64_u32 vector, vmi64_u64 hz)	\
+	X(TEST_AND_CLEAR_STOPPED, vmi64_u32, void)
 
 #define VMI64_X(name, result, ...)	typedef result vmi64_fn_##name(__VA_ARGS__);
 VMI64_PROTOTYPES(VMI64_X)

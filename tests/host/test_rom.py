@@ -138,7 +138,8 @@ class Good(unittest.TestCase):
         names = {number: name for name, number in CALLS.items()}
         self.assertEqual({"INIT_CPU", "EXIT_CPU", "GET_TIME_INFO", "GET_CYCLE_FREQUENCY", "GET_CYCLE_COUNTER",
                           "GET_WALLCLOCK_TIME", "EOI", "SEND_IPI", "FLUSH_REMOTE", "LOCK_WAIT", "LOCK_KICK",
-                          "VCPU_IS_PREEMPTED"}, {names[one["call"]] for one in image.calls})
+                          "VCPU_IS_PREEMPTED",
+                          "TEST_AND_CLEAR_STOPPED"}, {names[one["call"]] for one in image.calls})
 
 
 class Code(unittest.TestCase):

@@ -116,9 +116,6 @@ static void crash_kernel(void)
 	uint64_t seed = now_ns(), *pages = map_anon(MARKED);
 	char text[32];
 
-	/* The second kernel cannot start CPU 0: its INIT resets the machine. */
-	pin(0);
-
 	if (!read_file("/sys/kernel/kexec_crash_size", text, sizeof(text)) || !atoll(text))
 		bail("no memory for the crash kernel: crashkernel= is missing");
 	for (size_t i = 0; i < MARKED * PAGE / 8; i++)
