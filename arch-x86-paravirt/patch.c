@@ -92,7 +92,8 @@ static unsigned int pvops_copy_body(unsigned int slot, u8 copy[PVOPS_MAX_BODY])
  * @site: a site about to be patched, still "call *slot(%rip)"
  * @alt: the alternative of the site, with ALT_FLAG_DIRECT_CALL
  * @code: (out) room for code for the site; as long as the site
- * @native: the slot holds the op that the kernel was linked with
+ * @native: (in/out) the slot holds the op that the kernel was linked with; the
+ *	ALT_PV_NATIVE replacement is right at this site
  *
  * The op decides, not the hypervisor. The native instruction is right if the
  * slot holds the native op, or an op with the same code. A site that does not
@@ -100,12 +101,11 @@ static unsigned int pvops_copy_body(unsigned int slot, u8 copy[PVOPS_MAX_BODY])
  *
  * Context: from apply_alternatives(), for the kernel on the boot CPU and for
  * modules while they are loaded.
- * Return: 0 if an ALT_PV_NATIVE replacement at this site is right, the length
- * of the code in @code if that code is to stand at the site, or PVOPS_SITE_CALL
- * if the op is to be called.
+ * Return: the length of the code in @code if that code is to stand at the site.
+ * 0 if the replacement is to stand there, or a call if @native is false.
  */
 int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code,
-		     bool native)
+		     bool *native)
 {
 	const s32 *disp = (const s32 *)(site + 2);
 	int slot = pvops_slot_at(site + 6 + *disp);
@@ -113,23 +113,21 @@ int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code,
 	unsigned int len;
 
 	if (slot < 0)
-		return PVOPS_SITE_CALL;
+		return 0;
 
 	if (!alternatives_patched)
 		pvops_record_site(site, slot, alt->instrlen);
 
-	if (native)
+	if (*native)
 		return 0;
 
 	len = pvops_copy_body(slot, body);
-	if (!len)
-		return PVOPS_SITE_CALL;
-	if (pvops_body_fits(body, len, alt->instrlen)) {
+	if (len && pvops_body_fits(body, len, alt->instrlen)) {
 		memcpy(code, body, len);
 		return len;
 	}
-	return pvops_body_is_native(body, len, pvops_slot_native(slot)) ?
-	       0 : PVOPS_SITE_CALL;
+	*native = len && pvops_body_is_native(body, len, pvops_slot_native(slot));
+	return 0;
 }
 
 /**

@@ -22,9 +22,6 @@ struct mm_struct;
 struct pt_regs;
 struct vm_area_struct;
 
-/* What pvops_patch_site() says of a site where a call must stay. */
-#define PVOPS_SITE_CALL	(-1)
-
 #ifdef CONFIG_PVOPS
 
 bool pvops_may_detect(const struct hypervisor_x86 *h);
@@ -32,7 +29,7 @@ const struct hypervisor_x86 *
 pvops_select_platform(const struct hypervisor_x86 *(*detect)(void));
 void pvops_before_patching(void);
 int pvops_patch_site(const u8 *site, const struct alt_instr *alt, u8 *code,
-		     bool native);
+		     bool *native);
 void pvops_after_patching(void);
 
 #else /* !CONFIG_PVOPS */
@@ -46,11 +43,11 @@ static inline bool pvops_may_detect(const struct hypervisor_x86 *h)
 
 static inline void pvops_before_patching(void) { }
 
-static inline int pvops_patch_site(const u8 *site, const struct alt_instr *alt,
-				   u8 *code, bool native)
-{
-	return native ? 0 : PVOPS_SITE_CALL;
-}
+/*
+ * A macro, because gcc gives other registers to a caller whose variable had its
+ * address taken for an inline function.
+ */
+#define pvops_patch_site(...)	0
 
 static inline void pvops_after_patching(void) { }
 
