@@ -12,7 +12,6 @@
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/processor.h>
-#include <linux/security.h>
 #include <linux/seq_buf.h>
 #include <linux/string.h>
 
@@ -83,19 +82,60 @@ unsigned int pvops_scan_signatures(struct pvops_signature *found,
 	return nr;
 }
 
+/*
+ * The security modules start after the backend was chosen, so security_locked_down()
+ * does not know yet. What will lock the kernel down is known: an option, or
+ * lockdown= on the command line. In the same way for module signatures.
+ */
+static bool pvops_locked_down __initdata =
+	IS_ENABLED(CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY) ||
+	IS_ENABLED(CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY);
+static bool pvops_sig_enforced __initdata = IS_ENABLED(CONFIG_MODULE_SIG_FORCE);
+
+/**
+ * pvops_is_lockdown() - does this value of lockdown= lock the kernel down?
+ * @arg: the value, or NULL
+ *
+ * Context: init.
+ * Return: true for each level that the kernel knows.
+ */
+bool __init pvops_is_lockdown(const char *arg)
+{
+	return arg && (!strcmp(arg, "integrity") ||
+		       !strcmp(arg, "confidentiality"));
+}
+
+static int __init pvops_parse_lockdown(char *arg)
+{
+	if (IS_ENABLED(CONFIG_SECURITY_LOCKDOWN_LSM) && pvops_is_lockdown(arg))
+		pvops_locked_down = true;
+	return 0;
+}
+early_param("lockdown", pvops_parse_lockdown);
+
+static int __init pvops_parse_sig_enforce(char *arg)
+{
+	bool on = true;
+
+	if (IS_ENABLED(CONFIG_MODULE_SIG) && (!arg || !kstrtobool(arg, &on)) && on)
+		pvops_sig_enforced = true;
+	return 0;
+}
+early_param("module.sig_enforce", pvops_parse_sig_enforce);
+
 /**
  * pvops_signed_code_only() - must the kernel refuse code that nobody has signed?
  *
- * A kernel that is locked down must, and so must a kernel that the firmware has
- * booted with Secure Boot, whether the kernel locks itself down then or not.
- * Lockdown logs a line of its own, so ask only if there is such code.
+ * A kernel must that will be locked down, that takes signed modules only, or that
+ * the firmware has booted with Secure Boot, whether the kernel locks itself down
+ * then or not.
  *
- * Context: boot CPU, after early parameters were parsed: lockdown= is one.
+ * Context: boot CPU, after early parameters were parsed.
  * Return: true if so.
  */
 bool __init pvops_signed_code_only(void)
 {
-	return security_locked_down(LOCKDOWN_MODULE_SIGNATURE) ||
+	return pvops_locked_down || pvops_sig_enforced ||
 	       boot_params.secure_boot == efi_secureboot_mode_enabled;
 }
 

@@ -13,7 +13,6 @@
 #include <linux/printk.h>
 #include <linux/string.h>
 
-#include <asm/kvm_para.h>
 #include <asm/paravirt.h>
 #include <asm/pvops.h>
 
@@ -143,7 +142,7 @@ pvops_select_platform(const struct hypervisor_x86 *(*detect)(void))
 /**
  * pvops_was_stopped() - has the hypervisor stopped this CPU for long?
  *
- * Context: any but NMI; preemption is off.
+ * Context: any but NMI; the task stays on its CPU.
  * Return: true once after each time. The watchdogs were told then.
  */
 bool pvops_was_stopped(void)

@@ -211,6 +211,20 @@ static void __init native_is_always_possible(struct kunit *test)
 }
 
 /*
+ * Each level of lockdown= forbids code that nobody has signed, and a word that
+ * is no level forbids nothing. Otherwise a ROM runs in a kernel that refuses
+ * unsigned modules.
+ */
+static void __init lockdown_is_known_early(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, pvops_is_lockdown("integrity"));
+	KUNIT_EXPECT_TRUE(test, pvops_is_lockdown("confidentiality"));
+	KUNIT_EXPECT_FALSE(test, pvops_is_lockdown("none"));
+	KUNIT_EXPECT_FALSE(test, pvops_is_lockdown(""));
+	KUNIT_EXPECT_FALSE(test, pvops_is_lockdown(NULL));
+}
+
+/*
  * native cannot run in a PV guest of Xen, whatever is requested.
  * Otherwise pv_backend=native ends at the first privileged instruction.
  */
@@ -371,6 +385,7 @@ static void __init vmi_leaves_guests_their_devices(struct kunit *test)
 
 static struct kunit_case __refdata probe_cases[] = {
 	KUNIT_CASE(native_is_always_possible),
+	KUNIT_CASE(lockdown_is_known_early),
 	KUNIT_CASE(native_cannot_run_in_ring_3),
 	KUNIT_CASE(native_cannot_replace_some),
 	KUNIT_CASE(intree_follows_detection),

@@ -122,6 +122,7 @@ struct pvops_reason {
 /* arch-x86-paravirt/facts.c */
 __printf(2, 3) void pvops_set_reason(struct pvops_reason *reason, const char *fmt, ...);
 void pvops_describe_facts(const struct pvops_facts *facts, struct seq_buf *out);
+bool pvops_is_lockdown(const char *arg);
 bool pvops_signed_code_only(void);
 
 /**
@@ -158,8 +159,8 @@ bool pvops_signed_code_only(void);
  *	set, or 0 if @op must be called. NULL for a backend that has no such
  *	code.
  * @was_stopped: has the hypervisor stopped this CPU for long since the last
- *	call? If so, tell the watchdogs. Called in any context but NMI, with
- *	preemption off. NULL if the backend cannot know.
+ *	call? If so, tell the watchdogs. Called in any context but NMI, by a
+ *	task that stays on its CPU. NULL if the backend cannot know.
  * @hyper: the callbacks for x86_init and x86_platform that go with the ops, or
  *	NULL for those of bare metal. Not used if @type is set: detection
  *	provides the callbacks then.

@@ -53,6 +53,9 @@ struct pvops_request {
 	char overridden[24];
 };
 
+/* platform.c; patch 0029 declares it for asm/kvm_para.h as well */
+bool pvops_was_stopped(void);
+
 /* facts.c */
 void pvops_gather_facts(struct pvops_facts *facts,
 			const struct pvops_backend * const *backends,
