@@ -28,8 +28,8 @@
 #include "vmi.h"
 
 /*
- * Guest code of Linux that brings devices: the buses of Hyper-V and Xen, and
- * the PCI and timers of a Jailhouse cell. Linux runs the callbacks of one
+ * Guest code of Linux that brings devices: the buses of Hyper-V and Xen, the
+ * PCI and timers of a Jailhouse cell, the upcall of ACRN. Linux runs the callbacks of one
  * hypervisor only. With those of the ROM such a guest would have no disk.
  */
 static bool __init vmi_guest_brings_devices(const struct hypervisor_x86 *hyper)
@@ -38,6 +38,7 @@ static bool __init vmi_guest_brings_devices(const struct hypervisor_x86 *hyper)
 	case X86_HYPER_MS_HYPERV:
 	case X86_HYPER_XEN_HVM:
 	case X86_HYPER_JAILHOUSE:
+	case X86_HYPER_ACRN:
 		return true;
 	default:
 		return hyper->ignore_nopv;

@@ -41,10 +41,10 @@ void vmi_lock_kick(int cpu)
  * vmi_lock_setup() - use the ROM's calls for spinlocks
  *
  * Runs after native_pv_lock_init(), which selects unfair locks in a guest. If
- * the ROM offers LOCK_WAIT, unfair locks are switched off again. With nopvspin
- * or a single possible CPU, the kernel's native queue is kept. A ROM for API 4.0
- * takes no kick from a CPU that is not ready, so the unfair locks stay. Unfair
- * locks are also switched off if each CPU has a CPU of the host for itself.
+ * the ROM offers LOCK_WAIT, unfair locks are switched off again. A ROM for API
+ * 4.0 takes no kick from a CPU that is not ready, so the unfair locks stay. The
+ * kernel's native queue is kept with nopvspin, with a single possible CPU, and if
+ * no CPU loses its CPU of the host while it holds a lock.
  *
  * Context: boot CPU, from smp_prepare_boot_cpu(); call sites are not patched
  * yet.
@@ -55,24 +55,22 @@ void __init vmi_lock_setup(void)
 		pv_ops.lock.vcpu_is_preempted.func =
 			vmi_entry(&vmi_rom, VMI64_CALL_VCPU_IS_PREEMPTED);
 
-	if (!vmi_offers(&vmi_rom, VMI64_CALL_LOCK_WAIT)) {
-		/* No CPU loses its CPU of the host while it holds a lock. */
-		if (vmi_rom.host & VMI64_HOST_DEDICATED)
-			static_branch_disable(&virt_spin_lock_key);
+	if (nopvspin || num_possible_cpus() == 1 ||
+	    vmi_rom.host & VMI64_HOST_DEDICATED) {
+		static_branch_disable(&virt_spin_lock_key);
 		return;
 	}
+	if (!vmi_offers(&vmi_rom, VMI64_CALL_LOCK_WAIT))
+		return;
 	if (vmi_rom.image.header->api_minor < 1) {
 		pr_info("the ROM is for API 4.0; locks do not use its LOCK_WAIT\n");
 		return;
 	}
-	if (num_possible_cpus() > 1 && !nopvspin) {
-		__pv_init_lock_hash();
-		pv_ops.lock.queued_spin_lock_slowpath =
-			__pv_queued_spin_lock_slowpath;
-		pv_ops.lock.queued_spin_unlock =
-			PV_CALLEE_SAVE(__pv_queued_spin_unlock);
-		pv_ops.lock.wait = vmi_lock_wait;
-		pv_ops.lock.kick = vmi_lock_kick;
-	}
+	__pv_init_lock_hash();
+	pv_ops.lock.queued_spin_lock_slowpath = __pv_queued_spin_lock_slowpath;
+	pv_ops.lock.queued_spin_unlock =
+		PV_CALLEE_SAVE(__pv_queued_spin_unlock);
+	pv_ops.lock.wait = vmi_lock_wait;
+	pv_ops.lock.kick = vmi_lock_kick;
 	static_branch_disable(&virt_spin_lock_key);
 }

@@ -90,7 +90,7 @@ u64 vmi_steal_clock(int cpu)
  * If so, all watchdogs are told. A watchdog that finds a CPU late asks this
  * before it complains.
  *
- * Context: any but NMI; preemption is off.
+ * Context: any but NMI; the task stays on its CPU.
  * Return: true once after each time.
  */
 bool vmi_was_stopped(void)
@@ -99,8 +99,7 @@ bool vmi_was_stopped(void)
 	    !this_cpu_read(vmi_ready) || !vmi_call(TEST_AND_CLEAR_STOPPED)())
 		return false;
 	pvclock_touch_watchdogs();
-	pr_info_ratelimited("the hypervisor had stopped CPU %d; watchdogs know\n",
-			    raw_smp_processor_id());
+	pr_info_once("the hypervisor had stopped this guest; watchdogs know\n");
 	return true;
 }
 

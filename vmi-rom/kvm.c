@@ -57,6 +57,7 @@ static bool mwait;		/* a CPU may wait by MWAIT, unseen by KVM */
 static bool clock_early;	/* INIT_CPU(EARLY) enabled CPU 0's clock */
 static const struct pvclock *clock_on[SHARED_CLOCKS];	/* NULL if disabled */
 static u64 last_real;
+static u32 resumes;
 
 bool kvm_detect(void)
 {
@@ -187,6 +188,10 @@ s32 kvm_init_cpu(const struct vmi64_cpu *cpu)
 	/* After hibernation this may be another VM, with a clock from 0. */
 	if (cpu->flags & VMI64_CPU_RESUME) {
 		last_real = 0;
+		resumes++;
+	}
+	if (mine->resumes != resumes) {
+		mine->resumes = resumes;
 		mine->available = 0;
 	}
 

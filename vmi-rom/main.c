@@ -136,6 +136,10 @@ static s32 init_cpu(const struct vmi64_cpu *cpu)
 		rom.tsc_khz = cpu->tsc_khz;
 	if (rom.mode == MODE_KVM)
 		return kvm_init_cpu(cpu);
+#if VMI_ROM_ALLCALL
+	if (cpu->flags & VMI64_CPU_RESUME)
+		native_resume_time();
+#endif
 	if (!(cpu->flags & VMI64_CPU_EARLY)) {
 		SET_MINE(cpu, cpu->cpu);
 		SET_MINE(alarm, 0);

@@ -27,10 +27,17 @@ static u64 get_cycle_frequency(void)
 	return tsc_hz();
 }
 
+static u64 latest;
+
+/* After a resume the TSC may count from 0 again. */
+void native_resume_time(void)
+{
+	latest = 0;
+}
+
 /* Never backwards across CPUs. */
 static u64 read_real(void)
 {
-	static u64 latest;
 	u64 last = __atomic_load_n(&latest, __ATOMIC_RELAXED), now = read_tsc();
 
 	do {

@@ -18,6 +18,9 @@ void log_counts(void);
 /* native-apic.c */
 void native_exit_cpu(void);
 
+/* native-time.c */
+void native_resume_time(void);
+
 static inline u8 in8(u16 port)
 {
 	u8 value;

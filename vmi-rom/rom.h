@@ -103,6 +103,7 @@ struct steal_time {
  * @seen: @ready was set at some time, so that the contents belong to this CPU
  * @cpu: number of this CPU, valid while @ready is set
  * @alarm: START_ALARM was made, and EXIT_CPU was not made since
+ * @resumes: how often the machine had resumed when @available was cleared
  * @available: the last result of GET_CYCLE_COUNTER(AVAILABLE) for this CPU
  */
 struct rom_cpu {
@@ -114,6 +115,7 @@ struct rom_cpu {
 	u32 seen;
 	u32 cpu;
 	u32 alarm;
+	u32 resumes;
 };
 
 extern struct rom_cpu vmi_cpu;		/* an offset from %gs, see MINE() */
