@@ -200,6 +200,12 @@ def compiler(llvm: str = "") -> list[str]:
     return [f"LLVM=-{llvm}", f"CC=ccache clang-{llvm}"] if llvm else ["CC=ccache gcc"]
 
 
+def need_compiler(flavour: Flavour) -> None:
+    """Install the compiler of a flavour. The tools need gcc in any case."""
+    if flavour.llvm:
+        packages.install([f"{tool}-{flavour.llvm}" for tool in ("clang", "lld", "llvm")])
+
+
 def _start_config(base: str, config: pathlib.Path) -> None:
     """Write the configuration of a kernel of Debian's."""
     source = DEBIAN_CONFIGS / f"config.{base}.xz"
@@ -296,11 +302,10 @@ def build(name: str = "main", force: bool = False) -> pathlib.Path:
         return (not force and image.exists() and stamp.exists()
                 and stamp.read_text() == _inputs(flavour))
 
+    need_compiler(flavour)
     # The first check needs no lock: a build of another flavour may hold it for long.
     if current():
         return image
-    if flavour.llvm:
-        packages.install([f"{tool}-{flavour.llvm}" for tool in ("clang", "lld", "llvm")])
     with common.lock(f"tree-{flavour.tree}"):
         if current():
             return image
@@ -332,6 +337,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.config_only:
         flavour = FLAVOURS[args.name]
+        need_compiler(flavour)
         with common.lock(f"tree-{flavour.tree}"):
             tree = unpacked(flavour.tree)
             if flavour.patched:
