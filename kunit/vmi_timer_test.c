@@ -64,7 +64,8 @@ void vmi_test_stopped(struct kunit *test)
 {
 	bool stopped;
 
-	RECORD(TEST_AND_CLEAR_STOPPED, 1, NULL, stopped = vmi_was_stopped());
+	RECORD(TEST_AND_CLEAR_STOPPED, 1, NULL,
+	       stopped = vmi_test_and_clear_stopped());
 	if (!vmi_offers(&vmi_rom, VMI64_CALL_TEST_AND_CLEAR_STOPPED)) {
 		EXPECT_CALLS(test, 0);
 		KUNIT_EXPECT_FALSE(test, stopped);
@@ -72,7 +73,8 @@ void vmi_test_stopped(struct kunit *test)
 	}
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_TRUE(test, stopped);
-	RECORD(TEST_AND_CLEAR_STOPPED, 0, NULL, stopped = vmi_was_stopped());
+	RECORD(TEST_AND_CLEAR_STOPPED, 0, NULL,
+	       stopped = vmi_test_and_clear_stopped());
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_FALSE(test, stopped);
 }

@@ -85,6 +85,18 @@ u64 vmi_steal_clock(int cpu)
 }
 
 /**
+ * vmi_test_and_clear_stopped() - ask the ROM whether this CPU was stopped
+ *
+ * Context: any but NMI; the task stays on its CPU.
+ * Return: true once after each time.
+ */
+bool vmi_test_and_clear_stopped(void)
+{
+	return vmi_offers(&vmi_rom, VMI64_CALL_TEST_AND_CLEAR_STOPPED) &&
+	       this_cpu_read(vmi_ready) && vmi_call(TEST_AND_CLEAR_STOPPED)();
+}
+
+/**
  * vmi_was_stopped() - has the hypervisor stopped this CPU?
  *
  * If so, all watchdogs are told. A watchdog that finds a CPU late asks this
@@ -95,8 +107,7 @@ u64 vmi_steal_clock(int cpu)
  */
 bool vmi_was_stopped(void)
 {
-	if (!vmi_offers(&vmi_rom, VMI64_CALL_TEST_AND_CLEAR_STOPPED) ||
-	    !this_cpu_read(vmi_ready) || !vmi_call(TEST_AND_CLEAR_STOPPED)())
+	if (!vmi_test_and_clear_stopped())
 		return false;
 	pvclock_touch_watchdogs();
 	pr_info_once("the hypervisor had stopped this guest; watchdogs know\n");

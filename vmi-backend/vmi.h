@@ -208,6 +208,7 @@ void vmi_apic_setup(void);
 u64 vmi_sched_clock(void);
 u64 vmi_steal_clock(int cpu);
 void vmi_get_wallclock(struct timespec64 *now);
+bool vmi_test_and_clear_stopped(void);
 bool vmi_was_stopped(void);
 u64 vmi_resumed_offset(u64 counter, u64 offset, u64 saved);
 void vmi_time_suspend(void);
