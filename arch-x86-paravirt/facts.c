@@ -83,9 +83,10 @@ unsigned int pvops_scan_signatures(struct pvops_signature *found,
 }
 
 /*
- * The security modules start after the backend was chosen, so security_locked_down()
- * does not know yet. What will lock the kernel down is known: an option, or
- * lockdown= on the command line. In the same way for module signatures.
+ * The security modules start after the backend was chosen. So
+ * security_locked_down() does not know yet. What will lock the kernel down is
+ * known: an option, or lockdown= on the command line. In the same way for module
+ * signatures.
  */
 static bool pvops_locked_down __initdata =
 	IS_ENABLED(CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY) ||
@@ -126,9 +127,9 @@ early_param("module.sig_enforce", pvops_parse_sig_enforce);
 /**
  * pvops_signed_code_only() - must the kernel refuse code that nobody has signed?
  *
- * A kernel must that will be locked down, that takes signed modules only, or that
- * the firmware has booted with Secure Boot, whether the kernel locks itself down
- * then or not.
+ * A kernel must if it will be locked down, if it takes signed modules only, or
+ * if the firmware has booted it with Secure Boot, whether the kernel locks itself
+ * down then or not.
  *
  * Context: boot CPU, after early parameters were parsed.
  * Return: true if so.

@@ -75,13 +75,11 @@ bool __init pvops_may_detect(const struct hypervisor_x86 *h)
 }
 
 static const struct hypervisor_x86 * __init
-pvops_detect_intree_guest(const struct hypervisor_x86 *(*detect)(void))
+pvops_detect_intree_guest(const struct hypervisor_x86 *(*detect)(void),
+			  const struct pvops_backend *wanted)
 {
-	const struct pvops_backend *wanted;
 	const struct hypervisor_x86 *h;
 
-	wanted = pvops_find_backend(pvops_registry, pvops_registry_size,
-				    pvops_cmdline_request.name);
 	if (!wanted || wanted->type == X86_HYPER_NATIVE)
 		return detect();
 
@@ -107,11 +105,12 @@ pvops_detect_intree_guest(const struct hypervisor_x86 *(*detect)(void))
 const struct hypervisor_x86 * __init
 pvops_select_platform(const struct hypervisor_x86 *(*detect)(void))
 {
-	const struct hypervisor_x86 *hyper = pvops_detect_intree_guest(detect);
 	const struct pvops_backend *chosen, *requested;
+	const struct hypervisor_x86 *hyper;
 
 	requested = pvops_find_backend(pvops_registry, pvops_registry_size,
 				       pvops_cmdline_request.name);
+	hyper = pvops_detect_intree_guest(detect, requested);
 	/* With pv_backend=native nobody looks for a ROM. */
 	pvops_gather_facts(&pvops_facts, pvops_registry,
 			   requested == &pvops_backend_native ?

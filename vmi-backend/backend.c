@@ -29,8 +29,9 @@
 
 /*
  * Guest code of Linux that brings devices: the buses of Hyper-V and Xen, the
- * PCI and timers of a Jailhouse cell, the upcall of ACRN. Linux runs the callbacks of one
- * hypervisor only. With those of the ROM such a guest would have no disk.
+ * PCI and timers of a Jailhouse cell, the upcall of ACRN. Linux runs the
+ * callbacks of one hypervisor only. With those of the ROM such a guest would
+ * have no disk.
  */
 static bool __init vmi_guest_brings_devices(const struct hypervisor_x86 *hyper)
 {
@@ -41,7 +42,7 @@ static bool __init vmi_guest_brings_devices(const struct hypervisor_x86 *hyper)
 	case X86_HYPER_ACRN:
 		return true;
 	default:
-		return hyper->ignore_nopv;
+		return false;
 	}
 }
 
@@ -62,15 +63,16 @@ vmi_probe(const struct pvops_backend *self, const struct pvops_facts *facts,
 				 facts->rom.refused : "no ROM found");
 		return PVOPS_ABSENT;
 	}
-	pvops_set_reason(reason, "ROM \"%s\" at 0x%llx, API %u.%u",
-			 facts->rom.product, facts->rom.where,
-			 facts->rom.api_major, facts->rom.api_minor);
-	if (!facts->hyper || !vmi_guest_brings_devices(facts->hyper))
-		return PVOPS_OFFERED;
-	if (facts->hyper->ignore_nopv) {
+	if (facts->hyper && facts->hyper->ignore_nopv) {
 		pvops_set_reason(reason, "%s cannot be run without its guest code",
 				 facts->hyper_name);
 		return PVOPS_ABSENT;
+	}
+	if (!facts->hyper || !vmi_guest_brings_devices(facts->hyper)) {
+		pvops_set_reason(reason, "ROM \"%s\" at 0x%llx, API %u.%u",
+				 facts->rom.product, facts->rom.where,
+				 facts->rom.api_major, facts->rom.api_minor);
+		return PVOPS_OFFERED;
 	}
 	pvops_set_reason(reason, "ROM \"%s\" at 0x%llx, but the guest code for %s brings devices",
 			 facts->rom.product, facts->rom.where,

@@ -605,9 +605,8 @@ struct vmi64_flush {
 };
 
 /*
- * The C prototype of each call: X(NAME, result,
- * parameters). vmi64_fn_NAME is the function type. Owner and the contents of
- * descriptors are opaque to C.
+ * The C prototype of each call: X(NAME, result, parameters). vmi64_fn_NAME is
+ * the function type. Owner and the contents of descriptors are opaque to C.
  */
 #define VMI64_PROTOTYPES(X)						\
 	X(CPUID, void, vmi64_u32 *regs)					\

@@ -2,7 +2,7 @@
 """Unpack, integrate, configure and build the kernels.
 
     build/linux           Debian's 6.12 with pvops         main, debug, checks, rt,
-                                                           debian-*, clang*
+                                                           lockdown, debian-*, clang*
     build/linux-vanilla   the unpatched tree, to compare   vanilla, vanilla-debug,
                                                            noparavirt
     build/linux-fixed     the unpatched tree with those patches that stand alone
