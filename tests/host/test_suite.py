@@ -2,13 +2,16 @@
 """The test runner: a failure never becomes a pass."""
 
 import json
+import os
 import pathlib
+import re
 import tempfile
 import time
 import unittest
+from unittest import mock
 
 from tests.host import trees
-from tools.pvops import suite
+from tools.pvops import common, suite
 
 HEAD = "[suite.test]\nlimit = 60\n"
 
@@ -104,6 +107,18 @@ class Runs(unittest.TestCase):
         self.assertEqual("not finished within 0:01", report["stages"][0]["why"])
         time.sleep(6.5 - (time.monotonic() - start) if time.monotonic() - start < 6.5 else 0)
         self.assertFalse(mark.exists())
+
+    def test_stage_is_told_when_it_ends(self):
+        """A stage knows when it is ended, and a machine in it ends before."""
+        done, _ = self.run_suite("[suite.test]\nlimit = 300\n" + self.stage(
+            "host-a", "sh -c 'echo ends at $PVOPS_DEADLINE; exit 1'", limit=200))
+        said = float(re.search(r"\| ends at ([\d.]+)", done.stdout).group(1))
+        self.assertTrue(100 < said - time.time() < 200 - suite.LAST_WORDS)
+        with mock.patch.dict(os.environ, {common.DEADLINE: str(said)}):
+            self.assertLess(common.time_left(1350), 200)
+            self.assertEqual(5, common.time_left(5))
+        with mock.patch.dict(os.environ, {common.DEADLINE: "soon"}):
+            self.assertEqual(1350, common.time_left(1350))
 
     def test_suite_limit(self):
         """A stage after the limit of all stages is not run and fails."""

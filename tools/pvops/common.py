@@ -126,6 +126,20 @@ def stop(child: subprocess.Popen, own_group: bool = True) -> None:
             return
 
 
+# Seconds since 1970 at which a stage of the test suite is ended (tools.pvops.suite).
+DEADLINE = "PVOPS_DEADLINE"
+
+
+def time_left(limit: float) -> float:
+    """How many of these seconds there are before the stage that this runs in is ended.
+
+    A machine that is ended a little earlier can still be asked where its CPUs are.
+    """
+    with contextlib.suppress(KeyError, ValueError):
+        return max(0.0, min(limit, float(os.environ[DEADLINE]) - time.time()))
+    return limit
+
+
 def last_lines(path: pathlib.Path, count: int = 25) -> list[str]:
     """The last lines of a log, to show when something failed."""
     if not path.exists():

@@ -24,6 +24,8 @@ from . import common
 from .common import LOG, REPORT, ROOT, Failure
 
 STAGES = ROOT / "tests/stages.toml"
+# A machine that hangs is ended this many seconds before its stage, and examined.
+LAST_WORDS = 30
 HEARTBEAT = 30.0
 _COUNTS = re.compile(r"^(?:.*: )?(\d+) passed, (\d+) failed, (\d+) skipped\s*$", re.M)
 _FAILING = re.compile(r"\bFAILED\b(?! \()|^\s*not ok\b|^(?:FAIL|ERROR): |^make: \*\*\*")
@@ -144,7 +146,9 @@ def run_stage(stage: Stage, began: float, budget: float, logs: pathlib.Path = LO
     print(f"[{clock(start - began)}] {stage.name}: {stage.command}", flush=True)
     with open(log, "wb") as output:
         process = common.start(shlex.split(stage.command), cwd=ROOT, stdin=subprocess.DEVNULL,
-                               stdout=output, stderr=subprocess.STDOUT)
+                               stdout=output, stderr=subprocess.STDOUT,
+                               env=dict(os.environ, **{
+                                   common.DEADLINE: str(time.time() + limit - LAST_WORDS)}))
         try:
             while True:
                 try:

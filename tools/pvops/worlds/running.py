@@ -4,6 +4,7 @@
 import fcntl
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import threading
@@ -52,6 +53,7 @@ def _own_log(path: pathlib.Path) -> BinaryIO:
 
 def _wait(child: subprocess.Popen, log: pathlib.Path, limit: float) -> str:
     """Wait until a machine has powered off; returns what went wrong, or an empty text."""
+    limit = common.time_left(limit)
     deadline = time.monotonic() + limit
     done_at = None
     while True:
@@ -101,9 +103,11 @@ def boot(machine: Machine, path: pathlib.Path, limit: float) -> tuple[str, int |
 
 
 def _note_cpus(monitor: Monitor, path: pathlib.Path) -> str:
-    """Write the state of the CPUs of a machine that does not end; returns where."""
+    """Write the state of the CPUs of a machine that does not end; returns a summary."""
     try:
-        path.write_text(monitor.cpus())
+        said = monitor.cpus()
     except Failure as error:
         return f" ({error})"
-    return f" (its CPUs: {common.shown(path)})"
+    path.write_text(said)
+    where = " ".join(re.findall(r"RIP=\S+", said))
+    return f" ({where}; its CPUs: {common.shown(path)})"
