@@ -41,6 +41,7 @@ help:
 	@echo '  make integrate KDIR=...      put pvops into a Linux 6.12 tree (LINK=1: by links)'
 	@echo '  make deintegrate KDIR=...    take it out again'
 	@echo '  make patch                   one series for git am, and the same in parts'
+	@echo '       FORMAT=quilt            for debian/patches instead; AUTHOR="Name <a@b>"'
 	@echo
 	@echo 'Something new (Documentation/kernel-developers.rst):'
 	@echo '  make new-world NAME=x LIKE=bare   a world like another one'

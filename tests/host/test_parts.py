@@ -226,6 +226,44 @@ class Mails(Base):
         self.assertEqual(1, done.returncode)
         self.assertRegex(done.stderr, r"\Apvops: patch: there is no part z; there are c, e, f, g\n\Z")
 
+    def test_quilt_form(self):
+        """The quilt form has a header of DEP-3 on each patch, and quilt's series names them all."""
+        out = self.scratch / "quilt"
+        stale = out / mailseries.QUILT / "0099-of-an-earlier-time.patch"
+        stale.parent.mkdir(parents=True)
+        stale.write_text("")
+        done = trees.run("mailseries", "--root", str(self.root), "--format", "quilt", "--out", str(out),
+                         "--author", "Ann Onym <ann@example.org>")
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.assertFalse(stale.exists())
+        names = (out / "series").read_text().splitlines()
+        self.assertEqual(sorted(path.name for path in stale.parent.iterdir()), [pathlib.Path(name).name for name in names])
+        self.assertEqual(len(hooks.read_series(self.root)) + 1, len(names))
+        for name in names:
+            header, _, rest = (out / name).read_text().partition("\n\n")
+            self.assertRegex(header, r"\AFrom: Ann Onym <ann@example\.org>\nSubject: .+\nForwarded: no\n"
+                                     r"Last-Update: \d{4}-\d\d-\d\d\Z")
+            self.assertRegex(rest, r"\n---\n(diff --git a/|--- a/)")
+
+    def test_author(self):
+        """A distributor signs our patches, and signs those of others besides."""
+        ann = "Ann Onym <ann@example.org>"
+        for text in (mailseries.series(self.root, 1.0, ann), *mailseries.part_mboxes(self.root, date=1.0, author=ann).values()):
+            self.assertNotIn(mailseries.AUTHOR, text)
+        self.assertIn(f"\nSigned-off-by: {ann}\n", mailseries.series(self.root, 1.0, ann))
+        other = hooks.Patch("x.patch", "From: Bob <bob@example.org>\nSubject: mm: Mend\n\nIt was broken.\n\n"
+                                       "Signed-off-by: Bob <bob@example.org>\n---\ndiff --git a/x b/x\n")
+        made = mailseries._change(other, ann)
+        self.assertEqual("Bob <bob@example.org>", made.author)
+        self.assertTrue(made.body.endswith(f"Signed-off-by: Bob <bob@example.org>\nSigned-off-by: {ann}"))
+        for wrong in ("nobody", "Ann", "<>", "Ann <ann>", "Ann <a@b> x", "Ann <a b@c>"):
+            with self.subTest(author=wrong):
+                done = trees.run("mailseries", "--root", str(self.root), "--author", wrong, "--out", str(self.scratch / "no"))
+                self.assertEqual((1, f"pvops: patch: '{wrong}' is not an author of the form 'Name <address>'\n"),
+                                 (done.returncode, done.stderr))
+        done = trees.run("mailseries", "--root", str(self.root), "--format", "quilt", "--part", "g")
+        self.assertEqual("pvops: patch: the parts are mboxes; there is no quilt form of them\n", done.stderr)
+
 
 class Bad(Base):
     """A list of parts that does not fit the tree is named in one line."""

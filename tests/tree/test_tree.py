@@ -110,6 +110,32 @@ class Tree(unittest.TestCase):
         want.pop(integrate.RECORD)
         self.assertEqual(want, trees.snapshot(top))
 
+    def test_debian_source_package(self):
+        """dpkg-source takes the quilt form, and unpacks what integration gives."""
+        top = self.parts(self.scratch / "deb" / "linux-6.12")
+        subprocess.run(["tar", "-C", top.parent, "-cJf", top.parent / "linux_6.12.orig.tar.xz", top.name], check=True)
+        debian = top / "debian"
+        (debian / "source").mkdir(parents=True)
+        (debian / "source/format").write_text("3.0 (quilt)\n")
+        (debian / "control").write_text("Source: linux\nMaintainer: T <t@example.org>\n\n"
+                                        "Package: linux\nArchitecture: any\nDescription: test\n")
+        (debian / "changelog").write_text("linux (6.12-1) unstable; urgency=low\n\n  * Test.\n\n"
+                                          " -- T <t@example.org>  Thu, 01 Jan 2026 00:00:00 +0000\n")
+        done = make("patch", "FORMAT=quilt", f"OUT={debian / 'patches'}")
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        environment = dict(os.environ, LC_ALL="C")
+        for arguments in (["-b", top], ["--no-check", "-x", top.parent / "linux_6.12-1.dsc", self.scratch / "unpacked"]):
+            done = subprocess.run(["dpkg-source", *arguments], cwd=top.parent, env=environment,
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+            self.assertNotIn("fuzz", done.stdout + done.stderr)
+        got = trees.snapshot(self.scratch / "unpacked")
+        other = self.parts(self.scratch / "integrated")
+        integrate.integrate(other)
+        want = trees.snapshot(other)
+        want.pop(integrate.RECORD)
+        self.assertEqual(want, {path: value for path, value in got.items() if path.split("/")[0] not in ("debian", ".pc")})
+
     def test_user_errors_are_one_line(self):
         """Each mistake on the command line is one line."""
         for arguments, said in ((["integrate"], "which tree"), (["integrate", "KDIR=/nowhere"], "no such directory"),

@@ -11,7 +11,8 @@ deintegrate:
 	@$(PYTHON) -m tools.pvops.integrate deintegrate '$(KDIR)'
 
 patch:
-	@$(PYTHON) -m tools.pvops.mailseries $(if $(OUT),--out '$(OUT)')
+	@$(PYTHON) -m tools.pvops.mailseries $(if $(FORMAT),--format '$(FORMAT)') \
+		$(if $(AUTHOR),--author '$(AUTHOR)') $(if $(OUT),--out '$(OUT)')
 
 # tests/stages.toml has the stages; ONLY="host lint" runs some of them.
 .PHONY: test test-all

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Write pvops as mboxes: the whole for a distribution's tree, and each part of it by itself.
+"""Write pvops as patches: the whole for a distribution's tree, and each part of it by itself.
+
+The forms are mboxes for git am, and a quilt series for debian/patches.
 
 In the whole the directory comes first: nothing builds it until the hooks
 arrive, so that a bisection can stop at any mail of the series. A part has its
@@ -7,6 +9,7 @@ files first as well, and lets Kbuild and Kconfig see them in its last mail.
 """
 
 import argparse
+import dataclasses
 import email.header
 import email.utils
 import os
@@ -22,6 +25,8 @@ from . import hooks, parts
 from .hooks import Patch, Problem
 
 AUTHOR = "pvops developers <pvops@localhost>"
+# Where Debian's kernel team keeps such patches, below debian/patches.
+QUILT = "features/x86/pvops"
 _FROM = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
 _DIRECTORY_SUBJECT = "x86/pvops: Add the paravirt backend directory"
 _DIRECTORY_BODY = """\
@@ -54,27 +59,57 @@ def mail(number: int, total: int, author: str, date: str, subject: str, body: st
     return f"{head}\n{body}\n" + (f"---\n{diff}" if diff else "\n") + "-- \n6.12\n\n"
 
 
-def _described(patch: Patch) -> tuple[str, str]:
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One patch of the series, as a packager gets it."""
+    name: str
+    author: str
+    subject: str
+    body: str
+    diff: str
+
+
+def _change(patch: Patch, author: str) -> Change:
+    """A patch of the series, in the name of AUTHOR if it is ours."""
     subject, body = patch.message()
     if not subject or not body:
         raise Problem(f"{patch.name} has no description (a subject line, an empty line, a reason)")
-    return subject, body
+    if patch.author not in (None, AUTHOR):
+        if author != AUTHOR:
+            body += f"\nSigned-off-by: {author}"
+        return Change(patch.name, patch.author, subject, body, patch.diff)
+    return Change(patch.name, author, subject, body.replace(AUTHOR, author), patch.diff)
 
 
-def series(root: pathlib.Path = hooks.ROOT, date: float | None = None) -> str:
-    """The mbox."""
-    patches = hooks.read_series(root)
-    when = email.utils.formatdate(time.time() if date is None else date)
-    total = len(patches) + 1
+def changes(root: pathlib.Path = hooks.ROOT, author: str = AUTHOR) -> list[Change]:
+    """The whole series: the directory, and the patches to existing files."""
     diff = ""
     for path, source in sorted(hooks.payload(root).items()):
         executable = bool(source.stat().st_mode & stat.S_IXUSR)
         diff += parts.new_file(path, source.read_bytes(), executable)
-    body = f"{_DIRECTORY_BODY}\n\nSigned-off-by: {AUTHOR}"
-    mails = [mail(1, total, AUTHOR, when, _DIRECTORY_SUBJECT, body, diff)]
-    for number, patch in enumerate(patches, 2):
-        mails.append(mail(number, total, patch.author or AUTHOR, when, *_described(patch), patch.diff))
-    return "".join(mails)
+    first = Change("0000-x86-pvops-add-the-directory.patch", author, _DIRECTORY_SUBJECT,
+                   f"{_DIRECTORY_BODY}\n\nSigned-off-by: {author}", diff)
+    return [first, *(_change(patch, author) for patch in hooks.read_series(root))]
+
+
+def series(root: pathlib.Path = hooks.ROOT, date: float | None = None, author: str = AUTHOR) -> str:
+    """The mbox."""
+    when = email.utils.formatdate(time.time() if date is None else date)
+    whole = changes(root, author)
+    return "".join(mail(number, len(whole), one.author, when, one.subject, one.body, one.diff)
+                   for number, one in enumerate(whole, 1))
+
+
+def quilt(root: pathlib.Path, date: float, author: str = AUTHOR) -> dict[str, str]:
+    """File name -> text, for debian/patches: the series with DEP-3 headers."""
+    day = time.strftime("%Y-%m-%d", time.gmtime(date))
+    files = {"series": ""}
+    for one in changes(root, author):
+        name = f"{QUILT}/{one.name}"
+        files["series"] += f"{name}\n"
+        files[name] = (f"From: {one.author}\nSubject: {one.subject}\nForwarded: no\nLast-Update: {day}\n\n"
+                       f"{one.body}\n---\n{one.diff}")
+    return files
 
 
 def _size(diffs: list[str]) -> str:
@@ -87,7 +122,7 @@ def _size(diffs: list[str]) -> str:
     return " " + ", ".join(f"{count} {what}{'' if count == 1 else 's'}{end}" for count, what, end in counts if count)
 
 
-def _cover(part: parts.Part, known: dict[str, parts.Part], contents: list[tuple[str, str, str]], options: list[str]) -> str:
+def _cover(part: parts.Part, known: dict[str, parts.Part], contents: list[Change], options: list[str]) -> str:
     """The cover letter: what the author says, and what can be counted."""
     if part.needs:
         needs = "They need " + " and ".join(f"part ({letter}), \"{known[letter].title}\"" for letter in part.needs) + "."
@@ -96,12 +131,13 @@ def _cover(part: parts.Part, known: dict[str, parts.Part], contents: list[tuple[
     paragraphs = [part.cover.strip("\n"), textwrap.fill(f"These patches are for Linux 6.12. {needs}", 75)]
     if options:
         paragraphs.append(textwrap.fill("Options: " + ", ".join(f"CONFIG_{name}" for name in options) + ".", 75))
-    paragraphs.append("\n".join(f"  {subject}" for subject, _, _ in contents))
-    paragraphs.append(_size([diff for _, _, diff in contents]))
+    paragraphs.append("\n".join(f"  {one.subject}" for one in contents))
+    paragraphs.append(_size([one.diff for one in contents]))
     return "\n\n".join(paragraphs)
 
 
-def part_series(root: pathlib.Path, listed: list[parts.Part], part: parts.Part, before: list[str], date: float) -> str:
+def part_series(root: pathlib.Path, listed: list[parts.Part], part: parts.Part, before: list[str], date: float,
+                author: str = AUTHOR) -> str:
     """The mbox of PART, for a tree that has the parts BEFORE."""
     when = email.utils.formatdate(date)
     old, new = parts.added(root, listed, before), parts.added(root, listed, [*before, part.letter])
@@ -110,32 +146,28 @@ def part_series(root: pathlib.Path, listed: list[parts.Part], part: parts.Part, 
     changed = "".join(parts.changed_file(path, old[path].content, new[path].content) for path in differ)
     if not part.patches:
         fresh, changed = fresh + changed, ""
-    sign = f"Signed-off-by: {AUTHOR}"
+    sign = f"Signed-off-by: {author}"
     options = parts.options(root, listed, part.letter)
-    contents: list[tuple[str, str, str]] = []
-    authors = []
+    contents: list[Change] = []
     if fresh:
         subject, body = part.message()
-        contents.append((subject, f"{body}\n\n{sign}", fresh))
-        authors.append(AUTHOR)
-    for patch in part.patches:
-        contents.append((*_described(patch), patch.diff))
-        authors.append(patch.author or AUTHOR)
+        contents.append(Change("", author, subject, f"{body}\n\n{sign}", fresh))
+    contents += [_change(patch, author) for patch in part.patches]
     if changed:
         if not part.build:
             raise Problem(f"{parts.PARTS}: part {part.letter}: 'build' is missing: {', '.join(differ)} must change")
         body = textwrap.fill("Let Kbuild build the files that the first patch has added, and offer " +
                              " and ".join(f"CONFIG_{name}" for name in options) + ".", 75)
-        contents.append((part.build, f"{body}\n\n{sign}", changed))
-        authors.append(AUTHOR)
+        contents.append(Change("", author, part.build, f"{body}\n\n{sign}", changed))
     cover = _cover(part, {one.letter: one for one in listed}, contents, options)
-    mails = [mail(0, len(contents), AUTHOR, when, part.title, cover, "")]
-    for number, (author, (subject, body, diff)) in enumerate(zip(authors, contents), 1):
-        mails.append(mail(number, len(contents), author, when, subject, body, diff))
+    mails = [mail(0, len(contents), author, when, part.title, cover, "")]
+    mails += [mail(number, len(contents), one.author, when, one.subject, one.body, one.diff)
+              for number, one in enumerate(contents, 1)]
     return "".join(mails)
 
 
-def part_mboxes(root: pathlib.Path = hooks.ROOT, letter: str | None = None, date: float | None = None) -> dict[str, str]:
+def part_mboxes(root: pathlib.Path = hooks.ROOT, letter: str | None = None, date: float | None = None,
+                author: str = AUTHOR) -> dict[str, str]:
     """File name -> mbox, of all parts, or of LETTER and what it needs; each applies on top of those before it."""
     listed = parts.read(root)
     chosen = parts.closure(listed, letter) if letter else listed
@@ -143,7 +175,7 @@ def part_mboxes(root: pathlib.Path = hooks.ROOT, letter: str | None = None, date
     found = {}
     for number, part in enumerate(chosen):
         before = [one.letter for one in chosen[:number]]
-        found[f"{part.stem}.mbox"] = part_series(root, listed, part, before, when)
+        found[f"{part.stem}.mbox"] = part_series(root, listed, part, before, when, author)
     return found
 
 
@@ -169,34 +201,64 @@ def _write(out: pathlib.Path, text: str) -> None:
         unfinished.unlink(missing_ok=True)
 
 
+def _author(text: str) -> str:
+    real, address = email.utils.parseaddr(text)
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", address) or text != f"{real} <{address}>":
+        raise Problem(f"'{text}' is not an author of the form 'Name <address>'")
+    return text
+
+
+def _write_quilt(directory: pathlib.Path, files: dict[str, str]) -> None:
+    # A patch of an earlier series would be one that no file names.
+    for old in (directory / QUILT).glob("*.patch"):
+        old.unlink()
+    for name, text in files.items():
+        _write(directory / name, text)
+    print(f"pvops: {directory}: {len(files) - 1} patches; copy features/ to debian/patches and add the lines of "
+          "series to debian/patches/series")
+
+
+def _write_mboxes(options: argparse.Namespace, date: float, author: str) -> None:
+    out = pathlib.Path(options.out or hooks.ROOT / "build/pvops-6.12.mbox")
+    directory = pathlib.Path(options.parts or hooks.ROOT / "build/patches" / (f"only-{options.part}" if options.part else ""))
+    if not options.part:
+        text = series(options.root, date, author)
+        _write(out, text)
+        print(f"pvops: {out}: {text.count(_FROM)} mails; apply with: git am {out}")
+    if options.part or options.parts or not options.out:
+        mboxes = part_mboxes(options.root, options.part, date, author)
+        for name, text in mboxes.items():
+            _write(directory / name, text)
+        print(f"pvops: {directory}: {len(mboxes)} parts; apply with: git am --empty=drop, in this order: "
+              f"{' '.join(mboxes)}")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="pvops-patch", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", help="write the whole to that file, and no parts (default build/pvops-6.12.mbox, "
-                                      "and the parts in build/patches)")
+    parser.add_argument("--format", choices=("git", "quilt"), default="git",
+                        help="mboxes for git am, or a directory for debian/patches (default: %(default)s)")
+    parser.add_argument("--author", default=AUTHOR, help="author and sign-off, 'Name <address>' (default: %(default)s)")
+    parser.add_argument("--out", help="git: write the whole to that file, and no parts (default build/pvops-6.12.mbox, "
+                                      "and the parts in build/patches); quilt: that directory (default build/quilt)")
     parser.add_argument("--parts", metavar="DIRECTORY", help="write the parts to that directory")
     parser.add_argument("--part", metavar="LETTER", help="write that part and those that it needs, and nothing else")
     parser.add_argument("--root", type=pathlib.Path, default=hooks.ROOT, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    out = pathlib.Path(options.out or hooks.ROOT / "build/pvops-6.12.mbox")
-    directory = pathlib.Path(options.parts or hooks.ROOT / "build/patches" / (f"only-{options.part}" if options.part else ""))
     try:
         date = _date(options.root)
-        if not options.part:
-            text = series(options.root, date)
-            _write(out, text)
-            print(f"pvops: {out}: {text.count(_FROM)} mails; apply with: git am {out}")
-        if options.part or options.parts or not options.out:
-            mboxes = part_mboxes(options.root, options.part, date)
-            for name, text in mboxes.items():
-                _write(directory / name, text)
-            print(f"pvops: {directory}: {len(mboxes)} parts; apply with: git am --empty=drop, in this order: "
-                  f"{' '.join(mboxes)}")
+        author = _author(options.author)
+        if options.format == "git":
+            _write_mboxes(options, date, author)
+        elif options.part or options.parts:
+            raise Problem("the parts are mboxes; there is no quilt form of them")
+        else:
+            _write_quilt(pathlib.Path(options.out or hooks.ROOT / "build/quilt"), quilt(options.root, date, author))
     except Problem as problem:
         print(f"pvops: patch: {problem}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"pvops: patch: {error.filename or out}: {error.strerror}", file=sys.stderr)
+        print(f"pvops: patch: {error.filename or options.out}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
 
