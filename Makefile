@@ -24,6 +24,10 @@ help:
 	@echo '       REPORT=FILE             the JSON goes there'
 	@echo '  make run WORLD=bare          a shell in a world (KERNEL=, CMDLINE= as above;'
 	@echo '                               JOBS=1: the guest jobs are there, in /jobs)'
+	@echo '       GDB=1  SHARE=dir        wait for gdb; a copy of dir is there, as /share'
+	@echo '       DRYRUN=1                print the command of QEMU instead'
+	@echo '  make bundle WORLD=bare       the world as files and one script, for a bug report'
+	@echo '  make dump WORLD=bare         its memory, as an ELF core (RUN=command first)'
 	@echo '  make worlds                  which worlds there are'
 	@echo '  make kernel [FLAVOUR=debug]  only build: main, debug, checks, debian-cloud, clang, ...'
 	@echo '  make rom                     the VMI-64 ROMs and vmi-romtool, which checks one'
@@ -63,7 +67,7 @@ help:
 	@echo 'All output goes to build/: build/report (JSON), build/log (consoles, build logs).'
 	@echo '  make clean                   remove what was built; make distclean: all of build/'
 
-.PHONY: boot worlds run setup kernel
+.PHONY: boot worlds run bundle dump setup kernel
 boot:
 	@$(PYTHON) -m tools.pvops.boot '$(WORLDS)' \
 		$(if $(KERNEL),--kernel '$(KERNEL)') $(if $(FLAVOUR),--flavour '$(FLAVOUR)') \
@@ -76,10 +80,20 @@ setup:
 worlds:
 	@$(PYTHON) -m tools.pvops.boot --list
 
+# What a world is used for by hand (tools/pvops/use.py).
+USE = @$(PYTHON) -m tools.pvops.use $(or $(WORLD),$(error say which world: make $@ WORLD=bare)) $(1) \
+	$(if $(KERNEL),--kernel '$(KERNEL)') $(if $(CMDLINE),--cmdline '$(CMDLINE)') \
+	$(if $(SHARE),--share '$(SHARE)')
+
 run:
-	@$(PYTHON) -m tools.pvops.world $(or $(WORLD),$(error say which world: make run WORLD=bare)) \
-		--shell --build $(if $(KERNEL),--kernel '$(KERNEL)') \
-		$(if $(JOBS),--with-jobs) $(if $(CMDLINE),--cmdline '$(CMDLINE)')
+	$(call USE,$(if $(DRYRUN),command,shell)) $(if $(JOBS),--with-jobs) \
+		$(if $(GDB),--gdb $(if $(filter-out 1 y yes,$(GDB)),$(GDB)))
+
+bundle:
+	$(call USE,bundle) $(if $(JOBS),--jobs '$(JOBS)')
+
+dump:
+	$(call USE,dump) $(if $(RUN),--run '$(RUN)')
 
 kernel:
 	@$(PYTHON) -m tools.pvops.kernel $(FLAVOUR)

@@ -263,13 +263,26 @@ def _has_modules(flavour: Flavour) -> bool:
                _wanted_symbols(fragment_paths(flavour.fragments)).values())
 
 
+def _build_of(image: pathlib.Path) -> pathlib.Path | None:
+    """The build directory of an image; None if the image is not in one."""
+    if not image.as_posix().endswith(f"/{IMAGE}"):
+        return None
+    return image.parents[len(pathlib.PurePath(IMAGE).parts) - 1]
+
+
+def symbols(image: pathlib.Path) -> pathlib.Path:
+    """The vmlinux of an image."""
+    out = _build_of(image)
+    if out is None or not (out / "vmlinux").exists():
+        raise Failure(f"{common.shown(image)}: there is no vmlinux of this image")
+    return out / "vmlinux"
+
+
 def modules(image: pathlib.Path) -> list[pathlib.Path]:
     """The modules that were built with an image; none if the image is not in a build."""
-    if not image.as_posix().endswith(f"/{IMAGE}"):
-        return []
-    out = image.parents[len(pathlib.PurePath(IMAGE).parts) - 1]
-    order = out / "modules.order"
-    if not order.exists():
+    out = _build_of(image)
+    order = out / "modules.order" if out else None
+    if order is None or not order.exists():
         return []
     return [(out / line).with_suffix(".ko")
             for line in order.read_text(encoding="utf-8").splitlines()]

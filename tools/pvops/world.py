@@ -20,17 +20,17 @@ import shutil
 import time
 from typing import Iterable
 
-from . import common, initramfs, packages, report
+from . import common, packages, report
 from . import kernel as kernel_builder
-from .common import Failure
+from .common import Failure, say
 from .report import Console, Job, Suite
-from .worlds import kinds, running, shell
+from .worlds import kinds, running
 from .worlds.description import World, load, names
 from .worlds.judge import has_pvops, host_jobs, judge
 from .worlds.running import stop_all
 
 # The names that other tools use from this module.
-__all__ = ["Result", "World", "default_kernel", "enter", "has_pvops", "host_jobs", "load",
+__all__ = ["Result", "World", "default_kernel", "has_pvops", "host_jobs", "load",
            "names", "run", "stop_all"]
 
 
@@ -140,7 +140,7 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     if where := report.stale_breakpoint(console.text):
         kept = log.with_suffix(".emulator.log")
         shutil.copyfile(log, kept)
-        common.say(f"{world.name}: QEMU executed a stale breakpoint at {where}; "
+        say(f"{world.name}: QEMU executed a stale breakpoint at {where}; "
                    f"booting once more (log: {common.shown(kept)})")
         trouble, status, log, console = boot()
     seconds = time.monotonic() - began
@@ -155,23 +155,11 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
                   console, problems)
 
 
-def enter(world_name: str, *, kernel: pathlib.Path | None = None,
-          extra_cmdline: str = "", jobs_image: bool = False) -> int:
-    """An interactive shell in a world; its console is this terminal or pipe."""
-    cpios = [initramfs.jobs_image()] if jobs_image else []
-    with kinds.machine(load(world_name), ["shell"], kernel or default_kernel(),
-                       extra_cmdline, cpios, False, []) as machine:
-        return shell.attend(machine)
-
-
 def main() -> int:
     """Command line: boot one world and print a summary of its console."""
     parser = argparse.ArgumentParser(prog="tools.pvops.world", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("world", help="a name under worlds/")
-    parser.add_argument("--shell", action="store_true", help="an interactive shell")
-    parser.add_argument("--with-jobs", action="store_true",
-                        help="with --shell: put the jobs into the guest, in /jobs")
     parser.add_argument("--build", action="store_true",
                         help="install and build what is missing first")
     parser.add_argument("--jobs", default="", metavar="A,B", help="jobs to run")
@@ -187,9 +175,6 @@ def main() -> int:
         packages.ensure()
         if args.kernel is None:
             kernel_builder.build()
-    if args.shell:
-        return enter(args.world, kernel=args.kernel, extra_cmdline=args.cmdline,
-                     jobs_image=args.with_jobs)
     jobs = [job for job in args.jobs.split(",") if job]
     try:
         result = run(args.world, jobs, kernel=args.kernel, extra_cmdline=args.cmdline,

@@ -40,16 +40,15 @@ def _cmdline(kind: type[Machine], world: World, jobs: list[str], extra: str) -> 
 @contextlib.contextmanager
 def machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
             cpios: Iterable[pathlib.Path], icount: bool, qemu_args: list[str],
-            host_files: dict[str, pathlib.Path] | None = None) -> Iterator[Machine]:
-    """A machine that is ready to start; its scratch directory is removed afterwards."""
+            host_files: dict[str, pathlib.Path] | None = None,
+            keep: pathlib.Path | None = None) -> Iterator[Machine]:
+    """A machine that is ready to start; its scratch directory is removed afterwards.
+
+    With KEEP that directory is used as scratch directory, and stays.
+    """
     if not kernel.is_file():
         raise Failure(f"{common.shown(kernel)}: no such kernel image")
-    scratch_root = common.BUILD / "run"
-    common.need_space(scratch_root, 300, f"booting {world.name}")
-    _remove_stale(scratch_root)
-    with tempfile.TemporaryDirectory(prefix=f"{world.name}.{os.getpid()}.",
-                                     dir=scratch_root) as name:
-        scratch = pathlib.Path(name)
+    with _scratch(world.name, keep) as scratch:
         parts = [initramfs.image("guest"), *cpios]
         parts += initramfs.job_images(jobs)
         initrd = scratch / "initrd"
@@ -71,6 +70,20 @@ def machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
         kind = KINDS[world.kind]
         yield kind(world, kernel.resolve(), initrd, _cmdline(kind, world, jobs, extra),
                    scratch, icount, qemu_args, host_files or {})
+
+
+@contextlib.contextmanager
+def _scratch(name: str, keep: pathlib.Path | None) -> Iterator[pathlib.Path]:
+    root = keep or common.BUILD / "run"
+    common.need_space(root, 300, f"booting {name}")
+    if keep:
+        shutil.rmtree(keep)
+        keep.mkdir()
+        yield keep
+        return
+    _remove_stale(root)
+    with tempfile.TemporaryDirectory(prefix=f"{name}.{os.getpid()}.", dir=root) as scratch:
+        yield pathlib.Path(scratch)
 
 
 def _remove_stale(scratch_root: pathlib.Path) -> None:

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A shell with a debugger and a shared directory, a bundle, a dump: on real machines."""
+
+import os
+import pathlib
+import re
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+
+from tools.pvops import common, kernel, report, world
+
+LIMIT = 150
+PORT = 7123
+
+
+def make(*arguments, text="", limit=LIMIT):
+    """Our make, as a user calls it."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    return subprocess.run(["make", "-s", "--no-print-directory", *arguments], cwd=common.ROOT, env=environment,
+                          input=text, capture_output=True, text=True, check=False, timeout=limit)
+
+
+class Use(unittest.TestCase):
+    """What `make run`, `make bundle` and `make dump` promise."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory(prefix="pvops-use.")
+        self.addCleanup(scratch.cleanup)
+        self.scratch = pathlib.Path(scratch.name)
+
+    def test_shared_directory(self):
+        """A guest has a copy of the directory: files, modes, links, in each kind of world."""
+        share = self.scratch / "share"
+        (share / "below").mkdir(parents=True)
+        (share / "below/file").write_text("as it was\n")
+        (share / "link").symlink_to("below/file")
+        (share / "program").write_text("#!/bin/sh\necho ran: $((40 + 2))\n")
+        (share / "program").chmod(0o755)
+        for name in ("bare", "kvm-npt", "xen-domU"):
+            with self.subTest(world=name):
+                done = make("run", f"WORLD={name}", f"SHARE={share}", text="cat /share/link; /share/program; exit\n",
+                            limit=2 * LIMIT)
+                self.assertEqual(0, done.returncode, done.stderr)
+                self.assertIn("as it was", done.stdout)
+                self.assertIn("ran: 42", done.stdout)
+
+    def test_command(self):
+        """The printed command boots the world."""
+        done = make("run", "WORLD=bare", "DRYRUN=1")
+        self.assertEqual(0, done.returncode, done.stderr)
+        command = done.stdout.splitlines()[-1]
+        self.assertTrue(command.startswith("qemu-system-x86_64 "))
+        status, lines = self.booted(["sh", "-c", command])
+        self.assertEqual(0, status, lines[-1])
+        self.assertIn("backend: native", lines)
+
+    @staticmethod
+    def booted(command):
+        """The exit status and the lines of a console; once more if the emulator has crashed the guest."""
+        for _ in range(2):
+            done = subprocess.run(["timeout", str(LIMIT), *command], stdin=subprocess.DEVNULL, cwd="/",
+                                  capture_output=True, text=True, check=False)
+            said = done.stdout.replace("\r", "")
+            if not report.stale_breakpoint(said):
+                break
+        return done.returncode, [*said.splitlines(), done.stderr]
+
+    def test_bundle(self):
+        """A bundle has all that it needs: it boots where nothing else of this tree is."""
+        for name, said in (("vmi", "backend: vmi"), ("xen-dom0", "backend: hypercall"), ("uefi", "backend: native")):
+            with self.subTest(world=name):
+                done = make("bundle", f"WORLD={name}")
+                self.assertEqual(0, done.returncode, done.stderr)
+                subprocess.run(["tar", "-xf", common.BUILD / "bundle" / f"{name}.tar.gz", "-C", self.scratch], check=True)
+                shutil.rmtree(common.BUILD / "bundle" / name)
+                script = self.scratch / name / "boot.sh"
+                self.assertNotIn(str(common.ROOT), script.read_text())
+                status, lines = self.booted([script])
+                self.assertEqual(0, status, lines[-1])
+                self.assertIn(said, lines)
+
+    def test_dump(self):
+        """A dump has the memory of a machine that came to its shell and ran the command."""
+        done = make("dump", "WORLD=bare", "RUN=echo lo''ok-for-this >/tmp/x; sync")
+        self.assertEqual(0, done.returncode, done.stderr)
+        image = kernel.symbols(world.default_kernel())
+        dump = common.BUILD / "dump/bare.elf"
+        banner = self.gdb("-ex", "printf \"%s\", (char *)&linux_banner", str(image))
+        self.assertRegex(banner, r"Linux version 6\.12\.")
+        core = self.gdb("-c", str(dump), "-ex", "printf \"%s\", (char *)&linux_banner", str(image))
+        self.assertIn(re.search(r"Linux version \S+", banner)[0], core)
+        with open(dump, "rb") as file:
+            self.assertIn(b"look-for-this\n", file.read())
+
+    @staticmethod
+    def gdb(*arguments):
+        return subprocess.run(["gdb", "-nx", "-batch", *arguments], capture_output=True, text=True, check=False,
+                              timeout=LIMIT).stdout
+
+    def test_debugger(self):
+        """The machine waits, gdb stops it at a function, and then it goes on."""
+        for name, function in (("bare", "start_kernel"), ("xen-dom0", "xen_start_kernel")):
+            with self.subTest(world=name):
+                child = common.start(["make", "-s", "run", f"WORLD={name}", f"GDB={PORT}"], cwd=common.ROOT,
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                try:
+                    said = self.until(child, b"target remote")
+                    self.assertIn(f"target remote :{PORT}".encode(), said)
+                    self.assertNotIn(b"Linux version", said)
+                    time.sleep(2)
+                    stopped = self.gdb("-ex", f"target remote :{PORT}", "-ex", f"hbreak {function}", "-ex", "continue",
+                                       "-ex", "backtrace 1", "-ex", "detach", str(kernel.symbols(world.default_kernel())))
+                    self.assertRegex(stopped, rf"#0 .*\b{function} ?\(")
+                    said = self.until(child, b"PVOPS-SHELL")
+                    self.assertIn(b"PVOPS-SHELL", said)
+                    child.stdin.write(b"exit\n")
+                    child.stdin.close()
+                    child.wait(LIMIT)
+                finally:
+                    common.stop(child)
+                    child.stdout.close()
+
+    @staticmethod
+    def until(child, word):
+        said, deadline = b"", time.monotonic() + LIMIT
+        while word not in said and time.monotonic() < deadline:
+            if select.select([child.stdout], [], [], 1)[0]:
+                data = os.read(child.stdout.fileno(), 4096)
+                if not data:
+                    break
+                said += data
+        return said
+
+    def test_refusals_are_one_line(self):
+        """Each wrong request is one line, and nothing is started."""
+        big = self.scratch / "big"
+        big.mkdir()
+        with open(big / "file", "wb") as file:
+            file.truncate(65 << 20)
+        for arguments, said in ((["run", "WORLD=nowhere"], "nowhere"),
+                                (["run", "WORLD=bare", "SHARE=/nonexistent"], "no such directory"),
+                                (["run", "WORLD=bare", f"SHARE={big}"], "a guest takes at most 64"),
+                                (["run", "WORLD=kvm-npt", "GDB=1"], "gdb would see its host"),
+                                (["run", "WORLD=bare", "KERNEL=/nonexistent", "GDB=1"], "no vmlinux"),
+                                (["bundle", "WORLD=bare", "KERNEL=/nonexistent"], "no such kernel image"),
+                                (["dump", "WORLD=xen-dom0"], "a world without one")):
+            with self.subTest(arguments=arguments):
+                done = make(*arguments)
+                self.assertNotEqual(0, done.returncode)
+                ours = [line for line in done.stderr.splitlines() if line.startswith("pvops: ")]
+                self.assertEqual(1, len(ours), done.stderr)
+                self.assertIn(said, ours[0])
+
+
+if __name__ == "__main__":
+    unittest.main()
