@@ -4,10 +4,11 @@
 import pathlib
 import tempfile
 import unittest
+import xml.etree.ElementTree as xml
 
 from unittest import mock
 
-from tools.pvops import common, packages, report, world
+from tools.pvops import boot, common, jobs, junit, packages, report, world
 
 
 def stamped(lines, start=1.0):
@@ -228,6 +229,39 @@ class Packages(unittest.TestCase):
         with tempfile.TemporaryDirectory() as scratch, self.assertRaisesRegex(
                 common.Failure, r"MiB free, unpacking needs 1000000000 MiB; free some disk space"):
             common.need_space(pathlib.Path(scratch), 1_000_000_000, "unpacking")
+
+
+class JUnit(unittest.TestCase):
+    """Results for CI systems."""
+
+    def test_document(self):
+        """Cases are counted by suite; a failure wins over a skip; what XML has no form for is replaced."""
+        text = junit.document([junit.Case("a", "one", seconds=1.25), junit.Case("a", "t\x00wo", "broken: \x1b[1m<&>\nmore"),
+                               junit.Case("b", "three", skipped="why"), junit.Case("b", "four", "bad", "why")])
+        top = xml.fromstring(text.encode())
+        self.assertEqual([("a", "2", "1", "0", "1.2"), ("b", "2", "1", "1", "0.0")],
+                         [tuple(suite.get(key) for key in ("name", "tests", "failures", "skipped", "time")) for suite in top])
+        self.assertEqual(["one", "t?wo", "three", "four"], [case.get("name") for case in top.iter("testcase")])
+        failure = next(top.iter("failure"))
+        self.assertEqual(("broken: ?[1m<&>", "broken: ?[1m<&>\nmore"), (failure.get("message"), failure.text))
+        self.assertEqual(["why"], [skip.get("message") for skip in top.iter("skipped")])
+
+    def test_world_and_its_cases(self):
+        """A world is a case, and so is each KUnit case that ran in it."""
+        suite = report.Suite("s", False, ["p"], ["f"], ["k"])
+        result = mock.Mock(world=mock.Mock(), problems=["no backend"], seconds=2.0, suites={"s": suite})
+        result.world.name = "bare"
+        self.assertEqual([("worlds", "bare", "no backend", ""), ("bare.s", "p", "", ""), ("bare.s", "f", "failed", ""),
+                          ("bare.s", "k", "", "skipped")],
+                         [(case.suite, case.name, case.failure, case.skipped) for case in boot._cases(result)])
+
+    def test_jobs(self):
+        """Each check of a job is a case; one that is expected not to pass is a skip with the reason."""
+        verdict = jobs.Verdict("clock", ["a"], [("b", "skip", "no TSC")], 0, ["c: went back"])
+        self.assertEqual([("worlds", "bare", "", ""), ("bare.clock", "a", "", ""), ("bare.clock", "b", "", "skip: no TSC"),
+                          ("bare.clock", "c", "c: went back", "")],
+                         [(case.suite, case.name, case.failure, case.skipped)
+                          for case in jobs._cases("bare", [verdict], [])])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import re
 import tempfile
 import time
 import unittest
+import xml.etree.ElementTree as xml
 from unittest import mock
 
 from tests.host import trees
@@ -134,6 +135,18 @@ class Runs(unittest.TestCase):
         done = self.run_suite(stages, "--only", "host-x")[0]
         self.assertEqual((2, "pvops: test: test has no stage host-x; it has host-a, host-b\n"),
                          (done.returncode, done.stderr))
+
+    def test_junit(self):
+        """The XML beside the report has a case for each stage, and says why one failed."""
+        self.run_suite(self.stage("host-a", "sh -c 'printf \"not ok a <b> & \\001c\"; exit 3'") + self.stage("host-b", "true"))
+        top = xml.parse(self.scratch / "test.xml").getroot()
+        self.assertEqual([("host-a", "failure"), ("host-b", None)],
+                         [(case.get("name"), next((child.tag for child in case), None)) for case in top.iter("testcase")])
+        self.assertEqual({"tests": "2", "failures": "1", "skipped": "0"},
+                         {key: top[0].get(key) for key in ("tests", "failures", "skipped")})
+        failure = next(top.iter("failure"))
+        self.assertEqual("exit status 3", failure.get("message"))
+        self.assertIn("not ok a <b> &", failure.text)
 
     def test_bad_data(self):
         """A wrong entry of the stages is one line that names it."""

@@ -14,7 +14,7 @@ import pathlib
 import sys
 import time
 
-from . import common, initramfs, kernel, packages, report, world
+from . import common, initramfs, junit, kernel, packages, report, world
 from .common import Failure, say
 
 HEARTBEAT = 15.0
@@ -102,6 +102,18 @@ def _record(result: world.Result) -> dict[str, object]:
             "problems": result.problems, "log": common.shown(result.log)}
 
 
+def _cases(result: world.Result) -> list[junit.Case]:
+    """The world, and each KUnit case that ran in it."""
+    name = result.world.name
+    cases = [junit.Case("worlds", name, "\n".join(result.problems), seconds=result.seconds)]
+    for suite in result.suites.values():
+        cases += [junit.Case(f"{name}.{suite.name}", case, failure, skipped)
+                  for members, failure, skipped in ((suite.passed, "", ""), (suite.failed, "failed", ""),
+                                                    (suite.skipped, "", "skipped"))
+                  for case in members]
+    return cases
+
+
 def show_failure(result: world.Result) -> None:
     """Print the problems, the last lines of the console, and the name of the log."""
     print(f"\n{result.world.name}: FAILED", file=sys.stderr)
@@ -154,6 +166,7 @@ def main() -> int:
                        need_pvops=args.kernel is None and flavour.patched,
                        scale=flavour.scale, lacks=flavour.lacks)
     report.write_json(args.report, [_record(result) for result in results])
+    junit.write(args.report, [case for result in results for case in _cases(result)])
     for result in results:
         if not result.ok:
             show_failure(result)

@@ -14,7 +14,7 @@ import fnmatch
 import pathlib
 import tomllib
 
-from . import common, report, world
+from . import common, junit, report, world
 from . import kernel as kernel_builder
 from .common import Failure, say
 from .jobfiles import DOMAIN, GENERIC, GUEST
@@ -213,6 +213,8 @@ def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
             print(f"    note: {text}")
     for text in problems:
         print(f"{world_name}: FAILED {text}")
+    for line in common.last_lines(result.log, 8) if problems else ():
+        print(f"    {line}")
     named = "" if kernel else which
     report.write_json(common.REPORT / f"jobs-{world_name}{named}.json", {
         "world": world_name, "ok": not failed, "seconds": round(result.seconds, 1),
@@ -223,12 +225,24 @@ def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
             "job": v.job, "ok": not v.failures, "passed": v.passed,
             "expected": [{"check": n, "state": s, "reason": r} for n, s, r in v.expected],
             "failures": v.failures, "notes": v.notes} for v in verdicts]})
+    junit.write(common.REPORT / f"jobs-{world_name}{named}.json", _cases(world_name, verdicts, problems))
     passed = sum(len(v.passed) for v in verdicts)
     aside = sum(len(v.expected) for v in verdicts)
     if failed:
         print(f"log: {common.shown(result.log)}")
     print(f"{world_name}: {passed} passed, {failed} failed, {aside} skipped")
     return [passed, failed, aside]
+
+
+def _cases(world_name: str, verdicts: list[Verdict], problems: list[str]) -> list[junit.Case]:
+    """Each check of each job, and the world itself."""
+    cases = [junit.Case("worlds", world_name, "\n".join(problems))]
+    for verdict in verdicts:
+        suite = f"{world_name}.{verdict.job}"
+        cases += [junit.Case(suite, check) for check in verdict.passed]
+        cases += [junit.Case(suite, check, skipped=f"{state}: {reason}") for check, state, reason in verdict.expected]
+        cases += [junit.Case(suite, text.split(":")[0], text) for text in verdict.failures]
+    return cases
 
 
 def main() -> int:

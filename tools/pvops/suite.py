@@ -20,7 +20,7 @@ import sys
 import time
 import tomllib
 
-from . import common
+from . import common, junit
 from .common import LOG, REPORT, ROOT, Failure
 
 STAGES = ROOT / "tests/stages.toml"
@@ -234,6 +234,18 @@ def reasons(text: str, most: int = 12) -> list[str]:
     return found[-most:]
 
 
+def _cases(results: list[Result]) -> list[junit.Case]:
+    """A case for each stage; a failed one has the lines that say why."""
+    cases = []
+    for done in results:
+        said = []
+        if not done.ok and done.log:
+            said = reasons((ROOT / done.log).read_text(errors="replace"))
+        cases.append(junit.Case("stages", done.name, "" if done.ok else "\n".join([done.why or "failed", *said]),
+                                seconds=done.seconds))
+    return cases
+
+
 def summary(suite: str, results: list[Result], seconds: float) -> dict:
     """The contents of the JSON report."""
     return {"suite": suite, "seconds": round(seconds, 1),
@@ -273,6 +285,7 @@ def main(arguments: list[str] | None = None) -> int:
         report = summary(options.suite, results, time.monotonic() - start)
         options.report.parent.mkdir(parents=True, exist_ok=True)
         options.report.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        junit.write(options.report, _cases(results))
     except Failure as failure:
         print(f"pvops: {options.suite}: {failure}", file=sys.stderr)
         return 2
