@@ -44,7 +44,8 @@ struct sample {
 	u8 data[0x40];
 	u8 shared[0x20];
 	u8 percpu[0x10];
-	u8 unused[0x2f];
+	u8 pcir[VMI_PCIR_SIZE];
+	u8 unused[0x17];
 	u8 sum;
 };
 
@@ -61,6 +62,7 @@ static const struct sample good = {
 		.api_minor = VMI64_API_MINOR,
 		.api_major = VMI64_API_MAJOR,
 		.header_off = AT(header),
+		.pcir_off = AT(pcir),
 	},
 	.header = {
 		.magic = VMI64_MAGIC,
@@ -130,6 +132,11 @@ static const struct sample good = {
 	.data = { [0] = 0x21, [0x3f] = 0x22 },
 	.shared = { [0] = 0x31, [0x1f] = 0x32 },
 	.percpu = { [0] = 0x41, [0x0f] = 0x42 },
+	.pcir = {
+		'P', 'C', 'I', 'R',
+		[VMI_PCIR_BLOCKS] = sizeof(struct sample) / VMI64_BLOCK,
+		[VMI_PCIR_INDICATOR] = VMI_PCIR_LAST,
+	},
 };
 
 static const struct vmi_reader here = { .retpoline = true };
@@ -262,6 +269,20 @@ static const struct flaw flaws[] = {
 	FLAW(VERSION, "other major in the header", 0, SET(header.api_major, 3)),
 
 	FLAW(IMAGE_SIZE, "header says less", 0, SET(header.image_size, 512)),
+
+	FLAW(IMAGE_SIZE, "PCI data structure says more", 0,
+	     SET(pcir[VMI_PCIR_BLOCKS], 3)),
+	FLAW(IMAGE_SIZE, "PCI data structure says much more", 0,
+	     SET(pcir[VMI_PCIR_BLOCKS + 1], 1)),
+	FLAW(IMAGE_SIZE, "PCI data structure cut by the end", 0,
+	     SET(rom.pcir_off, END - 20)),
+	FLAW(IMAGE_SIZE, "PCI data structure outside", 0,
+	     SET(rom.pcir_off, 0xfffc)),
+	FLAW(IMAGE_SIZE, "PCI data structure without its name", 0,
+	     SET(pcir[0], 'p')),
+	FLAW(IMAGE_SIZE, "misaligned PCI data structure", 0,
+	     SET(rom.pcir_off, AT(pcir) + 2)),
+	FLAW(OK, "no PCI data structure", 0, SET(rom.pcir_off, 0)),
 
 	FLAW(HEADER_FLAGS, "unknown flag", 0,
 	     SET(header.flags, VMI64_ROM_RING0 | (VMI64_ROM_FLAGS + 1))),

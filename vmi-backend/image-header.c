@@ -61,6 +61,33 @@ static unsigned int vmi_check_option_rom(struct vmi_image *image, u32 room,
 	return VMI64_V_OK;
 }
 
+/*
+ * V9 for the PCI data structure. A reader of the expansion ROM finds the next
+ * image by this length, and a BIOS copies the image by its length byte. If they
+ * differ, one of the two sees another image than was checked.
+ */
+static unsigned int vmi_check_pci_data(const struct vmi_image *image,
+				       struct vmi_refusal *refusal)
+{
+	u32 off = image->rom->pcir_off, length;
+	const u8 *pcir;
+
+	if (!off)
+		return VMI64_V_OK;
+	if (off % 4 || !vmi_range_fits(off, VMI_PCIR_SIZE, image->size) ||
+	    *(const u32 *)(image->data + off) != VMI_PCIR_SIGNATURE)
+		return vmi_refuse(refusal, VMI64_V_IMAGE_SIZE,
+				  "no PCI data structure at 0x%x", off);
+	pcir = image->data + off;
+	length = VMI64_BLOCK * (pcir[VMI_PCIR_BLOCKS] |
+				pcir[VMI_PCIR_BLOCKS + 1] << 8);
+	if (length != image->size)
+		return vmi_refuse(refusal, VMI64_V_IMAGE_SIZE,
+				  "0x%x in the PCI data structure, and 0x%x",
+				  length, image->size);
+	return VMI64_V_OK;
+}
+
 /* V5 to V9: the header is valid. */
 static unsigned int vmi_check_header(struct vmi_image *image,
 				     struct vmi_refusal *refusal)
@@ -96,7 +123,7 @@ static unsigned int vmi_check_header(struct vmi_image *image,
 	if (header->image_size != image->size)
 		return vmi_refuse(refusal, VMI64_V_IMAGE_SIZE, "0x%x and 0x%x",
 				  header->image_size, image->size);
-	return VMI64_V_OK;
+	return vmi_check_pci_data(image, refusal);
 }
 
 /* V10 to V12: the kind of kernel that the image is for. */

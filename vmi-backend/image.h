@@ -20,6 +20,16 @@
 /* Length of ENDBR64, with which each entry begins. */
 #define INSN_ENDBR	4
 
+/*
+ * PCI Firmware Specification 3.3, 5.1.2: the PCI data structure of an image in
+ * an expansion ROM. Offsets of fields, and its size.
+ */
+#define VMI_PCIR_SIGNATURE	0x52494350	/* "PCIR" */
+#define VMI_PCIR_BLOCKS		0x10
+#define VMI_PCIR_INDICATOR	0x15
+#define VMI_PCIR_LAST		0x80
+#define VMI_PCIR_SIZE		0x18
+
 /**
  * struct vmi_refusal - why an image was refused
  * @rule: number of the first rule that failed, enum vmi64_rule

@@ -22,13 +22,8 @@
 
 #include "vmi.h"
 
-/* PCI Firmware Specification 3.3, 5.1: header and data structure of an image. */
+/* PCI Firmware Specification 3.3, 5.1.1: any image has its offset of PCIR here. */
 #define IMAGE_PCIR		0x18
-#define PCIR_SIGNATURE		0x52494350	/* "PCIR" */
-#define PCIR_BLOCKS		0x10
-#define PCIR_INDICATOR		0x15
-#define PCIR_LAST		0x80
-#define PCIR_SIZE		0x18
 
 struct vmi_pci_function {
 	u8 bus;
@@ -66,12 +61,14 @@ static void __init vmi_search_expansion_rom(struct vmi_search *search,
 			return;
 		if (get_unaligned_le16(image) == VMI64_ROM_SIGNATURE) {
 			pcir = get_unaligned_le16(image + IMAGE_PCIR);
-			if (pcir + PCIR_SIZE <= room &&
-			    get_unaligned_le32(image + pcir) == PCIR_SIGNATURE) {
+			if (pcir + VMI_PCIR_SIZE <= room &&
+			    get_unaligned_le32(image + pcir) ==
+			    VMI_PCIR_SIGNATURE) {
 				length = VMI64_BLOCK *
 					 get_unaligned_le16(image + pcir +
-							    PCIR_BLOCKS);
-				last = image[pcir + PCIR_INDICATOR] & PCIR_LAST;
+							    VMI_PCIR_BLOCKS);
+				last = image[pcir + VMI_PCIR_INDICATOR] &
+				       VMI_PCIR_LAST;
 			}
 			if (length && length <= room &&
 			    vmi_image_signed(image) && vmi_search_copies(search))

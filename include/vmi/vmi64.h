@@ -248,7 +248,7 @@ typedef int64_t vmi64_s64;
 	X(6, MAGIC, "header without its magic number")			\
 	X(7, HEADER_SIZE, "wrong header size")				\
 	X(8, VERSION, "two different versions in one image")		\
-	X(9, IMAGE_SIZE, "header and length byte give different lengths") \
+	X(9, IMAGE_SIZE, "lengths of the image that do not agree")	\
 	X(10, HEADER_FLAGS, "unknown flags or reserved fields set in the header") \
 	X(11, RING, "not for a kernel in ring 0")			\
 	X(12, INDIRECT, "has indirect branches, which this kernel mitigates") \
@@ -507,7 +507,8 @@ struct vmi64_fixup {
  * @ring: ring in which the kernel runs, 0 or 3
  * @levels: number of page-table levels, 4 or 5
  * @flags: VMI64_INIT_*
- * @nr_cpus: all CPU numbers are less than this
+ * @nr_cpus: all CPU numbers are less than this. It is an upper bound, and may be
+ *	far more than the machine has: the kernel counts its CPUs later
  * @load_virt: address of the load area
  * @load_phys: physical address of the load area, which is contiguous
  * @percpu: VMI64_SYM_PERCPU: offset of the per-CPU area from a CPU's %gs base

@@ -15,7 +15,7 @@ from .rompack import C
 # Field -> offset and size, as the ABI's header has them.
 ROM = {"signature": (0, 2), "blocks": (2, 1), "vmi_signature": (8, 4), "api_minor": (12, 1),
        "api_major": (13, 1), "reserved0": (14, 2), "header_off": (16, 4), "reserved1": (20, 4),
-       "reserved2": (28, 4)}
+       "reserved2": (28, 4), "pcir_off": (24, 2)}
 HEADER = {"magic": (0, 4), "header_size": (4, 2), "api_minor": (6, 1), "api_major": (7, 1),
           "image_size": (8, 4), "flags": (12, 4), "load_size": (16, 4), "rom_version": (20, 4),
           "licence_off": (24, 4), "vendor_off": (28, 4), "product_off": (32, 4),
@@ -153,6 +153,11 @@ def _vmi3(image: Image) -> None:
     image.rom["header_off"] = 0x90900020
 
 
+def _pci_length(image: Image) -> None:
+    """One block less than the length byte says."""
+    image.bytes[image.rom["pcir_off"] + 16] -= 1
+
+
 def _licence(image: Image) -> None:
     at = image.header["licence_off"]
     image.bytes[at:at + 4] = b"BSD\0"
@@ -225,6 +230,7 @@ IMAGES: dict[str, tuple[int, str, Spoil]] = {
     "header-size": (7, "a header of a later version in this one", _header(header_size=104)),
     "versions": (8, "two versions", _header(api_minor=0)),
     "image-size": (9, "the header has another length", _header(image_size=512)),
+    "pci-length": (9, "the PCI data structure has another length", _pci_length),
     "flags": (10, "a flag that nobody knows", _header(flags=0x9)),
     "reserved": (10, "a reserved field is set", _header(reserved=1)),
     "ring3": (10, "for a kernel in ring 3", _header(flags=0x3)),
