@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The VMI-64 ROMs: ours follow the ABI, and bad ones are refused by the right rule."""
 
+import json
 import pathlib
 import re
 import subprocess
@@ -315,6 +316,51 @@ class Options(unittest.TestCase):
         """With --indirect a ROM with an indirect branch is good."""
         status, _ = rom.check(rom.image("bad/indirect"), options=("-q", "--indirect"))
         self.assertEqual(0, status)
+
+    def test_json(self):
+        """--json has all that the long form has, for bad images and unreadable ones as well."""
+        tool, good = rom.tool(), rom.image("hw")
+        done = subprocess.run([tool, "--json", good, rom.image("bad/magic"), "/nonexistent"],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(2, done.returncode)
+        one, two, three = json.loads(done.stdout)
+        image = badrom.Image(good.read_bytes())
+        self.assertEqual((True, "VMI-64 ROM (hw)", [4, 1], len(good.read_bytes())),
+                         (one["good"], one["product"], one["api"], one["image_size"]))
+        self.assertEqual([(call["call"], call["entry"], call["length"]) for call in image.calls],
+                         [(call["number"], call["entry"], call["length"]) for call in one["calls"]])
+        self.assertEqual((len(image.sections), len(image.fixups)), (len(one["sections"]), len(one["fixups"])))
+        self.assertEqual((False, 6), (two["good"], two["rule"]))
+        self.assertIsNone(three)
+
+    def test_diff(self):
+        """--diff names what changed, and nothing if nothing did."""
+        tool, good = rom.tool(), rom.image("allcall")
+
+        def diff(*arguments):
+            return subprocess.run([tool, "--diff", *arguments], capture_output=True, text=True, check=False)
+
+        done = diff(good, good)
+        self.assertEqual((0, 2), (done.returncode, done.stdout.count("\n")))
+        with tempfile.TemporaryDirectory(prefix="pvops-rom.") as scratch:
+            changed = badrom.Image(good.read_bytes())
+            changed.header["rom_version"] += 1
+            at = changed.code(changed.call(CALLS["SET_PTE"], "INLINE")["entry"]) + 4
+            changed.bytes[at:at + 3] = b"\x90\x90\x90"
+            changed.bytes[-1] = (changed.bytes[-1] - sum(changed.bytes)) % 256
+            other = pathlib.Path(scratch) / "other.rom"
+            other.write_bytes(changed.bytes)
+            done = diff(good, other)
+        self.assertEqual(1, done.returncode)
+        said = [line.strip() for line in done.stdout.splitlines() if line.startswith(" ")]
+        self.assertEqual(2, len(said), said)
+        self.assertRegex(said[0], "^version of the ROM: 0x")
+        self.assertRegex(said[1], r"^changed: \d+ SET_PTE, variant \d+, INLINE$")
+        done = diff(rom.image("hw"), good)
+        self.assertIn("\n  new: 0 CPUID, variant 0, CALL\n", done.stdout)
+        self.assertIn("\n  gone: 0 CPUID, variant 0, CALL\n", diff(good, rom.image("hw")).stdout)
+        self.assertEqual(2, diff(good, rom.image("bad/magic")).returncode)
+        self.assertEqual(2, diff(good).returncode)
 
     def test_wrong_ones(self):
         """A wrong option is an error of its own."""
