@@ -136,6 +136,16 @@ class Runs(unittest.TestCase):
         self.assertEqual((2, "pvops: test: test has no stage host-x; it has host-a, host-b\n"),
                          (done.returncode, done.stderr))
 
+    def test_says_how_long_it_will_take(self):
+        """The first line says how many stages there are and how long they take."""
+        known = self.stage("host-a", "true", more="takes = 90") + self.stage("host-b", "true", more="takes = 30")
+        first = self.run_suite(known)[0].stdout.splitlines()[0]
+        self.assertEqual("2 stages, about 2 minutes on two CPUs", first)
+        first = self.run_suite(known + self.stage("host-c", "true"))[0].stdout.splitlines()[0]
+        self.assertEqual("3 stages, about 2 minutes on two CPUs and 1 of unknown duration, at most 1:00", first)
+        first = self.run_suite(known, "--only", "host-b")[0].stdout.splitlines()[0]
+        self.assertEqual("1 stages, about 0 minutes on two CPUs", first)
+
     def test_junit(self):
         """The XML beside the report has a case for each stage, and says why one failed."""
         self.run_suite(self.stage("host-a", "sh -c 'printf \"not ok a <b> & \\001c\"; exit 3'") + self.stage("host-b", "true"))

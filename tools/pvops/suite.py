@@ -42,6 +42,7 @@ class Stage:
     suites: list[str]
     needs: list[str]
     about: str = ""         # what it shows, in one sentence
+    takes: float = 0        # seconds that it took on two CPUs; 0 if nobody has measured it
 
 
 @dataclasses.dataclass
@@ -76,7 +77,7 @@ def load(path: pathlib.Path) -> tuple[list[Stage], dict[str, float]]:
     stages: list[Stage] = []
     for entry in data.get("stage", []):
         name = entry.get("name", "?")
-        strange = set(entry) - {"name", "command", "limit", "in", "needs", "about"}
+        strange = set(entry) - {"name", "command", "limit", "in", "needs", "about", "takes"}
         missing = {"name", "command", "limit", "in"} - set(entry)
         if strange or missing:
             raise Failure(f"{path}: stage {name}: " + ", ".join(
@@ -91,7 +92,7 @@ def load(path: pathlib.Path) -> tuple[list[Stage], dict[str, float]]:
         if name in known:
             raise Failure(f"{path}: two stages are called {name}")
         stages.append(Stage(name, entry["command"], float(entry["limit"]), entry["in"],
-                            entry.get("needs", []), entry.get("about", "")))
+                            entry.get("needs", []), entry.get("about", ""), float(entry.get("takes", 0))))
     return stages, limits
 
 
@@ -121,6 +122,16 @@ def count(text: str, status: int) -> tuple[int, int, int]:
 def clock(seconds: float) -> str:
     """m:ss"""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def expected(stages: list[Stage]) -> str:
+    """How long these stages will take, as far as it is known."""
+    known = [stage.takes for stage in stages if stage.takes]
+    unknown = len(stages) - len(known)
+    text = f"{len(stages)} stages, about {sum(known) / 60:.0f} minutes on two CPUs" if known else f"{len(stages)} stages"
+    if unknown and known:
+        text += f" and {unknown} of unknown duration"
+    return text + (f", at most {clock(sum(stage.limit for stage in stages))}" if len(known) < len(stages) else "")
 
 
 def _last_line(log: pathlib.Path) -> str:
@@ -278,8 +289,11 @@ def main(arguments: list[str] | None = None) -> int:
         if options.list:
             for stage in stages:
                 if options.suite in stage.suites:
-                    print(f"{stage.name:{width}} {clock(stage.limit):>6}  {stage.command}")
+                    took = clock(stage.takes) if stage.takes else "?"
+                    print(f"{stage.name:{width}} {took:>6} {clock(stage.limit):>7}  {stage.command}")
             return 0
+        print(expected([stage for stage in stages if options.suite in stage.suites and (not only or stage.name in only)]),
+              flush=True)
         start = time.monotonic()
         results = run(options.suite, only, stages, limits[options.suite])
         report = summary(options.suite, results, time.monotonic() - start)
