@@ -48,6 +48,16 @@ class Use(unittest.TestCase):
                 self.assertIn("as it was", done.stdout)
                 self.assertIn("ran: 42", done.stdout)
 
+    def test_login(self):
+        """Debian's console asks for a name and a password, and then there is a shell."""
+        for name, backend in (("debian-bare", "native"), ("debian-domU", "hypercall")):
+            with self.subTest(world=name):
+                done = make("run", f"WORLD={name}", limit=4 * LIMIT,
+                            text="sed -n 's/^backend: /has /p' /sys/kernel/debug/pvops/backend; systemctl is-system-running; "
+                                 "systemctl poweroff\n")
+                self.assertEqual(0, done.returncode, done.stderr)
+                self.assertRegex(done.stdout.replace("\r", ""), rf"\nhas {backend}\nrunning\n")
+
     def test_command(self):
         """The printed command boots the world."""
         done = make("run", "WORLD=bare", "DRYRUN=1")

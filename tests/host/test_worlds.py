@@ -250,6 +250,8 @@ class Descriptions(unittest.TestCase):
                      f"{domu}steps = ['shutdown*2']",
                      f"{domu.replace('disk = 9', '')}steps = ['shutdown']",
                      f"{domu.replace('toolstack', 'net')}steps = ['shutdown']",
+                     "userland = true\njobs = ['clock']",
+                     "kind = 'xen-domu'\nuserland = true\ndisk = 9",
                      "cpus = 'two'", "nosuch = 1", "kind = 'moon'", "like = 'it'",
                      "like = 'absent'", "[expect]\nbackend = 1", "not toml"):
             with tempfile.TemporaryDirectory() as directory:
@@ -259,6 +261,22 @@ class Descriptions(unittest.TestCase):
                         self.assertRaises(common.Failure, msg=text) as caught:
                     world.load("it")
                 self.assertNotIn("\n", str(caught.exception))
+
+    def test_debian_on_a_disk(self):
+        """Each such world has the disk where its kernel looks for it, and a login only in a shell."""
+        for name in [w.name for w in boot.chosen(["debian"])]:
+            one = world.load(name)
+            with self.subTest(world=name):
+                kind = kinds.KINDS[one.kind]
+                root = "/dev/xvda" if one.kind == "xen-domu" else "/dev/vda"
+                line = kinds._cmdline(kind, one, ["userland"], "").split()
+                self.assertIn(f"pvops.root={root}", line)
+                self.assertIn("pvops.jobs=userland", line)
+                self.assertIn("systemd.mask=serial-getty@hvc0.service", line)
+                shell = kinds._cmdline(kind, one, ["shell"], "").split()
+                self.assertIn(f"pvops.root={root}", shell)
+                self.assertFalse([word for word in shell if word.startswith(("pvops.jobs", "systemd.mask"))])
+        self.assertIn("pvops.jobs=shell", kinds._cmdline(kinds.KINDS["direct"], world.load("bare"), ["shell"], "").split())
 
     def test_like_merges_tables(self):
         """`like` takes settings over one by one, but not the sets."""

@@ -101,7 +101,8 @@ def _host_kvm(archive: Archive) -> None:
         if not os.path.exists(source):
             raise Failure(f"{source}: not there; is qemu-system-x86 installed?")
         archive.copy(name, pathlib.Path(source))
-    for module in ("virt/lib/irqbypass", "arch/x86/kvm/kvm", "arch/x86/kvm/kvm-amd"):
+    for module in ("virt/lib/irqbypass", "arch/x86/kvm/kvm", "arch/x86/kvm/kvm-amd",
+                   "drivers/block/virtio_blk"):
         # busybox's insmod cannot decompress
         source = packages.unpacked(f"lib/modules/6.12.*/kernel/{module}.ko.xz")
         archive.file(f"modules/{source.stem}", lzma.decompress(source.read_bytes()))

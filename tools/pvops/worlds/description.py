@@ -66,6 +66,8 @@ class World:
     # what dom0 does to the domain while it runs the job `toolstack`; "cpus*3" is
     # three times "cpus"; the last step must be "shutdown"
     steps: list[str] = dataclasses.field(default_factory=list)
+    userland: bool = False              # after the report, Debian with systemd (tools.pvops.userland)
+    reboots: bool = False               # a reboot is one, and not the end of the machine
     uefi: bool = False                  # OVMF instead of SeaBIOS
     # VMI-64 ROMs (tools.pvops.rom --list) of the machine under test, in the
     # BIOS's window; or, with rom_device, as expansion ROMs of such PCI devices
@@ -142,6 +144,8 @@ def _build(name: str, data: dict) -> World:
     if world.kind != "xen-domu" and (world.disk or world.network or world.steps):
         raise Failure(f"worlds/{name}.toml: disk, network and steps: only for the kind "
                       "xen-domu")
+    if world.userland and (world.disk or world.network or world.steps or set(world.jobs) - {"userland"}):
+        raise Failure(f"worlds/{name}.toml: userland: without disk, network, steps, and jobs but `userland`")
     if strange := {step for step in world.steps if not times(step)}:
         raise Failure(f"worlds/{name}.toml: steps: no step {' '.join(sorted(strange))}; "
                       f"there are: {' '.join(STEPS)}, each perhaps with *NUMBER")

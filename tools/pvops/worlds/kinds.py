@@ -32,8 +32,14 @@ MODULE_JOBS = ("tracers",)
 
 def _cmdline(kind: type[Machine], world: World, jobs: list[str], extra: str) -> str:
     words = [kind.CONSOLE, "panic=-1 ignore_loglevel", world.cmdline, extra]
-    if jobs:
+    login = world.userland and jobs == ["shell"]
+    if jobs and not login:
         words.append(f"pvops.jobs={','.join(jobs)}")
+    if world.userland:
+        words.append(f"pvops.root={kind.ROOT}")
+    if world.userland and not login:
+        # A getty hangs the console up, and what the checks print would be lost.
+        words += [f"systemd.mask=serial-getty@{tty}.service" for tty in ("ttyS0", "hvc0")]
     return " ".join(word for word in words if word)
 
 

@@ -6,7 +6,7 @@ import shlex
 
 from .. import initramfs, packages, rom
 from ..cpio import Archive
-from .machine import Machine
+from .machine import Machine, disk
 
 
 class Kvm(Machine):
@@ -26,12 +26,15 @@ class Kvm(Machine):
                  "-kernel", "/guest/kernel", "-initrd", "/guest/initrd",
                  "-append", self.cmdline, *self.rom_args(roms, pathlib.Path("/guest/zero")),
                  *self.world.guest_qemu_args]
+        if self.world.userland:
+            inner += disk("/dev/vda")
         if "count" in self.host_files:
             inner += ["-chardev", "pipe,id=count,path=/tmp/count",
                       "-device", "isa-serial,chardev=count"]
         load_modules = "\n".join([
             "insmod /modules/irqbypass.ko", "insmod /modules/kvm.ko",
-            f"insmod /modules/kvm-amd.ko {host.module_args}"]) + "\n"
+            f"insmod /modules/kvm-amd.ko {host.module_args}",
+            *(["insmod /modules/virtio_blk.ko"] if self.world.userland else [])]) + "\n"
         guest.copy("guest/kernel", self.kernel)
         guest.copy("guest/initrd", self.initrd)
         guest.file("guest/zero", bytes(8))

@@ -5,8 +5,14 @@ import dataclasses
 import pathlib
 from typing import ClassVar
 
+from .. import userland
 from ..cpio import Archive
 from .description import World
+
+
+def disk(path: str) -> list[str]:
+    """QEMU's arguments for a disk that the machine sees as /dev/vda."""
+    return ["-drive", f"file={path},if=none,id=root,format=raw", "-device", "virtio-blk-pci,drive=root"]
 
 
 @dataclasses.dataclass
@@ -15,8 +21,9 @@ class Machine:
 
     There is a subclass for each kind of machine.
     """
-    # The console of the kernel under test, for its command line.
+    # The console of the kernel under test, and a disk there, for its command line.
     CONSOLE: ClassVar[str]
+    ROOT: ClassVar[str] = "/dev/vda"
 
     world: World
     kernel: pathlib.Path
@@ -33,7 +40,12 @@ class Machine:
         accel = "tcg" if self.icount else \
             f"tcg,thread={'single' if self.world.one_thread else 'multi'}"
         args = ["qemu-system-x86_64", "-accel", accel, "-cpu", self.world.cpu,
-                "-nographic", "-no-reboot", "-nic", "none"]
+                "-nographic", "-nic", "none"]
+        if not self.world.reboots:
+            args.append("-no-reboot")
+        if self.world.userland:
+            # What is written is gone when the machine ends.
+            args += [*disk(str(userland.image())), "-snapshot"]
         if self.icount:
             args += ["-icount", "shift=0,sleep=off"]
         return [*args, *map(str, argv), *self.world.qemu_args, *self.qemu_args]

@@ -42,6 +42,7 @@ class Dom0(_Xen):
 
 class DomU(_Xen):
     """The kernel under test as a quiet dom0, and again in a domain."""
+    ROOT = "/dev/xvda"
 
     def argv(self) -> list[str]:
         steps = [one for step in self.world.steps for one in times(step)]
@@ -57,6 +58,8 @@ class DomU(_Xen):
         if self.world.disk:
             config.append('disk = ["phy:/dev/loop0,xvda,w"]')
             guest.copy("guest/disk", self._disk())
+        if self.world.userland:
+            config.append('disk = ["phy:/dev/vda,xvda,w"]')
         if self.world.network:
             config.append('vif = ["bridge=xenbr0,mac=00:16:3e:70:76:01"]')
             guest.file("guest/network", b"")
