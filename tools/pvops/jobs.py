@@ -14,14 +14,14 @@ import fnmatch
 import pathlib
 import tomllib
 
-from . import common, junit, report, world
+from . import common, junit, outside, report, world
 from . import kernel as kernel_builder
 from .common import Failure, say
 from .jobfiles import DOMAIN, GENERIC, GUEST
 
 EXPECTED = GUEST / "expected.toml"
 # The jobs that run if --jobs does not say which.
-JOBS = ("clock", "timer", "hotplug", "container", "mmstress", "swap", "selftests")
+JOBS = ("clock", "timer", "hotplug", "container", "mmstress", "swap", "modules", "selftests")
 # Seconds that a job may take on the emulated machine itself; a nested machine has
 # twice the time. No job is that slow: the limit ends a job that hangs. swap has its
 # MORE_SECONDS in addition.
@@ -263,6 +263,9 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, help="seconds")
     args = parser.parse_args()
     worlds = args.world.split(",")
+    if args.kernel and args.jobs == ",".join(JOBS) and not outside.modules(args.kernel.resolve()):
+        say("without the job modules: they can only be built for a kernel in build/out")
+        args.jobs = ",".join(job for job in JOBS if job != "modules")
     try:
         counts = [run(name, [job for job in f"{args.jobs},{args.also}".split(",") if job],
                       kernel=args.kernel, flavour=args.flavour, extra=args.cmdline,

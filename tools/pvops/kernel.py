@@ -263,7 +263,12 @@ def _has_modules(flavour: Flavour) -> bool:
                _wanted_symbols(fragment_paths(flavour.fragments)).values())
 
 
-def _build_of(image: pathlib.Path) -> pathlib.Path | None:
+def compiler_of(out: pathlib.Path) -> list[str]:
+    """The same for a flavour's build directory."""
+    return compiler(FLAVOURS[out.name].llvm if out.name in FLAVOURS else "")
+
+
+def build_of(image: pathlib.Path) -> pathlib.Path | None:
     """The build directory of an image; None if the image is not in one."""
     if not image.as_posix().endswith(f"/{IMAGE}"):
         return None
@@ -272,7 +277,7 @@ def _build_of(image: pathlib.Path) -> pathlib.Path | None:
 
 def symbols(image: pathlib.Path) -> pathlib.Path:
     """The vmlinux of an image."""
-    out = _build_of(image)
+    out = build_of(image)
     if out is None or not (out / "vmlinux").exists():
         raise Failure(f"{common.shown(image)}: there is no vmlinux of this image")
     return out / "vmlinux"
@@ -280,7 +285,7 @@ def symbols(image: pathlib.Path) -> pathlib.Path:
 
 def modules(image: pathlib.Path) -> list[pathlib.Path]:
     """The modules that were built with an image; none if the image is not in a build."""
-    out = _build_of(image)
+    out = build_of(image)
     order = out / "modules.order" if out else None
     if order is None or not order.exists():
         return []

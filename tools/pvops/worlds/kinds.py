@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from typing import Iterable, Iterator
 
-from .. import common, initramfs
+from .. import common, initramfs, outside, userland
 from .. import kernel as kernel_builder
 from ..common import Failure
 from ..cpio import Archive
@@ -25,9 +25,9 @@ KINDS: dict[str, type[Machine]] = {"direct": Direct, "kvm": Kvm, "xen-dom0": Dom
 # Jobs that start the kernel again from the guest: for them the kernel and the guest's
 # initramfs are in the guest, under /boot.
 BOOTING_JOBS = ("kexec", "kdump")
-# Jobs that load modules: for them the kernel's modules are in the guest, under
-# /lib/modules.
-MODULE_JOBS = ("tracers",)
+# Jobs that load modules: for them modules are in the guest, under /lib/modules.
+# These are the kernel's own, or those from outside of its tree.
+MODULE_JOBS = {"tracers": kernel_builder.modules, "modules": outside.modules}
 
 
 def _cmdline(kind: type[Machine], world: World, jobs: list[str], extra: str) -> str:
@@ -54,6 +54,8 @@ def machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
     """
     if not kernel.is_file():
         raise Failure(f"{common.shown(kernel)}: no such kernel image")
+    if world.userland:
+        userland.image()
     with _scratch(world.name, keep) as scratch:
         parts = [initramfs.image("guest"), *cpios]
         parts += initramfs.job_images(jobs)
@@ -64,10 +66,11 @@ def machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
             second.copy("boot/kernel", kernel)
             second.file("boot/initrd", b"".join(content))
             content.append(second.content(compress=False))
-        if set(MODULE_JOBS) & set(jobs):
+        if wanted := set(MODULE_JOBS) & set(jobs):
             loadable = Archive()
-            for module in kernel_builder.modules(kernel.resolve()):
-                loadable.copy(f"lib/modules/{module.name}", module)
+            for job in sorted(wanted):
+                for module in MODULE_JOBS[job](kernel.resolve()):
+                    loadable.copy(f"lib/modules/{module.name}", module)
             content.append(loadable.content(compress=False))
         if world.kind == "xen-domu":
             # libxl decompresses a ramdisk itself, and only a single gzip stream

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) "outside-gpl: " fmt
+
+#include "outside.h"
+
+MODULE_DESCRIPTION("Helpers that headers offer, for a module with the licence GPL");
+MODULE_LICENSE("GPL");
