@@ -7,6 +7,9 @@
 
 PYTHON ?= python3
 
+# A value as one word of the shell, whatever characters it has.
+q = '$(subst ','\'',$(1))'
+
 # Worlds, patterns or sets for `make boot`; see `make worlds`.
 WORLDS ?= default
 
@@ -69,10 +72,10 @@ help:
 
 .PHONY: boot worlds run bundle dump setup kernel
 boot:
-	@$(PYTHON) -m tools.pvops.boot '$(WORLDS)' \
-		$(if $(KERNEL),--kernel '$(KERNEL)') $(if $(FLAVOUR),--flavour '$(FLAVOUR)') \
-		$(if $(JOBS),--jobs '$(JOBS)') $(if $(CMDLINE),--cmdline '$(CMDLINE)') \
-		$(if $(REPORT),--report '$(REPORT)')
+	@$(PYTHON) -m tools.pvops.boot $(call q,$(WORLDS)) \
+		$(if $(KERNEL),--kernel $(call q,$(KERNEL))) $(if $(FLAVOUR),--flavour $(call q,$(FLAVOUR))) \
+		$(if $(JOBS),--jobs $(call q,$(JOBS))) $(if $(CMDLINE),--cmdline $(call q,$(CMDLINE))) \
+		$(if $(REPORT),--report $(call q,$(REPORT)))
 
 setup:
 	@$(PYTHON) -m tools.pvops.boot --setup
@@ -81,26 +84,27 @@ worlds:
 	@$(PYTHON) -m tools.pvops.boot --list
 
 # What a world is used for by hand (tools/pvops/use.py).
-USE = @$(PYTHON) -m tools.pvops.use $(or $(WORLD),$(error say which world: make $@ WORLD=bare)) $(1) \
-	$(if $(KERNEL),--kernel '$(KERNEL)') $(if $(CMDLINE),--cmdline '$(CMDLINE)') \
-	$(if $(SHARE),--share '$(SHARE)')
+USE = @$(PYTHON) -m tools.pvops.use $(call q,$(or $(WORLD),$(error say which world: make $@ WORLD=bare))) $(1) \
+	$(if $(KERNEL),--kernel $(call q,$(KERNEL))) $(if $(CMDLINE),--cmdline $(call q,$(CMDLINE))) \
+	$(if $(SHARE),--share $(call q,$(SHARE)))
 
 run:
 	$(call USE,$(if $(DRYRUN),command,shell)) $(if $(JOBS),--with-jobs) \
-		$(if $(GDB),--gdb $(if $(filter-out 1 y yes,$(GDB)),$(GDB)))
+		$(if $(filter-out 0 n no,$(GDB)),--gdb $(if $(filter-out 1 y yes,$(GDB)),$(call q,$(GDB))))
 
 bundle:
-	$(call USE,bundle) $(if $(JOBS),--jobs '$(JOBS)')
+	$(call USE,bundle) $(if $(JOBS),--jobs $(call q,$(JOBS)))
 
 dump:
-	$(call USE,dump) $(if $(RUN),--run '$(RUN)')
+	$(call USE,dump) $(if $(RUN),--run $(call q,$(RUN)))
 
 kernel:
 	@$(PYTHON) -m tools.pvops.kernel $(FLAVOUR)
 
 .PHONY: clean distclean
 clean:
-	rm -rf build/out build/initramfs build/run build/log build/report
+	rm -rf build/out build/initramfs build/run build/log build/report \
+		build/bundle build/dryrun build/dump build/quilt build/patches
 
 distclean:
 	rm -rf build

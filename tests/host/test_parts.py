@@ -245,6 +245,20 @@ class Mails(Base):
                                      r"Last-Update: \d{4}-\d\d-\d\d\Z")
             self.assertRegex(rest, r"\n---\n(diff --git a/|--- a/)")
 
+    def test_quilt_form_replaces_no_other_series(self):
+        """A series that names other patches is left alone, and one of ours is replaced."""
+        out = self.scratch / "patches"
+        for _ in range(2):
+            done = trees.run("mailseries", "--root", str(self.root), "--format", "quilt", "--out", str(out))
+            self.assertEqual((0, ""), (done.returncode, done.stderr))
+        with open(out / "series", "a") as series:
+            series.write("bugfix/x86/other.patch\n")
+        before = trees.snapshot(out)
+        done = trees.run("mailseries", "--root", str(self.root), "--format", "quilt", "--out", str(out))
+        self.assertEqual(1, done.returncode)
+        self.assertRegex(done.stderr, r"\Apvops: patch: \S+/series: names other patches; .*\n\Z")
+        self.assertEqual(before, trees.snapshot(out))
+
     def test_author(self):
         """A distributor signs our patches, and signs those of others besides."""
         ann = "Ann Onym <ann@example.org>"

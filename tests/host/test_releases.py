@@ -25,6 +25,9 @@ class Releases(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory(prefix="pvops-releases.")
         self.addCleanup(scratch.cleanup)
         self.scratch = pathlib.Path(scratch.name)
+        build = mock.patch.object(common, "BUILD", self.scratch)
+        build.start()
+        self.addCleanup(build.stop)
 
     def package(self, **files):
         top = self.scratch / "package"
@@ -59,6 +62,22 @@ class Releases(unittest.TestCase):
             self.assertEqual(["6.12.1-1", "6.12.3-1"], releases.versions())
         with mock.patch.object(subprocess, "run", return_value=mock.Mock(stdout="")):
             self.assertRaisesRegex(common.Failure, "apt knows no package", releases.versions)
+
+    def test_what_cannot_be_read_is_one_line(self):
+        """A broken package and one that cannot be fetched fail in one line each, and the others are tried."""
+        broken = self.scratch / "broken.deb"
+        broken.write_bytes(b"!<arch>\nno package")
+
+        def fetched(version):
+            if version == "2":
+                raise common.Failure("apt fetched no linux-source-6.12 2")
+            return broken if version == "1" else self.package(Makefile="VERSION = 6\n")
+        output = io.StringIO()
+        with mock.patch.object(hooks, "read_series", return_value=[]), mock.patch.object(releases, "fetched", side_effect=fetched), \
+                contextlib.redirect_stdout(output), mock.patch.object(sys, "argv", ["releases", "1", "2", "3"]):
+            self.assertEqual(1, releases.main())
+        self.assertRegex(output.getvalue(), r"(?m)^1: cannot be tried: .*dpkg.*\n(?:pvops: .*\n)?2: cannot be tried: apt fetched no .*\n")
+        self.assertIn("\n3: ok: 0 patches apply\n1 passed, 2 failed, 0 skipped\n", output.getvalue())
 
     def test_misfit_is_named(self):
         """A release to which a patch does not apply fails and is named, and the others are tried."""

@@ -143,6 +143,8 @@ class Runs(unittest.TestCase):
         self.assertEqual("2 stages, about 2 minutes on two CPUs", first)
         first = self.run_suite(known + self.stage("host-c", "true"))[0].stdout.splitlines()[0]
         self.assertEqual("3 stages, about 2 minutes on two CPUs and 1 of unknown duration, at most 1:00", first)
+        first = self.run_suite(known + self.stage("host-c", "true", limit=1000))[0].stdout.splitlines()[0]
+        self.assertTrue(first.endswith(", at most 1:00"), first)
         first = self.run_suite(known, "--only", "host-b")[0].stdout.splitlines()[0]
         self.assertEqual("1 stages, about 0 minutes on two CPUs", first)
 

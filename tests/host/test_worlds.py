@@ -278,6 +278,15 @@ class Descriptions(unittest.TestCase):
                 self.assertFalse([word for word in shell if word.startswith(("pvops.jobs", "systemd.mask"))])
         self.assertIn("pvops.jobs=shell", kinds._cmdline(kinds.KINDS["direct"], world.load("bare"), ["shell"], "").split())
 
+    def test_a_reset_is_no_reboot(self):
+        """A machine of Debian's that was reset, or did not come back, has not passed."""
+        one = "PVOPS-BEGIN report\nPVOPS-END report\nPVOPS-BEGIN job userland\nok a\nPVOPS-END job userland rc=0\n"
+        cut = "PVOPS-BEGIN report\nPVOPS-END report\nPVOPS-BEGIN job userland\nok a\n"
+        for text, wanted, good in ((one, 1, True), (one * 2, 2, True), (one, 2, False), (cut + one * 2, 2, False),
+                                   (one + cut + one, 2, False), (one * 2, 1, False)):
+            read = report.parse((text + "PVOPS-DONE\n").encode())
+            self.assertEqual(good, not judge._judge_boots(read, wanted), text)
+
     def test_like_merges_tables(self):
         """`like` takes settings over one by one, but not the sets."""
         one = world.load("bare-absent")

@@ -10,9 +10,9 @@ OP ?=
 
 .PHONY: bench bench-list bench-compare bench-plot bench-profile
 bench:
-	@$(PYTHON) -m tools.pvops.bench $(VARIANTS) $(if $(STEPS),--steps '$(STEPS)') \
-		$(if $(OPS),--ops '$(OPS)') $(if $(BOOTS),--boots $(BOOTS)) \
-		$(if $(filter 1 y yes,$(SHORT)),--short) $(if $(REPORT),--report '$(REPORT)')
+	@$(PYTHON) -m tools.pvops.bench $(VARIANTS) $(if $(STEPS),--steps $(call q,$(STEPS))) \
+		$(if $(OPS),--ops $(call q,$(OPS))) $(if $(BOOTS),--boots $(BOOTS)) \
+		$(if $(filter 1 y yes,$(SHORT)),--short) $(if $(REPORT),--report $(call q,$(REPORT)))
 
 bench-list:
 	@$(PYTHON) -m tools.pvops.bench --list
@@ -22,7 +22,7 @@ bench-compare:
 		$(or $(B),$(error say A=old.json B=new.json)) $(if $(BOUND),--bound $(BOUND))
 
 bench-plot:
-	@$(PYTHON) -m tools.pvops.benchplot $(if $(REPORT),--report '$(REPORT)')
+	@$(PYTHON) -m tools.pvops.benchplot $(if $(REPORT),--report $(call q,$(REPORT)))
 
 bench-profile:
 	@$(PYTHON) -m tools.pvops.benchprofile $(or $(VARIANT),$(error say VARIANT=xen OP=fork-exit)) \

@@ -5,19 +5,19 @@ PYTHON ?= python3
 
 .PHONY: integrate deintegrate patch
 integrate:
-	@$(PYTHON) -m tools.pvops.integrate integrate $(if $(filter 1 y yes,$(LINK)),--link) '$(KDIR)'
+	@$(PYTHON) -m tools.pvops.integrate integrate $(if $(filter 1 y yes,$(LINK)),--link) $(call q,$(KDIR))
 
 deintegrate:
-	@$(PYTHON) -m tools.pvops.integrate deintegrate '$(KDIR)'
+	@$(PYTHON) -m tools.pvops.integrate deintegrate $(call q,$(KDIR))
 
 patch:
-	@$(PYTHON) -m tools.pvops.mailseries $(if $(FORMAT),--format '$(FORMAT)') \
-		$(if $(AUTHOR),--author '$(AUTHOR)') $(if $(OUT),--out '$(OUT)')
+	@$(PYTHON) -m tools.pvops.mailseries $(if $(FORMAT),--format $(call q,$(FORMAT))) \
+		$(if $(AUTHOR),--author $(call q,$(AUTHOR))) $(if $(OUT),--out $(call q,$(OUT)))
 
 # tests/stages.toml has the stages; ONLY="host lint" runs some of them.
 .PHONY: test test-all
 test test-all:
-	@$(PYTHON) -m tools.pvops.suite $@ $(if $(ONLY),--only '$(ONLY)')
+	@$(PYTHON) -m tools.pvops.suite $@ $(if $(ONLY),--only $(call q,$(ONLY)))
 
 # LETTERS="c d" builds and boots some of the parts of the series.
 .PHONY: parts

@@ -5,10 +5,10 @@ PYTHON ?= python3
 
 .PHONY: new-world new-test new-backend
 new-world:
-	@$(PYTHON) -m tools.pvops.skeleton world '$(NAME)' $(if $(LIKE),--like '$(LIKE)')
+	@$(PYTHON) -m tools.pvops.skeleton world $(call q,$(NAME)) $(if $(LIKE),--like $(call q,$(LIKE)))
 
 new-test:
-	@$(PYTHON) -m tools.pvops.skeleton test '$(NAME)'
+	@$(PYTHON) -m tools.pvops.skeleton test $(call q,$(NAME))
 
 new-backend:
-	@$(PYTHON) -m tools.pvops.skeleton backend '$(NAME)' $(if $(SIGNATURE),--signature '$(SIGNATURE)')
+	@$(PYTHON) -m tools.pvops.skeleton backend $(call q,$(NAME)) $(if $(SIGNATURE),--signature $(call q,$(SIGNATURE)))

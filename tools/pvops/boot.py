@@ -14,7 +14,7 @@ import pathlib
 import sys
 import time
 
-from . import common, initramfs, junit, kernel, packages, report, world
+from . import common, initramfs, junit, kernel, packages, report, userland, world
 from .common import Failure, say
 
 HEARTBEAT = 15.0
@@ -158,6 +158,9 @@ def main() -> int:
     image = args.kernel or kernel.build(args.flavour)
     for name in initramfs.IMAGES:
         initramfs.image(name)
+    # before the boots: it takes minutes, and is said to be what it is if it fails
+    if args.setup or any(one.userland for one in worlds):
+        userland.image()
     if args.setup:
         return 0
 

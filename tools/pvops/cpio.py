@@ -33,7 +33,7 @@ class Archive:
 
     def _append(self, name: str, mode: int, data: bytes, rdev: tuple[int, int],
                 inode: int) -> None:
-        raw = name.encode() + b"\0"
+        raw = os.fsencode(name) + b"\0"
         fields = (inode, mode, 0, 0, 2 if stat.S_ISDIR(mode) else 1, 0, len(data),
                   0, 0, *rdev, len(raw), 0)
         header = b"070701" + b"".join(b"%08X" % field for field in fields)
@@ -54,7 +54,7 @@ class Archive:
 
     def link(self, name: str, target: str) -> None:
         """A symbolic link."""
-        self._entry(name, stat.S_IFLNK | 0o777, target.encode())
+        self._entry(name, stat.S_IFLNK | 0o777, os.fsencode(target))
 
     def device(self, name: str, major: int, minor: int) -> None:
         """A character device."""

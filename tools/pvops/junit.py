@@ -29,13 +29,13 @@ def document(cases: Iterable[Case]) -> str:
     top = xml.Element("testsuites")
     for name, members in suites.items():
         suite = xml.SubElement(top, "testsuite", {
-            "name": name, "tests": str(len(members)), "errors": "0",
+            "name": _NOT_XML.sub("?", name), "tests": str(len(members)), "errors": "0",
             "failures": str(sum(bool(case.failure) for case in members)),
             "skipped": str(sum(not case.failure and bool(case.skipped) for case in members)),
             "time": f"{sum(case.seconds for case in members):.1f}"})
         for case in members:
             entry = xml.SubElement(suite, "testcase", {
-                "classname": name, "name": _NOT_XML.sub("?", case.name),
+                "classname": _NOT_XML.sub("?", name), "name": _NOT_XML.sub("?", case.name),
                 "time": f"{case.seconds:.1f}"})
             for tag, text in (("failure", case.failure), ("skipped", case.skipped)):
                 if text:
@@ -48,7 +48,8 @@ def document(cases: Iterable[Case]) -> str:
 
 def write(beside: pathlib.Path, cases: Iterable[Case]) -> None:
     """Write the XML beside a JSON report; the file appears complete or not at all."""
-    path = beside.with_suffix(".xml")
+    # Whoever names a report x.xml gets the JSON there.
+    path = beside.with_suffix(".xml") if beside.suffix != ".xml" else beside.with_name(f"{beside.name}.xml")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".xml.partial")
     partial.write_text(document(cases), encoding="utf-8")

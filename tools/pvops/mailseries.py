@@ -209,6 +209,9 @@ def _author(text: str) -> str:
 
 
 def _write_quilt(directory: pathlib.Path, files: dict[str, str]) -> None:
+    listed = directory / "series"
+    if listed.exists() and any(not line.startswith(f"{QUILT}/") for line in listed.read_text().splitlines() if line.strip()):
+        raise Problem(f"{listed}: names other patches; give another OUT=, and add the lines to this file")
     # A patch of an earlier series would be one that no file names.
     for old in (directory / QUILT).glob("*.patch"):
         old.unlink()
@@ -258,7 +261,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"pvops: patch: {problem}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"pvops: patch: {error.filename or options.out}: {error.strerror}", file=sys.stderr)
+        where = error.filename or options.out or hooks.ROOT / "build"
+        print(f"pvops: patch: {where}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
 

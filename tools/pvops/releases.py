@@ -7,6 +7,7 @@ to which of them it applies, so that a packager need not try.
 
 import argparse
 import contextlib
+import lzma
 import pathlib
 import subprocess
 import tarfile
@@ -37,14 +38,22 @@ def fetched(version: str) -> pathlib.Path:
     pattern = f"{PACKAGE}_{version.replace(':', '%3a')}_*.deb"
     if not list(cache.glob(pattern)):
         common.need_space(cache, 300, f"fetching {PACKAGE} {version}")
-        common.run_logged(["apt-get", "-o", "APT::Sandbox::User=root", "download", f"{PACKAGE}={version}"],
-                          common.LOG / "releases.log", what="apt-get download", cwd=cache)
-    return next(iter(cache.glob(pattern)))
+        # apt gives an unfinished file its last name
+        with tempfile.TemporaryDirectory(prefix="pvops-release.", dir=common.BUILD) as scratch:
+            common.run_logged(["apt-get", "-o", "APT::Sandbox::User=root", "download", f"{PACKAGE}={version}"],
+                              common.LOG / "releases.log", what=f"fetching {version}", cwd=pathlib.Path(scratch))
+            for deb in pathlib.Path(scratch).glob(pattern):
+                deb.replace(cache / deb.name)
+    found = list(cache.glob(pattern))
+    if not found:
+        raise Failure(f"apt fetched no {PACKAGE} {version}")
+    return found[0]
 
 
 def files_of(deb: pathlib.Path, wanted: set[str]) -> dict[str, bytes | None]:
     """Some files of the kernel tree in a package."""
     files: dict[str, bytes | None] = dict.fromkeys(wanted)
+    common.need_space(common.BUILD, 300, f"unpacking {deb.name}")
     with tempfile.TemporaryDirectory(prefix="pvops-release.", dir=common.BUILD) as name:
         scratch = pathlib.Path(name)
         subprocess.run(["dpkg", "-x", deb, scratch], check=True)
@@ -71,12 +80,15 @@ def main() -> int:
     chosen = args.version or versions()
     for version in chosen:
         say(f"{PACKAGE} {version}")
-        files = files_of(fetched(version), wanted)
         try:
+            files = files_of(fetched(version), wanted)
             hooks.apply_all({path: files[path] for path in wanted - {"Makefile"}}, patches)
         except hooks.DoesNotApply as why:
             failed += 1
             print(f"{version}: {why}")
+        except (Failure, subprocess.CalledProcessError, OSError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
+            failed += 1
+            print(f"{version}: cannot be tried: {error}")
         else:
             print(f"{version}: ok: {len(patches)} patches apply")
     print(f"{len(chosen) - failed} passed, {failed} failed, 0 skipped")

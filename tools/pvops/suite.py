@@ -124,14 +124,14 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def expected(stages: list[Stage]) -> str:
+def expected(stages: list[Stage], limit: float) -> str:
     """How long these stages will take, as far as it is known."""
     known = [stage.takes for stage in stages if stage.takes]
     unknown = len(stages) - len(known)
     text = f"{len(stages)} stages, about {sum(known) / 60:.0f} minutes on two CPUs" if known else f"{len(stages)} stages"
     if unknown and known:
         text += f" and {unknown} of unknown duration"
-    return text + (f", at most {clock(sum(stage.limit for stage in stages))}" if len(known) < len(stages) else "")
+    return text + (f", at most {clock(min(limit, sum(stage.limit for stage in stages)))}" if len(known) < len(stages) else "")
 
 
 def _last_line(log: pathlib.Path) -> str:
@@ -292,8 +292,8 @@ def main(arguments: list[str] | None = None) -> int:
                     took = clock(stage.takes) if stage.takes else "?"
                     print(f"{stage.name:{width}} {took:>6} {clock(stage.limit):>7}  {stage.command}")
             return 0
-        print(expected([stage for stage in stages if options.suite in stage.suites and (not only or stage.name in only)]),
-              flush=True)
+        print(expected([stage for stage in stages if options.suite in stage.suites and (not only or stage.name in only)],
+                       limits[options.suite]), flush=True)
         start = time.monotonic()
         results = run(options.suite, only, stages, limits[options.suite])
         report = summary(options.suite, results, time.monotonic() - start)

@@ -17,7 +17,7 @@ import socket
 import tempfile
 from typing import Iterator
 
-from . import common, initramfs, packages, world
+from . import common, initramfs, packages, userland, world
 from . import kernel as kernel_builder
 from .common import Failure, say
 from .cpio import Archive
@@ -37,19 +37,24 @@ def _share(directory: pathlib.Path, where: pathlib.Path) -> pathlib.Path:
     if size > SHARE_LIMIT:
         raise Failure(f"{directory}: {size >> 20} MiB; a guest takes at most {SHARE_LIMIT >> 20}")
     archive = Archive()
+    archive.directory("share")
     archive.tree(directory, "share")
     return archive.write(where)
 
 
 def _gdb(description: world.World, image: pathlib.Path, port: int) -> list[str]:
-    """QEMU's arguments for a debugger, and on stderr what to type."""
+    """QEMU's arguments for a debugger; prints what to type."""
     _outermost(description, "gdb would see its host")
+    if not 0 < port < 65536:
+        raise Failure(f"port {port} for gdb: a port is a number from 1 to 65535")
     with socket.socket() as probe:
+        # as QEMU does: an old connection may still be in TIME_WAIT
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise Failure(f"port {port} for gdb: {error.strerror}; GDB=PORT names another") from None
-    say(f"the machine waits; in another terminal: gdb {common.shown(kernel_builder.symbols(image))} "
+    say(f"the machine will wait; in another terminal: gdb {common.shown(kernel_builder.symbols(image))} "
         f"-ex 'target remote :{port}'")
     return ["-gdb", f"tcp:127.0.0.1:{port}", "-S"]
 
@@ -74,7 +79,7 @@ class Request:
     @contextlib.contextmanager
     def machine(self, keep: pathlib.Path | None = None) -> Iterator[Machine]:
         """The machine; its files are in KEEP, if that is given."""
-        description, image = world.load(self.name), self.kernel or world.default_kernel()
+        description, image = world.load(self.name), (self.kernel or world.default_kernel()).resolve()
         cmdline, arguments = self.cmdline, []
         if self.gdb:
             arguments = _gdb(description, image, self.gdb)
@@ -100,6 +105,11 @@ def write_down(request: Request, as_bundle: bool) -> None:
     """Print the command that would boot the world, or make a bundle that does."""
     directory = common.BUILD / ("bundle" if as_bundle else "dryrun") / request.name
     directory.parent.mkdir(parents=True, exist_ok=True)
+    description = world.load(request.name)
+    # A bundle is the world as `make boot` boots it, a command what `make run` starts.
+    request.jobs = [*description.jobs, *request.jobs] if as_bundle else ["shell"]
+    if as_bundle and description.userland:
+        common.need_space(directory.parent, 3 * userland.SIZE, "a bundle with Debian's disk")
     with request.machine(keep=directory) as made:
         if as_bundle:
             archive = frozen.bundle(made, directory)
@@ -114,15 +124,20 @@ def dump(request: Request, run_first: str) -> None:
     if description.kind != "direct":
         raise Failure(f"{request.name}: the dump would be one of the hypervisor; "
                       "take a world without one, such as bare")
+    if description.userland:
+        raise Failure(f"{request.name}: a dump is taken from the initramfs's shell, which this world "
+                      f"leaves; take {description.name.replace('debian-', '')}")
     request.jobs, request.cmdline = ["shell"], f"{request.cmdline} nokaslr".strip()
     path = common.BUILD / "dump" / f"{request.name}.elf"
     path.parent.mkdir(parents=True, exist_ok=True)
     common.need_space(path.parent, description.memory + 100, "a dump")
     with request.machine() as made:
         dumped.take(made, path, run_first, description.timeout)
-    image = request.kernel or world.default_kernel()
-    say(f"{common.shown(path)}: an ELF core; for instance: "
-        f"gdb -c {common.shown(path)} {common.shown(kernel_builder.symbols(image))}")
+    said = f"{common.shown(path)}: an ELF core"
+    with contextlib.suppress(Failure):
+        image = (request.kernel or world.default_kernel()).resolve()
+        said += f"; for instance: gdb -c {common.shown(path)} {common.shown(kernel_builder.symbols(image))}"
+    say(said)
 
 
 def main() -> int:
@@ -133,7 +148,7 @@ def main() -> int:
     parser.add_argument("what", choices=("shell", "command", "bundle", "dump"))
     parser.add_argument("--kernel", type=pathlib.Path, help="a bzImage (default: ours)")
     parser.add_argument("--cmdline", default="", help="added to the kernel's command line")
-    parser.add_argument("--jobs", default="", metavar="A,B", help="command, bundle: jobs to run")
+    parser.add_argument("--jobs", default="", metavar="A,B", help="bundle: jobs to run besides the world's own")
     parser.add_argument("--with-jobs", action="store_true", help="the guest jobs are there, in /jobs")
     parser.add_argument("--share", type=pathlib.Path, metavar="DIR",
                         help="a copy of that directory is in the guest, as /share")

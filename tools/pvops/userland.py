@@ -22,7 +22,7 @@ SOURCE = common.ROOT / "worlds/userland"
 SUITE = "bookworm"
 # MiB: the system, and room for a package
 SIZE = 640
-# The image has the same bytes whenever it is made from the same packages.
+# For packages that write the date into files.
 EPOCH = "1767225600"
 UUID = "70766f70-7364-6562-6961-6e0000000012"
 PASSWORD = "pvops"
@@ -37,10 +37,10 @@ def listed() -> list[str]:
 
 
 def _bootstrap(root: pathlib.Path) -> None:
-    """Debian in a directory. Its mounts are in a namespace of their own and vanish with it."""
+    """Debian in a directory. Its mounts and processes are in namespaces of their own and vanish with them."""
     without = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")]
     common.run_logged(
-        ["unshare", "--mount", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
+        ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
          f"--include={','.join(listed())}", '--aptopt=Acquire::Languages "none"', *without,
          # while apt still has its lists
          f'--customize-hook=chroot "$1" sh -c "cd /root && apt-get -q download {SPARE}"',
@@ -54,6 +54,8 @@ def _configure(root: pathlib.Path) -> None:
     (root / "etc/hostname").write_text("debian\n")
     (root / "etc/fstab").write_text("# the kernel's command line names the root file system\n")
     subprocess.run(["chroot", root, "chpasswd"], input=f"root:{PASSWORD}\n", text=True, check=True)
+    # a pager would wait for a key
+    (root / "etc/profile.d/pvops.sh").write_text("export SYSTEMD_PAGER=cat\n")
     # what a person types at the console, for the check of a login
     (root / "root/login").write_text("cat /proc/self/cgroup\nexit\n")
     shutil.copy(SOURCE / "pvops-check", root / "usr/local/sbin/pvops-check")

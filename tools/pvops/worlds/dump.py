@@ -23,6 +23,7 @@ def take(machine: Machine, path: pathlib.Path, run: str, limit: float) -> None:
     The command need not end: after LIMIT seconds the memory is written all the same
     if the shell was reached.
     """
+    partial = path.with_name(f"{path.name}.partial")
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
@@ -41,12 +42,13 @@ def take(machine: Machine, path: pathlib.Path, run: str, limit: float) -> None:
                 child.stdin.write(f"{run}\necho PVOPS''-RAN\n".encode())
                 child.stdin.flush()
                 said = _until(child, _RAN, deadline)
-            partial = path.with_name(f"{path.name}.partial")
-            answer = Monitor(ours).ask(f"dump-guest-memory {partial}")
+            # -p: the segments have the kernel's virtual addresses, which gdb asks for
+            answer = Monitor(ours).ask(f"dump-guest-memory -p {partial}")
             if answer.strip() or not partial.exists():
                 raise Failure(f"QEMU wrote no dump: {answer.strip()}")
             partial.replace(path)
         finally:
+            partial.unlink(missing_ok=True)
             common.stop(child)
             child.stdin.close()
             child.stdout.close()

@@ -10,9 +10,10 @@ import tarfile
 from .. import common
 from .machine import Machine
 
-# Options of QEMU whose values name files.
-_FILES = ("-kernel", "-initrd", "-option-rom", "-device", "-drive", "-fw_cfg", "-bios")
-_PATH = re.compile(r"/[^\s,]+")
+# Options of QEMU whose value is a file, and those that name one in a list of properties.
+_FILES = ("-kernel", "-initrd", "-option-rom")
+_PROPERTIES = ("-device", "-drive", "-fw_cfg")
+_FILE = re.compile(r"\b(?:rom)?file=([^,]+)")
 
 SCRIPT = """\
 #!/bin/sh
@@ -40,21 +41,30 @@ def bundle(machine: Machine, directory: pathlib.Path) -> pathlib.Path:
     argv = machine.argv()
     taken: dict[str, str] = {}
 
-    def local(match: re.Match) -> str:
-        source = pathlib.Path(match[0])
-        if not source.is_file():
-            return match[0]
-        if match[0] not in taken:
-            name = source.name
+    def local(path: str) -> str:
+        source = pathlib.Path(path)
+        if path not in taken:
+            name = re.sub(r"[^A-Za-z0-9._-]", "_", source.name)
             while name in taken.values() or source.parent != directory and (directory / name).exists():
                 name = f"x{name}"
-            if source.parent != directory:
+            if source != directory / name:
                 shutil.copyfile(source, directory / name)
-            taken[match[0]] = name
-        return taken[match[0]]
+            taken[path] = name
+        return taken[path]
 
-    words = [_PATH.sub(local, word) if before in _FILES else word
-             for before, word in zip(["", *argv], argv)]
+    def localized(option: str, value: str) -> str:
+        if option in _PROPERTIES:
+            return _FILE.sub(lambda match: match[0].replace(match[1], local(match[1])), value)
+        if option not in _FILES:
+            return value
+        if pathlib.Path(value).is_file():
+            return local(value)
+        # Xen's modules: a kernel with its command line, and an initramfs
+        for path in (machine.kernel, machine.initrd, directory / "host.cpio"):
+            value = value.replace(str(path).replace(",", ",,"), local(str(path))) if path.is_file() else value
+        return value
+
+    words = [localized(option, value) for option, value in zip(["", *argv], argv)]
     script = directory / "boot.sh"
     script.write_text(SCRIPT.format(world=machine.world.name, qemu=argv[0], command=shlex.join(words)),
                       encoding="utf-8")
@@ -64,7 +74,10 @@ def bundle(machine: Machine, directory: pathlib.Path) -> pathlib.Path:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
     archive = directory.with_name(f"{directory.name}.tar.gz")
     partial = common.BUILD / f"{archive.name}.partial"
-    with tarfile.open(partial, "w:gz", compresslevel=1) as tar:
-        tar.add(directory, directory.name)
-    partial.replace(archive)
+    try:
+        with tarfile.open(partial, "w:gz", compresslevel=1) as tar:
+            tar.add(directory, directory.name)
+        partial.replace(archive)
+    finally:
+        partial.unlink(missing_ok=True)
     return archive

@@ -31,6 +31,8 @@ def judge(world: World, console: Console, jobs: list[str], *,
         problems.append("the guest did not come to its end (no PVOPS-DONE)")
     problems += [f"host: {line}" for line in console.host
                  if line.startswith(("failed", "dmesg:", "qemu:", "xl:"))]
+    if world.userland:
+        problems += _judge_boots(console, 2 if "pvops.reboot" in world.cmdline.split() else 1)
     if got and got.get("cpus") != str(world.cpus):
         problems.append(f"{got.get('cpus')} CPUs instead of {world.cpus}")
     if got and not plain:
@@ -50,6 +52,16 @@ def judge(world: World, console: Console, jobs: list[str], *,
                      for check in job.failed]
         if job.rc and not job.failed:
             problems.append(f"job {name} ended with status {job.rc}")
+    return problems
+
+
+def _judge_boots(console: Console, wanted: int) -> list[str]:
+    """A machine that may reboot, and was reset instead, would seem to have passed."""
+    problems = []
+    for line in ("PVOPS-BEGIN report", "PVOPS-BEGIN job userland", "PVOPS-END job userland"):
+        seen = sum(one.startswith(line) for one in console.user)
+        if seen != wanted:
+            problems.append(f"{line}: {seen} times instead of {wanted}")
     return problems
 
 

@@ -78,6 +78,8 @@ def _wait(child: subprocess.Popen, log: pathlib.Path, limit: float) -> str:
 
 def boot(machine: Machine, path: pathlib.Path, limit: float) -> tuple[str, int | None, pathlib.Path]:
     """Run a machine to its end; returns what went wrong, QEMU's status, the log."""
+    # This makes files, and nobody must wait for the lock meanwhile.
+    argv = machine.argv()
     ours, theirs = socket.socketpair()
     with ours, _own_log(path) as output:
         with _children_lock:
@@ -85,7 +87,7 @@ def boot(machine: Machine, path: pathlib.Path, limit: float) -> tuple[str, int |
                 raise KeyboardInterrupt
             with theirs:
                 child = common.start(
-                    [*machine.argv(), "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
+                    [*argv, "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
                      "-mon", "chardev=qmp,mode=control"],
                     stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                     pass_fds=(theirs.fileno(),))

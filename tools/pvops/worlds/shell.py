@@ -70,6 +70,8 @@ def _from_pipe(argv: list[str], limit: float, prompts: list[tuple[bytes, bytes]]
         status = child.wait()
         if not late.is_alive():
             raise Failure(f"the shell was not left within {limit:.0f} s")
+        if waiting:
+            raise Failure("the machine ended before there was a shell")
         return status
     finally:
         late.cancel()
