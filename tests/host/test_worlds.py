@@ -233,6 +233,28 @@ class Descriptions(unittest.TestCase):
         """Each kind of machine that a world may have is there."""
         self.assertEqual(set(description.KINDS), set(kinds.KINDS))
 
+    def test_a_set_has_no_worlds_name(self):
+        """Whoever names a world gets that world and no other."""
+        sets = {name for one in boot.chosen(["all"]) for name in one.sets}
+        self.assertFalse(sets & {*world.names(), "all"})
+        self.assertEqual(["vmi"], [one.name for one in boot.chosen(["vmi"])])
+
+    def test_a_kernel_that_cannot_be_dom0(self):
+        """The dom0 of a domain has the domain's kernel if that can be dom0, and else the kernel main."""
+        with tempfile.TemporaryDirectory() as directory:
+            image = pathlib.Path(directory) / "out" / kernel.IMAGE
+            image.parent.mkdir(parents=True)
+            image.touch()
+            config = pathlib.Path(directory) / "out/.config"
+            self.assertTrue(kernel.can_be_dom0(image))      # nobody knows
+            config.write_text("CONFIG_XEN_PV=y\n# CONFIG_XEN_DOM0 is not set\n")
+            self.assertFalse(kernel.can_be_dom0(image))
+            with mock.patch.object(kernel, "build", return_value=pathlib.Path("/main")):
+                self.assertEqual(pathlib.Path("/main"), kernel.dom0(image))
+            config.write_text("CONFIG_XEN_DOM0=y\n")
+            self.assertEqual(image, kernel.dom0(image))
+            self.assertTrue(kernel.can_be_dom0(pathlib.Path("/boot/vmlinuz")))
+
     def test_default_set(self):
         """The set `default` has the worlds that make boot promises."""
         self.assertEqual({w.name for w in boot.chosen(["default"])},

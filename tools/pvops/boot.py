@@ -158,6 +158,8 @@ def main() -> int:
     image = args.kernel or kernel.build(args.flavour)
     for name in initramfs.IMAGES:
         initramfs.image(name)
+    if any(one.kind == "xen-domu" for one in worlds):
+        kernel.dom0(image.resolve())
     # before the boots: it takes minutes, and is said to be what it is if it fails
     if args.setup or any(one.userland for one in worlds):
         userland.image()

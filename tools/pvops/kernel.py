@@ -275,6 +275,21 @@ def build_of(image: pathlib.Path) -> pathlib.Path | None:
     return image.parents[len(pathlib.PurePath(IMAGE).parts) - 1]
 
 
+def can_be_dom0(image: pathlib.Path) -> bool:
+    """Whether Xen can start an image as dom0; true if nobody knows."""
+    out = build_of(image)
+    config = out / ".config" if out else None
+    return config is None or not config.exists() or "CONFIG_XEN_DOM0=y\n" in config.read_text(encoding="utf-8")
+
+
+def dom0(image: pathlib.Path) -> pathlib.Path:
+    """The kernel for the dom0 of a domain with an image: that image, or the kernel main.
+
+    Debian's configuration for clouds is one for domains only.
+    """
+    return image if can_be_dom0(image) else build("main")
+
+
 def symbols(image: pathlib.Path) -> pathlib.Path:
     """The vmlinux of an image."""
     out = build_of(image)

@@ -8,6 +8,7 @@ import shutil
 import tarfile
 
 from .. import common
+from .. import kernel as kernel_builder
 from .machine import Machine
 
 # Options of QEMU whose value is a file, and those that name one in a list of properties.
@@ -60,7 +61,7 @@ def bundle(machine: Machine, directory: pathlib.Path) -> pathlib.Path:
         if pathlib.Path(value).is_file():
             return local(value)
         # Xen's modules: a kernel with its command line, and an initramfs
-        for path in (machine.kernel, machine.initrd, directory / "host.cpio"):
+        for path in (machine.kernel, kernel_builder.dom0(machine.kernel), machine.initrd, directory / "host.cpio"):
             value = value.replace(str(path).replace(",", ",,"), local(str(path))) if path.is_file() else value
         return value
 

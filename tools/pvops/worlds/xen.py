@@ -8,6 +8,7 @@ import pathlib
 import random
 
 from .. import common, initramfs, packages
+from .. import kernel as kernel_builder
 from ..cpio import Archive
 from .description import times
 from .machine import Machine
@@ -17,7 +18,7 @@ class _Xen(Machine):
     """Xen, and a kernel that is its dom0."""
     CONSOLE = "console=hvc0 earlyprintk=xen"
 
-    def _xen(self, vcpus: int, memory: int, cmdline: str,
+    def _xen(self, kernel: pathlib.Path, vcpus: int, memory: int, cmdline: str,
              initrd: pathlib.Path) -> list[str]:
         hypervisor = self.scratch / "xen.elf"
         packed = packages.unpacked("boot/xen-*-amd64.gz")
@@ -25,7 +26,7 @@ class _Xen(Machine):
         host = self.world.host
         # QEMU splits the list of multiboot modules at commas
         modules = ",".join(str(module).replace(",", ",,")
-                           for module in (f"{self.kernel} {cmdline}", initrd))
+                           for module in (f"{kernel} {cmdline}", initrd))
         return self.qemu("-smp", self.host_cpus(), "-m", host.memory,
                          "-kernel", hypervisor, "-initrd", modules, "-append",
                          "com1=115200,8n1 console=com1 noreboot loglvl=all "
@@ -37,11 +38,11 @@ class Dom0(_Xen):
     """The kernel under test as dom0."""
 
     def argv(self) -> list[str]:
-        return self._xen(self.world.cpus, self.world.memory, self.cmdline, self.initrd)
+        return self._xen(self.kernel, self.world.cpus, self.world.memory, self.cmdline, self.initrd)
 
 
 class DomU(_Xen):
-    """The kernel under test as a quiet dom0, and again in a domain."""
+    """The kernel under test as a quiet dom0 if it can be one, and again in a domain."""
     ROOT = "/dev/xvda"
 
     def argv(self) -> list[str]:
@@ -71,7 +72,7 @@ class DomU(_Xen):
             guest.copy(f"guest/{name}", source)
         guest.file("guest/domu.cfg", ("\n".join(config) + "\n").encode())
         host = self.world.host
-        return self._xen(host.dom0_cpus, host.dom0_memory,
+        return self._xen(kernel_builder.dom0(self.kernel), host.dom0_cpus, host.dom0_memory,
                          "console=hvc0 panic=-1 loglevel=5 kunit.enable=0 "
                          + host.dom0_cmdline,
                          self.joined(initramfs.image("host-xen"), guest))
