@@ -143,11 +143,6 @@ u32 kvm_host(void)
 	       (has(FEATURE_MSI_EXT_DEST_ID) ? VMI64_HOST_EXT_DEST_ID : 0);
 }
 
-static u64 phys(const void *own)
-{
-	return rom.load_phys + ((u64)own - rom.load_virt);
-}
-
 static s32 start_clock(u32 cpu, u64 percpu_phys)
 {
 	u64 where = cpu < SHARED_CLOCKS ?

@@ -77,6 +77,10 @@ __used s32 vmi_init(struct vmi64_init *init)
 		set_string(init->variant, sizeof(init->variant), "KVM");
 		/* A kernel for 4.0 reserves the field, and ignores it. */
 		init->host = kvm_host();
+	} else if (hyperv_detect()) {
+		rom.mode = MODE_HYPERV;
+		set_string(init->variant, sizeof(init->variant), "Hyper-V");
+		init->host = hyperv_host();
 	} else {
 		rom.mode = MODE_NATIVE;
 		set_string(init->variant, sizeof(init->variant), "bare metal");
@@ -108,6 +112,11 @@ static u32 answer(u32 call)
 		return found == VMI64_RELOC(VMI64_RELOC_CALL, 0) ?
 		       find(call, VARIANT_KVM) : found;
 	}
+	if (rom.mode == MODE_HYPERV) {
+		found = hyperv_answer(call);
+		return found == VMI64_RELOC(VMI64_RELOC_CALL, 0) ?
+		       find(call, VARIANT_HYPERV) : found;
+	}
 	if (rom.mode == MODE_INLINE)
 		found = find(call, VARIANT_INLINE);
 	if (rom.mode != MODE_NATIVE && found == VMI64_RELOC(VMI64_RELOC_NONE, 0))
@@ -136,6 +145,8 @@ static s32 init_cpu(const struct vmi64_cpu *cpu)
 		rom.tsc_khz = cpu->tsc_khz;
 	if (rom.mode == MODE_KVM)
 		return kvm_init_cpu(cpu);
+	if (rom.mode == MODE_HYPERV)
+		return hyperv_init_cpu(cpu);
 #if VMI_ROM_ALLCALL
 	if (cpu->flags & VMI64_CPU_RESUME)
 		native_resume_time();
@@ -153,6 +164,10 @@ static void exit_cpu(u32 flags)
 	COUNT(EXIT_CPU);
 	if (rom.mode == MODE_KVM) {
 		kvm_exit_cpu(flags);
+		return;
+	}
+	if (rom.mode == MODE_HYPERV) {
+		hyperv_exit_cpu(flags);
 		return;
 	}
 #if VMI_ROM_ALLCALL

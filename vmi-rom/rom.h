@@ -32,6 +32,7 @@ typedef vmi64_s64 s64;
 #define VARIANT_NATIVE	0
 #define VARIANT_INLINE	1
 #define VARIANT_KVM	2
+#define VARIANT_HYPERV	3
 
 /**
  * struct record - an implementation of a call, for rompack.py
@@ -94,8 +95,23 @@ struct steal_time {
 	u8 pad[47];
 } __aligned(64);
 
+/* Hyper-V's input of a flush. It must not cross a page. */
+struct flush_input {
+	u64 space;
+	u64 flags;
+	u64 mask;
+	u64 reserved;
+} __aligned(32);
+
 /**
  * struct rom_cpu - the per-CPU area
+ * @vp_assist: bit 0 is set by Hyper-V if the next EOI needs no write. It is the
+ *	beginning of a page that Hyper-V knows (struct hv_vp_assist_page in
+ *	Linux)
+ * @vp_reserved: what else Hyper-V might write there
+ * @flush: input of a hypercall
+ * @percpu_phys: physical address of this area
+ * @vp: Hyper-V's number of this CPU
  * @steal: steal time, written by KVM
  * @clock: clock, written by KVM if the CPU has none in the SHARED section
  * @eoi: KVM sets bit 0 if the next EOI needs no write to the APIC
@@ -107,6 +123,11 @@ struct steal_time {
  * @available: the last result of GET_CYCLE_COUNTER(AVAILABLE) for this CPU
  */
 struct rom_cpu {
+	u32 vp_assist;
+	u8 vp_reserved[1020];
+	struct flush_input flush;
+	u64 percpu_phys;
+	u32 vp;
 	struct steal_time steal;
 	struct pvclock clock;
 	u64 available;
@@ -165,6 +186,7 @@ struct rom {
 #define MODE_KVM	1	/* the calls that KVM can serve better */
 #define MODE_CALL	2	/* every call, by instructions of the CPU */
 #define MODE_INLINE	3	/* the same, INLINE where possible */
+#define MODE_HYPERV	4	/* the calls that Hyper-V can serve better */
 
 extern struct rom rom;
 
@@ -186,6 +208,22 @@ u32 kvm_host(void);
 u32 kvm_answer(u32 call);
 s32 kvm_init_cpu(const struct vmi64_cpu *cpu);
 void kvm_exit_cpu(u32 flags);
+
+/* hyperv-page.S */
+extern u8 hyperv_page[];
+
+/* hyperv.c */
+bool hyperv_detect(void);
+u32 hyperv_host(void);
+u32 hyperv_answer(u32 call);
+s32 hyperv_init_cpu(const struct vmi64_cpu *cpu);
+void hyperv_exit_cpu(u32 flags);
+
+/* The physical address of something in the load area. */
+static inline u64 phys(const void *own)
+{
+	return rom.load_phys + ((u64)own - rom.load_virt);
+}
 
 static inline u64 read_tsc(void)
 {

@@ -213,6 +213,11 @@ def _ring3_call(image: Image) -> None:
     entry["call"] = 33
 
 
+def _fixup_opcode(image: Image) -> None:
+    """NOP in the place of the opcode of CALL."""
+    image.bytes[image.code(image.fixup("LOG")["place"]) - 1] = 0x90
+
+
 def _truncated(image: Image) -> None:
     del image.bytes[len(image.bytes) // 2 // 512 * 512:]
 
@@ -262,8 +267,7 @@ IMAGES: dict[str, tuple[int, str, Spoil]] = {
     "inline-rex2": (27, "SYSCALL with a REX2 prefix in an inline body", _inline_rex2),
     "mandatory": (28, "no INIT_CPU", lambda image: image.drop_call(INIT_CPU)),
     "fixup-kind": (29, "a kind of fixup that nobody knows", _fixup("LOG", kind=9)),
-    "fixup-opcode": (29, "a fixup that is not behind a call",
-                     lambda image: _fixup("LOG", place=image.fixup("LOG")["place"] + 1)(image)),
+    "fixup-opcode": (29, "a fixup that is not behind a call", _fixup_opcode),
     "fixup-place": (30, "a fixup behind the end", _fixup("LOG", place=0xfffffff0)),
     "fixup-order": (30, "two fixups in one place",
                     lambda image: _copy_place(image.fixups[0], image.fixups[1])),
