@@ -283,17 +283,12 @@ static u32 read_khz(u32 msr)
 
 static s32 get_time_info(struct vmi64_time *out)
 {
-	struct vmi64_time info = { .size = out->size };
+	struct vmi64_time info = { 0 };
 
-	if (out->size < sizeof(out->size) + sizeof(out->flags))
-		return -VMI64_EINVAL;
 	info.flags = VMI64_TIME_REAL | VMI64_TIME_SYNC | VMI64_TIME_PREFER;
 	info.tsc_khz = read_khz(MSR_TSC_FREQUENCY);
 	info.apic_khz = read_khz(MSR_APIC_FREQUENCY);
-	/* Fields that only a later minor version has are set to 0. */
-	for (u32 i = sizeof(out->size); i < out->size; i++)
-		((u8 *)out)[i] = i < sizeof(info) ? ((u8 *)&info)[i] : 0;
-	return 0;
+	return give_time_info(out, &info);
 }
 
 static s32 start_alarm(u32 vector, u64 frequency)

@@ -360,11 +360,9 @@ static u32 tsc_khz(void)
 
 static s32 get_time_info(struct vmi64_time *out)
 {
-	struct vmi64_time info = { .size = out->size };
+	struct vmi64_time info = { 0 };
 	u32 regs[4];
 
-	if (out->size < sizeof(out->size) + sizeof(out->flags))
-		return -VMI64_EINVAL;
 	if (clocks[0].tsc_to_system_mul) {
 		info.flags = VMI64_TIME_REAL | VMI64_TIME_SYNC | VMI64_TIME_PREFER;
 		if (has(FEATURE_STEAL_TIME))
@@ -377,10 +375,7 @@ static s32 get_time_info(struct vmi64_time *out)
 		cpuid(leaf_base + LEAF_TIMING, 0, regs);
 		info.apic_khz = regs[1];
 	}
-	/* Fields that only a later minor version has are set to 0. */
-	for (u32 i = sizeof(out->size); i < out->size; i++)
-		((u8 *)out)[i] = i < sizeof(info) ? ((u8 *)&info)[i] : 0;
-	return 0;
+	return give_time_info(out, &info);
 }
 
 static u64 get_wallclock_time(void)

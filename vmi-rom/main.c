@@ -101,22 +101,22 @@ static u32 find(u32 call, u8 variant)
 	return VMI64_RELOC(VMI64_RELOC_NONE, 0);
 }
 
+/* A hypervisor's answer, with the index of the implementation if it has one. */
+static u32 with_index(u32 call, u32 found, u8 variant)
+{
+	return found == VMI64_RELOC(VMI64_RELOC_CALL, 0) ? find(call, variant) : found;
+}
+
 static u32 answer(u32 call)
 {
 	u32 found = VMI64_RELOC(VMI64_RELOC_NONE, 0);
 
 	if (call == VMI64_CALL_INIT_CPU || call == VMI64_CALL_EXIT_CPU)
 		return find(call, VARIANT_NATIVE);
-	if (rom.mode == MODE_KVM) {
-		found = kvm_answer(call);
-		return found == VMI64_RELOC(VMI64_RELOC_CALL, 0) ?
-		       find(call, VARIANT_KVM) : found;
-	}
-	if (rom.mode == MODE_HYPERV) {
-		found = hyperv_answer(call);
-		return found == VMI64_RELOC(VMI64_RELOC_CALL, 0) ?
-		       find(call, VARIANT_HYPERV) : found;
-	}
+	if (rom.mode == MODE_KVM)
+		return with_index(call, kvm_answer(call), VARIANT_KVM);
+	if (rom.mode == MODE_HYPERV)
+		return with_index(call, hyperv_answer(call), VARIANT_HYPERV);
 	if (rom.mode == MODE_INLINE)
 		found = find(call, VARIANT_INLINE);
 	if (rom.mode != MODE_NATIVE && found == VMI64_RELOC(VMI64_RELOC_NONE, 0))

@@ -6,19 +6,15 @@
 
 static s32 get_time_info(struct vmi64_time *out)
 {
-	struct vmi64_time info = { .size = out->size };
+	struct vmi64_time info = { 0 };
 
 	COUNT(GET_TIME_INFO);
-	if (out->size < sizeof(out->size) + sizeof(out->flags))
-		return -VMI64_EINVAL;
 	/* On bare metal no time is stolen: the three counters are one. */
 	if (rom.tsc_khz)
 		info.flags = VMI64_TIME_REAL | VMI64_TIME_AVAILABLE |
 			     VMI64_TIME_STOLEN | VMI64_TIME_SYNC |
 			     VMI64_TIME_PREFER;
-	for (u32 i = sizeof(out->size); i < out->size; i++)
-		((u8 *)out)[i] = i < sizeof(info) ? ((u8 *)&info)[i] : 0;
-	return 0;
+	return give_time_info(out, &info);
 }
 
 static u64 get_cycle_frequency(void)

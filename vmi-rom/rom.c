@@ -27,6 +27,18 @@ __used void *memset(void *to, int c, size_t size)
 	return start;
 }
 
+/* Fields that only a later minor version has are set to 0. */
+s32 give_time_info(struct vmi64_time *out, const struct vmi64_time *info)
+{
+	u32 i;
+
+	if (out->size < sizeof(out->size) + sizeof(out->flags))
+		return -VMI64_EINVAL;
+	for (i = sizeof(out->size); i < out->size; i++)
+		((u8 *)out)[i] = i < sizeof(*info) ? ((const u8 *)info)[i] : 0;
+	return 0;
+}
+
 void cpuid(u32 leaf, u32 subleaf, u32 regs[4])
 {
 	asm volatile("cpuid"

@@ -201,6 +201,7 @@ extern u64 vmi_counts[VMI64_CALL_END];
 
 /* rom.c */
 void cpuid(u32 leaf, u32 subleaf, u32 regs[4]);
+s32 give_time_info(struct vmi64_time *out, const struct vmi64_time *info);
 
 /* kvm.c */
 bool kvm_detect(void);

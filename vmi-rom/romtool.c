@@ -341,6 +341,7 @@ static int check_file(const char *name, const struct vmi_reader *reader,
 {
 	struct vmi_refusal refusal;
 	void *data;
+	bool good;
 	u32 size;
 
 	errno = 0;
@@ -350,9 +351,8 @@ static int check_file(const char *name, const struct vmi_reader *reader,
 			strerror(errno ? errno : EIO));
 		return 2;
 	}
+	good = !vmi_image_check(image, data, size, reader, &refusal);
 	if (form == FORM_JSON) {
-		bool good = !vmi_image_check(image, data, size, reader, &refusal);
-
 		printf(" {");
 		json_text("file", name);
 		printf(", \"good\": %s", good ? "true" : "false");
@@ -367,7 +367,7 @@ static int check_file(const char *name, const struct vmi_reader *reader,
 		printf("}");
 		return !good;
 	}
-	if (vmi_image_check(image, data, size, reader, &refusal)) {
+	if (!good) {
 		printf("%s: refused: V%u: %s%s%s%s\n", name, refusal.rule,
 		       vmi_rule_message(refusal.rule), refusal.detail[0] ? " (" : "",
 		       refusal.detail, refusal.detail[0] ? ")" : "");
