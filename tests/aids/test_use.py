@@ -11,6 +11,7 @@ import tempfile
 import time
 import unittest
 
+from tests.host import trees
 from tools.pvops import common, kernel, report, world
 
 LIMIT = 150
@@ -19,9 +20,8 @@ PORT = 7123
 
 def make(*arguments, text="", limit=LIMIT):
     """Our make, as a user calls it."""
-    environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     argv = ["make", "-s", "--no-print-directory", *arguments]
-    child = common.start(argv, cwd=common.ROOT, env=environment, text=True, stdin=subprocess.PIPE,
+    child = common.start(argv, cwd=common.ROOT, env=trees.make_environment(), text=True, stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         said, errors = child.communicate(text, timeout=limit)

@@ -32,6 +32,11 @@ Signed-off-by: A Tester <tester@example.org>
 """
 
 
+def make_environment() -> dict[str, str]:
+    """For a make that is none of the make that runs the tests."""
+    return {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+
+
 def write(top: pathlib.Path, files: dict[str, str]) -> None:
     """Create FILES under TOP."""
     for name, text in files.items():

@@ -14,9 +14,8 @@ from tools.pvops import common, hooks, integrate, kernel, mailseries, parts
 
 def make(*arguments):
     """Our make, as a user calls it."""
-    environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    return subprocess.run(["make", "-s", "--no-print-directory", *arguments], cwd=common.ROOT, env=environment,
-                          capture_output=True, text=True, check=False)
+    return subprocess.run(["make", "-s", "--no-print-directory", *arguments], cwd=common.ROOT,
+                          env=trees.make_environment(), capture_output=True, text=True, check=False)
 
 
 class Tree(unittest.TestCase):

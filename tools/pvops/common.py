@@ -140,6 +140,12 @@ def time_left(limit: float) -> float:
     return limit
 
 
+def names_in(path: pathlib.Path) -> list[str]:
+    """A file with a name on each line; # begins a comment."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [name for line in lines if (name := line.split("#")[0].strip())]
+
+
 def last_lines(path: pathlib.Path, count: int = 25) -> list[str]:
     """The last lines of a log, to show when something failed."""
     if not path.exists():

@@ -264,7 +264,7 @@ def _has_modules(flavour: Flavour) -> bool:
 
 
 def compiler_of(out: pathlib.Path) -> list[str]:
-    """The same for a flavour's build directory."""
+    """Arguments of the kernel's make for the build directory of a flavour."""
     return compiler(FLAVOURS[out.name].llvm if out.name in FLAVOURS else "")
 
 

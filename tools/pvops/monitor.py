@@ -17,6 +17,11 @@ SAMPLES = 3
 SHOWN = re.compile(r"CPU#|R..? ?=|CS |GS |CR0|EFER|IDT")
 
 
+def arguments(connection: socket.socket) -> list[str]:
+    """QEMU's arguments for a monitor at the other end of a connection, which it inherits."""
+    return ["-chardev", f"socket,id=qmp,fd={connection.fileno()}", "-mon", "chardev=qmp,mode=control"]
+
+
 class Monitor:
     """The monitor of a machine, over a connection with no other reader."""
 

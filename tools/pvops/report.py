@@ -216,10 +216,7 @@ def _ktap(records: list[str]) -> dict[str, Suite]:
 
 def wanted_suites() -> list[str]:
     """The suites that must have run, from kunit/suites.txt."""
-    if not SUITES.exists():
-        return []
-    lines = SUITES.read_text(encoding="utf-8").splitlines()
-    return [name for line in lines if (name := line.split("#")[0].strip())]
+    return common.names_in(SUITES) if SUITES.exists() else []
 
 
 def kunit_problems(suites: dict[str, Suite], wanted: list[str]) -> list[str]:

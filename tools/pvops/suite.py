@@ -128,10 +128,14 @@ def expected(stages: list[Stage], limit: float) -> str:
     """How long these stages will take, as far as it is known."""
     known = [stage.takes for stage in stages if stage.takes]
     unknown = len(stages) - len(known)
-    text = f"{len(stages)} stages, about {sum(known) / 60:.0f} minutes on two CPUs" if known else f"{len(stages)} stages"
-    if unknown and known:
+    text = f"{len(stages)} stages"
+    if known:
+        text += f", about {sum(known) / 60:.0f} minutes on two CPUs"
+    if known and unknown:
         text += f" and {unknown} of unknown duration"
-    return text + (f", at most {clock(min(limit, sum(stage.limit for stage in stages)))}" if len(known) < len(stages) else "")
+    if unknown:
+        text += f", at most {clock(min(limit, sum(stage.limit for stage in stages)))}"
+    return text
 
 
 def _last_line(log: pathlib.Path) -> str:

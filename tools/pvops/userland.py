@@ -7,7 +7,6 @@ so one image serves all worlds.
 """
 
 import argparse
-import contextlib
 import os
 import pathlib
 import shutil
@@ -30,18 +29,13 @@ PASSWORD = "pvops"
 SPARE = "hello"
 
 
-def listed() -> list[str]:
-    """The packages of worlds/userland/packages.txt."""
-    lines = (SOURCE / "packages.txt").read_text(encoding="utf-8").splitlines()
-    return [name for line in lines if (name := line.split("#")[0].strip())]
-
-
 def _bootstrap(root: pathlib.Path) -> None:
     """Debian in a directory. Its mounts and processes are in namespaces of their own and vanish with them."""
     without = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")]
     common.run_logged(
-        ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
-         f"--include={','.join(listed())}", '--aptopt=Acquire::Languages "none"', *without,
+        ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+         "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
+         f"--include={','.join(common.names_in(SOURCE / 'packages.txt'))}", '--aptopt=Acquire::Languages "none"', *without,
          # while apt still has its lists
          f'--customize-hook=chroot "$1" sh -c "cd /root && apt-get -q download {SPARE}"',
          SUITE, root],
@@ -67,13 +61,17 @@ def _configure(root: pathlib.Path) -> None:
 def image() -> pathlib.Path:
     """The disk; it is made again if its description has changed."""
     stamp = OUT / "debian.inputs"
-    want = common.digest_of([SOURCE, pathlib.Path(__file__)], "")
-    if IMAGE.exists() and stamp.exists() and stamp.read_text() == want:
+    want = common.digest_of([SOURCE, pathlib.Path(__file__)])
+
+    def current() -> bool:
+        return IMAGE.exists() and stamp.exists() and stamp.read_text() == want
+
+    if current():
         return IMAGE
     if os.geteuid():
         raise Failure("Debian's root file system is made by root only; once it is there, anyone can use it")
     with common.lock("userland"):
-        if IMAGE.exists() and stamp.exists() and stamp.read_text() == want:
+        if current():
             return IMAGE
         packages.ensure()
         common.need_space(OUT, 3 * SIZE, "making Debian's root file system")
@@ -96,8 +94,7 @@ def image() -> pathlib.Path:
             raise Failure(f"making Debian's root file system: {error}") from None
         finally:
             shutil.rmtree(root, ignore_errors=True)
-            with contextlib.suppress(FileNotFoundError):
-                partial.unlink()
+            partial.unlink(missing_ok=True)
     return IMAGE
 
 

@@ -141,7 +141,7 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
         kept = log.with_suffix(".emulator.log")
         shutil.copyfile(log, kept)
         say(f"{world.name}: QEMU executed a stale breakpoint at {where}; "
-                   f"booting once more (log: {common.shown(kept)})")
+            f"booting once more (log: {common.shown(kept)})")
         trouble, status, log, console = boot()
     seconds = time.monotonic() - began
 

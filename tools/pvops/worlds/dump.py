@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from .. import common
+from .. import common, monitor
 from ..common import Failure
 from ..monitor import Monitor
 from .machine import Machine
@@ -27,8 +27,7 @@ def take(machine: Machine, path: pathlib.Path, run: str, limit: float) -> None:
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
-            child = common.start([*machine.argv(), "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
-                                  "-mon", "chardev=qmp,mode=control"],
+            child = common.start([*machine.argv(), *monitor.arguments(theirs)],
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                  pass_fds=(theirs.fileno(),))
         try:

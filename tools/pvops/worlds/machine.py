@@ -45,7 +45,7 @@ class Machine:
             args.append("-no-reboot")
         if self.world.userland:
             # What is written is gone when the machine ends.
-            args += [*disk(str(userland.image())), "-snapshot"]
+            args += [*disk(str(userland.IMAGE)), "-snapshot"]
         if self.icount:
             args += ["-icount", "shift=0,sleep=off"]
         return [*args, *map(str, argv), *self.world.qemu_args, *self.qemu_args]

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import BinaryIO
 
-from .. import common
+from .. import common, monitor
 from ..common import Failure
 from ..monitor import Monitor
 from .machine import Machine
@@ -87,8 +87,7 @@ def boot(machine: Machine, path: pathlib.Path, limit: float) -> tuple[str, int |
                 raise KeyboardInterrupt
             with theirs:
                 child = common.start(
-                    [*argv, "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
-                     "-mon", "chardev=qmp,mode=control"],
+                    [*argv, *monitor.arguments(theirs)],
                     stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                     pass_fds=(theirs.fileno(),))
             _children.add(child)
@@ -104,10 +103,10 @@ def boot(machine: Machine, path: pathlib.Path, limit: float) -> tuple[str, int |
     return trouble, child.returncode, log
 
 
-def _note_cpus(monitor: Monitor, path: pathlib.Path) -> str:
+def _note_cpus(asked: Monitor, path: pathlib.Path) -> str:
     """Write the state of the CPUs of a machine that does not end; returns a summary."""
     try:
-        said = monitor.cpus()
+        said = asked.cpus()
     except Failure as error:
         return f" ({error})"
     path.write_text(said)
