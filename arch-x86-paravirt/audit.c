@@ -15,6 +15,7 @@
 
 #include <pvops/audit.h>
 #include <pvops/body.h>
+#include <pvops/ops.h>
 
 struct pvops_audit pvops_audit;
 
@@ -88,6 +89,18 @@ enum pvops_class pvops_classify(const u8 *site, unsigned int len)
 	return PVOPS_CLASS_INLINE;
 }
 
+/*
+ * Linux calls ptep_modify_prot_start() at three sites, in mprotect() and NUMA
+ * balancing, and has no inline code for it. The native op is short enough in a
+ * kernel without PVOPS_RMW and without PAGE_TABLE_CHECK. Inline code would have to
+ * follow both options, so the op stays a call, as in a kernel without this
+ * directory.
+ */
+static bool pvops_stays_call(unsigned int slot)
+{
+	return slot == PVOPS_SLOT(mmu.ptep_modify_prot_start);
+}
+
 /**
  * pvops_audit_site() - add one patched site to an audit
  * @audit: (in/out) the result so far
@@ -111,7 +124,8 @@ void pvops_audit_site(struct pvops_audit *audit, const struct pvops_site *site,
 	if (class == PVOPS_CLASS_CALL && target == native &&
 	    site->len > audit->measured[slot]) {
 		audit->measured[slot] = site->len;
-		audit->fits[slot] = pvops_native_fits(native, site->len);
+		audit->fits[slot] = !pvops_stays_call(slot) &&
+				    pvops_native_fits(native, site->len);
 	}
 
 	if (class == PVOPS_CLASS_INDIRECT ||
