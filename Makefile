@@ -33,6 +33,7 @@ help:
 	@echo '  make dump WORLD=bare         its memory, as an ELF core (RUN=command first)'
 	@echo '  make worlds                  which worlds there are'
 	@echo '  make kernel [FLAVOUR=debug]  only build: main, debug, checks, debian-cloud, clang, ...'
+	@echo '  make deb FLAVOUR=main        Debian packages of it, in build/packages'
 	@echo '  make rom                     the VMI-64 ROMs and vmi-romtool, which checks one'
 	@echo
 	@echo 'Benchmarks (Documentation/benchmarks.rst):'
@@ -70,7 +71,7 @@ help:
 	@echo 'All output goes to build/: build/report (JSON), build/log (consoles, build logs).'
 	@echo '  make clean                   remove what was built; make distclean: all of build/'
 
-.PHONY: boot worlds run bundle dump setup kernel
+.PHONY: boot worlds run bundle dump setup kernel deb
 boot:
 	@$(PYTHON) -m tools.pvops.boot $(call q,$(WORLDS)) \
 		$(if $(KERNEL),--kernel $(call q,$(KERNEL))) $(if $(FLAVOUR),--flavour $(call q,$(FLAVOUR))) \
@@ -100,6 +101,9 @@ dump:
 
 kernel:
 	@$(PYTHON) -m tools.pvops.kernel $(FLAVOUR)
+
+deb:
+	@$(PYTHON) -m tools.pvops.deb $(FLAVOUR)
 
 .PHONY: clean distclean
 clean:
