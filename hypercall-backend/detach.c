@@ -33,8 +33,9 @@
 #include "refused.h"
 
 /*
- * Measured instructions in Xen: for an update, for dropping and taking the
- * reference to one page, and for the rest of detaching and attaching a table.
+ * Instructions in Xen 4.17: for an update, for dropping and taking the
+ * reference to one writable page, and for the rest of detaching and attaching a
+ * table. Documentation/hypercall.rst has the commands that measure them.
  */
 #define HC_COST_UPDATE	660
 #define HC_COST_DROP	150

@@ -7,7 +7,10 @@
 
 struct mmu_update;
 
-/* The number of updates of one table from which on detaching may pay. */
+/*
+ * The number of updates of one table from which on detaching may pay:
+ * HC_COST_TABLE, and that many pages, against that many HC_COST_UPDATE.
+ */
 #define HC_DETACH_MIN	80
 
 bool hc_write_detached(const struct mmu_update *updates, unsigned int nr);

@@ -125,11 +125,48 @@ static const char *hc_mmuext_name(unsigned int cmd)
 
 /*
  * The number of attempts at an update that Xen refuses: when no CPU has noted
- * that the table is in transit, and when one has. A million attempts take this
- * CPU some seconds.
+ * that the table is in transit, and when one has. Documentation/hypercall.rst
+ * has the measured numbers of attempts, which pvops/retries in debugfs shows.
  */
 #define HC_TRIES		100
 #define HC_TRIES_IN_TRANSIT	1000000
+
+/* What pvops/retries shows. A CPU may lose the count of another one. */
+static struct hc_retries hc_retries;
+
+/**
+ * hc_count_retries() - count updates that were refused again, for debugfs
+ *
+ * Context: any.
+ * Return: the numbers. They are not from one moment.
+ */
+struct hc_retries hc_count_retries(void)
+{
+	return (struct hc_retries) {
+		.updates = READ_ONCE(hc_retries.updates),
+		.most = READ_ONCE(hc_retries.most),
+		.most_in_transit = READ_ONCE(hc_retries.most_in_transit),
+	};
+}
+
+/**
+ * hc_note_retries() - count an update that was refused when it was tried again
+ * @tries: number of these refusals while no CPU had the table in transit
+ * @busy: number of these refusals while a CPU had
+ *
+ * Context: any.
+ */
+void hc_note_retries(unsigned int tries, unsigned int busy)
+{
+	if (hc_is_stubbed())
+		KUNIT_STATIC_STUB_REDIRECT(hc_note_retries, tries, busy);
+
+	WRITE_ONCE(hc_retries.updates, READ_ONCE(hc_retries.updates) + 1);
+	if (tries > READ_ONCE(hc_retries.most))
+		WRITE_ONCE(hc_retries.most, tries);
+	if (busy > READ_ONCE(hc_retries.most_in_transit))
+		WRITE_ONCE(hc_retries.most_in_transit, busy);
+}
 
 static bool hc_update_in_transit(const struct mmu_update *update)
 {
@@ -160,12 +197,15 @@ static long hc_retry_update(struct mmu_update *update)
 	for (;;) {
 		err = hc_issue_array(__HYPERVISOR_mmu_update, update, 1, NULL);
 		if (err != -EINVAL)
-			return err;
+			break;
 		if (hc_update_in_transit(update) ?
 		    ++busy == HC_TRIES_IN_TRANSIT : ++tries == HC_TRIES)
-			return err;
+			break;
 		hc_issue(&yield);
 	}
+	if (tries || busy)
+		hc_note_retries(tries, busy);
+	return err;
 }
 
 void hc_flush_all_tlbs(void)

@@ -11,6 +11,21 @@ struct mmuext_op;
 struct multicall_entry;
 struct page;
 
+/**
+ * struct hc_retries - updates that Xen refused as invalid when they were tried again
+ * @updates: number of updates
+ * @most: most such refusals of one update while no CPU had its table in transit
+ * @most_in_transit: most such refusals of one update while a CPU had
+ */
+struct hc_retries {
+	unsigned long updates;
+	unsigned int most;
+	unsigned int most_in_transit;
+};
+
+struct hc_retries hc_count_retries(void);
+void hc_note_retries(unsigned int tries, unsigned int busy);
+
 void hc_transit_begin(struct mm_struct *mm);
 void hc_transit_end(void);
 bool hc_in_transit(struct page *page);

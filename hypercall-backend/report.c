@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The stocks in debugfs: pvops/stock.
+ * The backend in debugfs: its stocks, and updates that were refused again.
  */
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
@@ -9,6 +9,7 @@
 #include <linux/kernel.h>
 #include <linux/seq_file.h>
 
+#include "refused.h"
 #include "tables.h"
 
 static int hc_stock_show(struct seq_file *m, void *unused)
@@ -27,6 +28,18 @@ static int hc_stock_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(hc_stock);
 
+static int hc_retries_show(struct seq_file *m, void *unused)
+{
+	struct hc_retries count = hc_count_retries();
+
+	seq_printf(m, "updates refused again: %lu\n", count.updates);
+	seq_printf(m, "most refusals, table in transit: %u\n",
+		   count.most_in_transit);
+	seq_printf(m, "most refusals, table not in transit: %u\n", count.most);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(hc_retries);
+
 static int __init hc_report_init(void)
 {
 	struct hc_stock_count count;
@@ -38,6 +51,7 @@ static int __init hc_report_init(void)
 	if (IS_ERR_OR_NULL(dir))
 		return 0;
 	debugfs_create_file("stock", 0444, dir, NULL, &hc_stock_fops);
+	debugfs_create_file("retries", 0444, dir, NULL, &hc_retries_fops);
 	dput(dir);
 	return 0;
 }

@@ -156,6 +156,8 @@ void hc_test_refused_for_a_moment_is_tried_again(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, HC_FLAGS, hc_stub.table[i]);
 	KUNIT_EXPECT_EQ(test, 0, hc_stub.nr_lines);
 	KUNIT_EXPECT_EQ(test, 0, hc_stub.busy);
+	/* The first refusals are those of the requests as they were queued. */
+	KUNIT_EXPECT_EQ(test, 6 + 2, hc_stub.tries);
 }
 
 /* In transit for longer than Xen takes when it is not preempted. */
@@ -184,6 +186,8 @@ void hc_test_refused_in_transit_is_tried_until_it_is_over(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, HC_FLAGS, hc_stub.table[1]);
 	KUNIT_EXPECT_EQ(test, 0, hc_stub.nr_lines);
 	KUNIT_EXPECT_EQ(test, 0, hc_stub.busy);
+	KUNIT_EXPECT_EQ(test, 2 * 4998, hc_stub.tries_in_transit);
+	KUNIT_EXPECT_EQ(test, 2, hc_stub.tries);
 }
 
 /*

@@ -131,6 +131,12 @@ static void hc_stub_give_up(const char *line)
 	hc_stub_report(line);
 }
 
+static void hc_stub_note_retries(unsigned int tries, unsigned int busy)
+{
+	hc_stub.tries += tries;
+	hc_stub.tries_in_transit += busy;
+}
+
 static u64 *hc_stub_take_table(unsigned int level)
 {
 	u64 *table = hc_stub.in_stock;
@@ -168,6 +174,8 @@ void hc_test_begin(void)
 	hc_stub.nr_flushes = 0;
 	hc_stub.nr_lines = 0;
 	hc_stub.nr_fatal = 0;
+	hc_stub.tries = 0;
+	hc_stub.tries_in_transit = 0;
 	hc_stub.sets = 0;
 	hc_stub.refuse = 0;
 	hc_stub.refuse_once = 0;
@@ -209,6 +217,7 @@ int hc_test_init(struct kunit *test)
 	kunit_activate_static_stub(test, hc_issue_multi, hc_stub_issue_multi);
 	kunit_activate_static_stub(test, hc_report_refusal, hc_stub_report);
 	kunit_activate_static_stub(test, hc_panic, hc_stub_give_up);
+	kunit_activate_static_stub(test, hc_note_retries, hc_stub_note_retries);
 	kunit_activate_static_stub(test, hc_take_from_stock, hc_stub_take_table);
 	kunit_activate_static_stub(test, hc_return_to_stock, hc_stub_put_tables);
 	memset(hc_stub.twins, 0, sizeof(hc_stub.twins));

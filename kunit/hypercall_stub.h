@@ -30,6 +30,8 @@ struct hc_stub {
 	unsigned int nr_flushes;
 	unsigned int nr_lines;
 	unsigned int nr_fatal;	/* refusals that would stop the kernel */
+	unsigned int tries;	/* refusals of updates that were tried again */
+	unsigned int tries_in_transit;
 	char line[160];		/* the last line that was reported */
 	struct hc_stub_record calls[HC_STUB_CALLS];
 	u64 *table;
