@@ -22,10 +22,11 @@ help:
 	@echo 'Worlds:'
 	@echo '  make boot WORLDS="bare kvm*" some worlds: names, patterns, sets (all, default, input)'
 	@echo '       KERNEL=bzImage          boot that image instead (it may be unpatched)'
+	@echo '       KDIR=tree               boot what was built in that integrated tree'
 	@echo '       JOBS=a,b CMDLINE="..."  run jobs in the guests; add to the command line'
 	@echo '       FLAVOUR=debug           another of our kernels, see make kernel'
 	@echo '       REPORT=FILE             the JSON goes there'
-	@echo '  make run WORLD=bare          a shell in a world (KERNEL=, CMDLINE= as above;'
+	@echo '  make run WORLD=bare          a shell in a world (KERNEL=, KDIR=, CMDLINE= as above;'
 	@echo '                               JOBS=1: the guest jobs are there, in /jobs)'
 	@echo '       GDB=1  SHARE=dir        wait for gdb; a copy of dir is there, as /share'
 	@echo '       DRYRUN=1                print the command of QEMU instead'
@@ -74,7 +75,8 @@ help:
 .PHONY: boot worlds run bundle dump setup kernel deb
 boot:
 	@$(PYTHON) -m tools.pvops.boot $(call q,$(WORLDS)) \
-		$(if $(KERNEL),--kernel $(call q,$(KERNEL))) $(if $(FLAVOUR),--flavour $(call q,$(FLAVOUR))) \
+		$(if $(KERNEL),--kernel $(call q,$(KERNEL))) $(if $(KDIR),--kdir $(call q,$(KDIR))) \
+		$(if $(FLAVOUR),--flavour $(call q,$(FLAVOUR))) \
 		$(if $(JOBS),--jobs $(call q,$(JOBS))) $(if $(CMDLINE),--cmdline $(call q,$(CMDLINE))) \
 		$(if $(REPORT),--report $(call q,$(REPORT)))
 
@@ -86,8 +88,8 @@ worlds:
 
 # What a world is used for by hand (tools/pvops/use.py).
 USE = @$(PYTHON) -m tools.pvops.use $(call q,$(or $(WORLD),$(error say which world: make $@ WORLD=bare))) $(1) \
-	$(if $(KERNEL),--kernel $(call q,$(KERNEL))) $(if $(CMDLINE),--cmdline $(call q,$(CMDLINE))) \
-	$(if $(SHARE),--share $(call q,$(SHARE)))
+	$(if $(KERNEL),--kernel $(call q,$(KERNEL))) $(if $(KDIR),--kdir $(call q,$(KDIR))) \
+	$(if $(CMDLINE),--cmdline $(call q,$(CMDLINE))) $(if $(SHARE),--share $(call q,$(SHARE)))
 
 run:
 	$(call USE,$(if $(DRYRUN),command,shell)) $(if $(JOBS),--with-jobs) \

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from tools.pvops import boot, common, cpio, kernel, packages, report, world
+from tools.pvops import boot, common, cpio, integrate, kernel, packages, report, world
 from tools.pvops.worlds import description, judge, kinds
 
 CONSOLE = b"""\
@@ -465,6 +465,45 @@ class Conditions(unittest.TestCase):
         """A kernel image that does not exist is one line."""
         with self.assertRaisesRegex(common.Failure, "no such kernel image"):
             world.run("bare", kernel="/nonexistent")
+
+
+class Given(unittest.TestCase):
+    """A kernel that the user names."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.tree = pathlib.Path(scratch.name)
+
+    def refused(self, line, image=None):
+        with self.assertRaisesRegex(common.Failure, line):
+            kernel.given(image, self.tree)
+
+    def test_tree(self):
+        """The image of a tree is taken only if it is 6.12, integrated and built; and its options are looked at."""
+        self.refused("not a kernel source tree|Makefile")
+        (self.tree / "Makefile").write_text("VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 117\n")
+        (self.tree / "arch/x86").mkdir(parents=True)
+        (self.tree / "arch/x86/Kconfig").touch()
+        self.refused("6.12.117 is not integrated; first: make integrate KDIR=")
+        record = self.tree / integrate.RECORD
+        record.parent.mkdir(parents=True)
+        record.touch()
+        self.refused("no arch/x86/boot/bzImage; it is built there with: make -C")
+        image = self.tree / kernel.IMAGE
+        image.parent.mkdir(parents=True)
+        image.touch()
+        self.refused("give KERNEL= or KDIR=", image=image)
+        for suites in (False, True):
+            (self.tree / ".config").write_text("CONFIG_PVOPS=y\n" + "CONFIG_PVOPS_KUNIT_TEST=y\n" * suites)
+            with mock.patch.object(kernel, "say") as said:
+                self.assertEqual((image, suites), kernel.given(None, self.tree))
+            self.assertIn("its configuration lacks", said.call_args[0][0])
+
+    def test_image(self):
+        """An image and our own kernel have the suites, unless the image is unpatched."""
+        self.assertEqual((self.tree, True), kernel.given(self.tree, None))
+        self.assertEqual((None, True), kernel.given(None, None))
 
 
 if __name__ == "__main__":

@@ -290,6 +290,29 @@ def dom0(image: pathlib.Path) -> pathlib.Path:
     return image if can_be_dom0(image) else build("main")
 
 
+def of_tree(kdir: pathlib.Path) -> tuple[pathlib.Path, bool]:
+    """The image that was built in an integrated tree, and whether it has our KUnit suites."""
+    version = hooks.check_kernel(kdir)
+    if not (kdir / integrate.RECORD).exists():
+        raise Failure(f"{kdir}: this Linux {version} is not integrated; first: make integrate KDIR={kdir}")
+    image, config = kdir / IMAGE, kdir / ".config"
+    if not image.exists() or not config.exists():
+        raise Failure(f"{kdir}: there is no {IMAGE}; it is built there with: make -C {kdir} bzImage")
+    if lost := lost_symbols(config, fragment_paths(("main", "pvops"))):
+        say(f"{kdir}: its configuration lacks what some worlds need: {'; '.join(lost[:4])}"
+            + (f"; and {len(lost) - 4} more" if len(lost) > 4 else ""))
+    return image, "CONFIG_PVOPS_KUNIT_TEST=y\n" in config.read_text(encoding="utf-8")
+
+
+def given(image: pathlib.Path | None, kdir: pathlib.Path | None) -> tuple[pathlib.Path | None, bool]:
+    """The kernel that a user named, by an image or by a tree, and whether it has our KUnit suites if it has pvops."""
+    if kdir is None:
+        return image, True
+    if image:
+        raise Failure(f"the kernel is to be {image} and the one in {kdir}: give KERNEL= or KDIR=")
+    return of_tree(kdir)
+
+
 def symbols(image: pathlib.Path) -> pathlib.Path:
     """The vmlinux of an image."""
     out = build_of(image)

@@ -147,6 +147,7 @@ def main() -> int:
     parser.add_argument("world", help="a name under worlds/")
     parser.add_argument("what", choices=("shell", "command", "bundle", "dump"))
     parser.add_argument("--kernel", type=pathlib.Path, help="a bzImage (default: ours)")
+    parser.add_argument("--kdir", type=pathlib.Path, help="the kernel that was built in this integrated tree")
     parser.add_argument("--cmdline", default="", help="added to the kernel's command line")
     parser.add_argument("--jobs", default="", metavar="A,B", help="bundle: jobs to run besides the world's own")
     parser.add_argument("--with-jobs", action="store_true", help="the guest jobs are there, in /jobs")
@@ -157,6 +158,7 @@ def main() -> int:
     parser.add_argument("--run", default="", metavar="COMMAND", help="dump: a command for the shell before that")
     args = parser.parse_args()
     world.load(args.world)          # check the name before a kernel is built
+    args.kernel, _ = kernel_builder.given(args.kernel, args.kdir)
     packages.ensure()
     if args.kernel is None:
         kernel_builder.build()
