@@ -6,6 +6,7 @@
  * GDT and IDT, control and debug registers, CPUID. They make at most one
  * hypercall for each. The ops here are those that are used while tasks run.
  */
+#include <linux/preempt.h>
 #include <linux/types.h>
 
 #include <asm/desc.h>
@@ -19,6 +20,8 @@
 
 static void (*hc_intree_write_msr)(unsigned int msr, unsigned int low,
 				   unsigned int high) __ro_after_init;
+static int (*hc_intree_write_msr_safe)(unsigned int msr, unsigned int low,
+				       unsigned int high) __ro_after_init;
 
 static bool hc_is_segment_base(unsigned int msr)
 {
@@ -34,6 +37,23 @@ static void hc_write_msr(unsigned int msr, unsigned int low, unsigned int high)
 		hc_intree_write_msr(msr, low, high);
 }
 
+/*
+ * This must return an error for a base that is not canonical, and a queued
+ * request returns none. So Linux's own op sets the base.
+ */
+static int hc_write_msr_safe(unsigned int msr, unsigned int low, unsigned int high)
+{
+	int err;
+
+	if (msr != MSR_KERNEL_GS_BASE)
+		return hc_intree_write_msr_safe(msr, low, high);
+	preempt_disable();
+	err = hc_intree_write_msr_safe(msr, low, high);
+	hc_forget_gs();
+	preempt_enable();
+	return err;
+}
+
 static void hc_set_ldt(const void *addr, unsigned int entries)
 {
 	struct mmuext_op *op;
@@ -44,6 +64,7 @@ static void hc_set_ldt(const void *addr, unsigned int entries)
 	op = hc_queue_mmuext(MMUEXT_SET_LDT);
 	op->arg1.linear_addr = (unsigned long)addr;
 	op->arg2.nr_ents = entries;
+	hc_note_ldt(entries);
 	/*
 	 * A selector of the LDT may be loaded before the task switch is over.
 	 */
@@ -73,6 +94,8 @@ static void hc_write_ldt_entry(struct desc_struct *dt, int nr, const void *desc)
 void __init hc_cpu_ops(struct pv_cpu_ops *ops)
 {
 	hc_intree_write_msr = ops->write_msr;
+	hc_intree_write_msr_safe = ops->write_msr_safe;
+	hc_switch_init();
 
 	ops->io_delay = paravirt_nop;
 	ops->set_ldt = hc_set_ldt;
@@ -80,11 +103,8 @@ void __init hc_cpu_ops(struct pv_cpu_ops *ops)
 	ops->load_gs_index = hc_load_gs_index;
 	ops->write_ldt_entry = hc_write_ldt_entry;
 	ops->load_sp0 = hc_load_sp0;
-	/*
-	 * write_msr_safe stays: it must return an error for a base that is not
-	 * canonical, and a queued request returns none.
-	 */
 	ops->write_msr = hc_write_msr;
+	ops->write_msr_safe = hc_write_msr_safe;
 	ops->start_context_switch = hc_start_context_switch;
 	ops->end_context_switch = hc_end_context_switch;
 }

@@ -15,13 +15,22 @@
  * arch_prctl() and load selectors, and Linux knows the base. If a program
  * executes such an instruction all the same, fsgsbase.c carries it out and
  * tells Linux.
+ *
+ * Some AMD CPUs keep the base of GS when a null selector is loaded. If the CPU may
+ * be one of them (X86_BUG_NULL_SEG: Xen does not say that it is not), Linux loads
+ * __USER_DS into GS and then 0 at each switch to a task that does not use GS.
+ * Most tasks do not. Both loads are left out if GS cannot be anything but null
+ * with a base of 0 (enum hc_gs).
  */
+#include <linux/init.h>
 #include <linux/kprobes.h>
 #include <linux/sched.h>
 
 #include <asm/desc.h>
 #include <asm/mmu_context.h>
 #include <asm/xen/hypercall.h>
+
+#include <xen/xen-ops.h>
 
 #include "ops.h"
 #include "queue.h"
@@ -34,6 +43,31 @@ static DEFINE_PER_CPU(struct desc_struct[GDT_ENTRY_TLS_ENTRIES], hc_known_tls);
 
 /* The kernel stack that Xen has. */
 static DEFINE_PER_CPU(unsigned long, hc_known_sp0);
+
+/* Whether Xen has an LDT for this CPU. */
+static DEFINE_PER_CPU(bool, hc_has_ldt);
+
+/*
+ * What is known of user mode's GS on this CPU. A program can load a selector into
+ * GS, and thereby a base. Linux reads the selector at each switch
+ * (thread.gsindex), but not the base. FSGSBASE is off, so only a descriptor of
+ * the LDT or a thread-local one gives GS another base than 0. While Xen has none
+ * of these for this CPU, each load of a selector gives a base of 0 or keeps the
+ * base. So a base of 0 stays 0 until Linux sets another one.
+ */
+enum hc_gs {
+	HC_GS_UNKNOWN,
+	HC_GS_BASE_0,		/* a base of 0 */
+	HC_GS_NULL,		/* a base of 0, and the selector set last is 0 */
+};
+
+static DEFINE_PER_CPU(enum hc_gs, hc_gs);
+
+/* This Xen makes it so. */
+static bool hc_gs_is_tracked __ro_after_init;
+
+/* __USER_DS is to be loaded into GS, unless 0 comes next. */
+static DEFINE_PER_CPU(bool, hc_gs_held_back);
 
 /**
  * hc_start_context_switch() - cpu.start_context_switch
@@ -112,6 +146,8 @@ void hc_load_tls(struct thread_struct *t, unsigned int cpu)
 		if (!changed && this_cpu_read(xen_lazy_mode) == XEN_LAZY_CPU)
 			loadsegment(fs, 0);
 		changed = true;
+		/* GS may have the base of the old descriptor, or get a base. */
+		this_cpu_write(hc_gs, HC_GS_UNKNOWN);
 		known[i] = t->tls_array[i];
 		call = hc_queue_call(__HYPERVISOR_update_descriptor);
 		call->args[0] = arbitrary_virt_to_machine(entry).maddr;
@@ -120,17 +156,102 @@ void hc_load_tls(struct thread_struct *t, unsigned int cpu)
 	hc_end(masked, XEN_LAZY_NONE);
 }
 
+/**
+ * hc_note_ldt() - note whether this CPU has an LDT
+ * @entries: number of entries; 0 without an LDT
+ *
+ * Context: not preemptible.
+ */
+void hc_note_ldt(unsigned int entries)
+{
+	/* GS may have a base of the old LDT. */
+	this_cpu_write(hc_gs, HC_GS_UNKNOWN);
+	this_cpu_write(hc_has_ldt, entries != 0);
+}
+
+/**
+ * hc_forget_gs() - note that user mode's GS on this CPU may have got a base
+ *
+ * Context: not preemptible.
+ */
+void hc_forget_gs(void)
+{
+	this_cpu_write(hc_gs, HC_GS_UNKNOWN);
+}
+
+/**
+ * hc_tracks_gs() - are loads of a null GS left out?
+ *
+ * Context: any.
+ * Return: true if this backend is in use, and this Xen allows it.
+ */
+bool hc_tracks_gs(void)
+{
+	return hc_gs_is_tracked;
+}
+
+/* May a selector that a program loads into GS bring a base other than 0? */
+static __always_inline bool hc_has_bases(void)
+{
+	const struct desc_struct *tls = this_cpu_ptr(hc_known_tls);
+	static const struct desc_struct none;
+
+	return this_cpu_read(hc_has_ldt) || !hc_same_desc(&tls[0], &none) ||
+	       !hc_same_desc(&tls[1], &none) || !hc_same_desc(&tls[2], &none);
+}
+
+static __always_inline void hc_note_gs(unsigned int which, u64 base)
+{
+	enum hc_gs gs = HC_GS_UNKNOWN;
+
+	if (which == SEGBASE_FS || which == SEGBASE_GS_KERNEL)
+		return;
+	if (which == SEGBASE_GS_USER_SEL && hc_gs_is_tracked && !hc_has_bases()) {
+		if (base == __USER_DS)
+			gs = HC_GS_BASE_0;
+		else if (!base && this_cpu_read(hc_gs) != HC_GS_UNKNOWN)
+			gs = HC_GS_NULL;
+	}
+	this_cpu_write(hc_gs, gs);
+}
+
+/* Events are masked. Always inline: hc_load_sp0() must not be probed. */
+static __always_inline void hc_queue_segment_base(unsigned int which, u64 base)
+{
+	struct multicall_entry *call = hc_queue_call(__HYPERVISOR_set_segment_base);
+
+	call->args[0] = which;
+	call->args[1] = base;
+	hc_note_gs(which, base);
+}
+
+/* Queue the load that was held back. Events are masked. */
+static __always_inline void hc_load_gs_held_back(void)
+{
+	if (unlikely(this_cpu_read(hc_gs_held_back))) {
+		this_cpu_write(hc_gs_held_back, false);
+		hc_queue_segment_base(SEGBASE_GS_USER_SEL, __USER_DS);
+	}
+}
+
 static void hc_set_segment_base(unsigned int which, u64 base)
 {
 	u8 masked = hc_begin();
-	struct multicall_entry *call;
 
-	call = hc_queue_call(__HYPERVISOR_set_segment_base);
-	call->args[0] = which;
-	call->args[1] = base;
+	hc_load_gs_held_back();
+	hc_queue_segment_base(which, base);
 	if (!this_cpu_read(hc_awaiting_sp0))
 		hc_flush_queue();
 	hc_release(masked);
+}
+
+/*
+ * Is GS null, with a base of 0? In a switch, the current task is the one that
+ * is switched out, and its selectors have been read.
+ */
+static bool hc_gs_is_null(void)
+{
+	return this_cpu_read(hc_gs) == HC_GS_NULL && !current->thread.gsindex;
 }
 
 /**
@@ -141,6 +262,17 @@ static void hc_set_segment_base(unsigned int which, u64 base)
  */
 void hc_load_gs_index(unsigned int idx)
 {
+	/* Interrupts are off in a switch. */
+	if (this_cpu_read(hc_awaiting_sp0)) {
+		if (idx == __USER_DS && hc_gs_is_null()) {
+			this_cpu_write(hc_gs_held_back, true);
+			return;
+		}
+		if (!idx && this_cpu_read(hc_gs_held_back)) {
+			this_cpu_write(hc_gs_held_back, false);
+			return;
+		}
+	}
 	hc_set_segment_base(SEGBASE_GS_USER_SEL, idx);
 }
 
@@ -163,7 +295,7 @@ void hc_write_segment_base(unsigned int msr, u64 base)
 }
 
 /**
- * hc_switch_online() - forget which kernel stack Xen has for this CPU
+ * hc_switch_online() - forget what Xen has for this CPU
  *
  * If the domain was saved while the CPU was offline, the CPU is created again
  * when it comes online. Xen then enters the kernel on the idle task's stack.
@@ -175,6 +307,7 @@ void hc_write_segment_base(unsigned int msr, u64 base)
 void hc_switch_online(void)
 {
 	this_cpu_write(hc_known_sp0, 0);
+	this_cpu_write(hc_gs, HC_GS_UNKNOWN);
 }
 
 /**
@@ -191,6 +324,7 @@ void __kprobes hc_load_sp0(unsigned long sp0)
 {
 	u8 masked = hc_begin();
 
+	hc_load_gs_held_back();
 	if (sp0 != this_cpu_read(hc_known_sp0) &&
 	    !(current->flags & PF_KTHREAD)) {
 		struct multicall_entry *call;
@@ -203,4 +337,19 @@ void __kprobes hc_load_sp0(unsigned long sp0)
 	this_cpu_write(hc_awaiting_sp0, false);
 	hc_end(masked, XEN_LAZY_NONE);
 	this_cpu_write(cpu_tss_rw.x86_tss.sp0, sp0);
+}
+
+/**
+ * hc_switch_init() - find out whether user mode's GS can be tracked
+ *
+ * Xen before 4.12 may leave FSGSBASE on behind a guest that has not set it
+ * (XSA-293), and a program then sets its base without the kernel. Xen before 4.15
+ * does not note the base that a selector brings, and an old base comes back when
+ * the CPU has run another domain.
+ *
+ * Context: boot CPU, from the backend's complete().
+ */
+void __init hc_switch_init(void)
+{
+	hc_gs_is_tracked = xen_running_on_version_or_later(4, 15);
 }

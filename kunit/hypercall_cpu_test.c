@@ -5,13 +5,18 @@
 #include <linux/irqflags.h>
 #include <linux/objtool.h>
 #include <linux/percpu.h>
+#include <linux/mm.h>
 #include <linux/preempt.h>
+#include <linux/sched.h>
 
 #include <asm/asm.h>
+#include <asm/desc.h>
 #include <asm/insn.h>
 #include <asm/irq_regs.h>
+#include <asm/paravirt.h>
 #include <asm/processor-flags.h>
 #include <asm/ptrace.h>
+#include <asm/segment.h>
 
 #include <xen/xen.h>
 
@@ -242,4 +247,106 @@ void hc_test_fsgsbase_is_told_from_others(struct kunit *test)
 			KUNIT_EXPECT_EQ_MSG(test, cases[i].len, (int)insn.length,
 					    "case %u", i);
 	}
+}
+
+/* What a switch does between its two loads of GS and the load of the stack. */
+enum { NOTHING, SET_BASE, LOAD_TLS };
+
+static struct thread_struct hc_test_thread;
+
+/* A switch to a task; returns the number of hypercalls that it queued. */
+static unsigned int hc_test_switch(unsigned int first, unsigned int second, int then)
+{
+	hc_flush_queue();
+	hc_stub.nr_calls = 0;
+	hc_start_context_switch(current);
+	if (then == LOAD_TLS) {
+		hc_load_tls(&hc_test_thread, smp_processor_id());
+		hc_stub.nr_calls = 0;
+	}
+	hc_end_context_switch(current);
+	hc_load_gs_index(first);
+	if (then == SET_BASE)
+		hc_write_segment_base(MSR_KERNEL_GS_BASE, PAGE_SIZE);
+	else
+		hc_load_gs_index(second);
+	hc_load_sp0(this_cpu_read(cpu_tss_rw.x86_tss.sp0));
+	return hc_stub.nr_calls;
+}
+
+/* Switches to tasks without GS load it the first time, and not again. */
+static void hc_test_gs_is_loaded_again(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, 2, hc_test_switch(__USER_DS, 0, NOTHING));
+	KUNIT_EXPECT_EQ(test, 0, hc_test_switch(__USER_DS, 0, NOTHING));
+}
+
+/*
+ * Linux loads __USER_DS and 0 into GS at each switch, if the CPU may keep the base
+ * of a null selector. Both are left out only if Xen has 0 in GS and its base.
+ * Otherwise the next task gets the GS base of the one before it.
+ */
+void hc_test_null_gs_is_loaded_once(struct kunit *test)
+{
+	unsigned short gsindex = current->thread.gsindex;
+	static const struct desc_struct data = GDT_ENTRY_INIT(DESC_DATA32 | DESC_USER, 0, 0xfffff);
+	struct desc_struct none = {};
+
+	if (!hc_tracks_gs())
+		kunit_skip(test, "loads of GS are not left out here");
+
+	hc_test_begin();
+	current->thread.gsindex = 0;
+	hc_forget_gs();
+	hc_test_gs_is_loaded_again(test);
+	KUNIT_EXPECT_EQ(test, 0, hc_test_switch(__USER_DS, 0, NOTHING));
+
+	/* Another selector comes instead of 0: both are loaded, in order. */
+	KUNIT_EXPECT_EQ(test, 2, hc_test_switch(__USER_DS, 3, NOTHING));
+	KUNIT_EXPECT_EQ(test, __USER_DS, hc_stub.calls[0].nr);
+	KUNIT_EXPECT_EQ(test, 3, hc_stub.calls[1].nr);
+	hc_test_gs_is_loaded_again(test);
+
+	/* A base comes instead of 0. */
+	KUNIT_EXPECT_EQ(test, 2, hc_test_switch(__USER_DS, 0, SET_BASE));
+	KUNIT_EXPECT_EQ(test, __USER_DS, hc_stub.calls[0].nr);
+	KUNIT_EXPECT_EQ(test, PAGE_SIZE, hc_stub.calls[1].nr);
+	hc_test_gs_is_loaded_again(test);
+
+	/* __USER_DS comes twice: the first is held back until the second. */
+	KUNIT_EXPECT_EQ(test, 1, hc_test_switch(__USER_DS, __USER_DS, NOTHING));
+	hc_test_gs_is_loaded_again(test);
+
+	/* A base was set, as by arch_prctl(). 0 alone does not clear it. */
+	hc_write_segment_base(MSR_KERNEL_GS_BASE, PAGE_SIZE);
+	hc_test_gs_is_loaded_again(test);
+	hc_write_segment_base(MSR_KERNEL_GS_BASE, PAGE_SIZE);
+	hc_load_gs_index(0);
+	hc_test_gs_is_loaded_again(test);
+
+	/* The program has loaded a selector. */
+	current->thread.gsindex = __USER_DS;
+	KUNIT_EXPECT_EQ(test, 2, hc_test_switch(__USER_DS, 0, NOTHING));
+	current->thread.gsindex = 0;
+	KUNIT_EXPECT_EQ(test, 0, hc_test_switch(__USER_DS, 0, NOTHING));
+
+	/* With an LDT it could have loaded any base, and 0 after that. */
+	pv_ops.cpu.set_ldt(NULL, 256);
+	KUNIT_EXPECT_EQ(test, 2, hc_test_switch(__USER_DS, 0, NOTHING));
+	KUNIT_EXPECT_EQ(test, 2, hc_test_switch(__USER_DS, 0, NOTHING));
+	pv_ops.cpu.set_ldt(NULL, 0);
+	hc_test_gs_is_loaded_again(test);
+
+	/* The same with a thread-local segment, until after it is gone. */
+	hc_test_thread.tls_array[1] = data;
+	KUNIT_EXPECT_EQ(test, 2, hc_test_switch(__USER_DS, 0, LOAD_TLS));
+	KUNIT_EXPECT_EQ(test, 2, hc_test_switch(__USER_DS, 0, NOTHING));
+	hc_test_thread.tls_array[1] = none;
+	KUNIT_EXPECT_EQ(test, 2, hc_test_switch(__USER_DS, 0, LOAD_TLS));
+	KUNIT_EXPECT_EQ(test, 0, hc_test_switch(__USER_DS, 0, NOTHING));
+
+	/* Requests went to the stub. So Xen still has what it had. */
+	current->thread.gsindex = gsindex;
+	hc_note_ldt(IS_ENABLED(CONFIG_MODIFY_LDT_SYSCALL) && current->active_mm->context.ldt);
+	hc_test_end();
 }

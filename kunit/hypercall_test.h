@@ -49,5 +49,6 @@ void hc_test_interrupt_flag_is_a_byte(struct kunit *test);
 void hc_test_pending_event_is_taken(struct kunit *test);
 void hc_test_frames_do_not_pile_up(struct kunit *test);
 void hc_test_fsgsbase_is_told_from_others(struct kunit *test);
+void hc_test_null_gs_is_loaded_once(struct kunit *test);
 
 #endif /* PVOPS_KUNIT_HYPERCALL_TEST_H */
