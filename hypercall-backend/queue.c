@@ -22,6 +22,9 @@
 
 DEFINE_PER_CPU(struct hc_queue, hc_queue);
 
+/* The page table that Xen has loaded on this CPU, as Linux's own L4. */
+DEFINE_PER_CPU(unsigned long, hc_current_cr3);
+
 /*
  * Make what Xen refused again, as far as possible, and report the rest. The
  * calls behind the refused one have been carried out already. A TLB flush among
@@ -228,7 +231,7 @@ static noinline __cold __kprobes void hc_trace_flush(struct hc_queue *q,
 			break;
 		}
 	}
-	trace_xen_mc_flush(nr, bytes, q->nr_callbacks);
+	trace_xen_mc_flush(nr, bytes, 0);
 }
 
 /**
@@ -268,12 +271,10 @@ void __kprobes hc_flush_queue(void)
 		hc_collect_dirty(q);
 	if (trace_xen_mc_flush_enabled() || trace_xen_mc_entry_enabled())
 		hc_trace_flush(q, nr);
-
-	/* A callback may queue requests, so the counter is reset first. */
-	nr = q->nr_callbacks;
-	q->nr_callbacks = 0;
-	for (i = 0; i < nr; i++)
-		q->callbacks[i].fn(q->callbacks[i].data);
+	if (q->cr3) {
+		this_cpu_write(hc_current_cr3, q->cr3);
+		q->cr3 = 0;
+	}
 }
 
 static noinline __cold __kprobes void
@@ -354,49 +355,30 @@ void hc_queue_update_table(unsigned long table)
 }
 
 /**
- * hc_queue_mmuext() - queue an extended MMU operation
- * @cmd: MMUEXT_*
+ * hc_queue_mmuexts() - queue extended MMU operations that follow each other
+ * @nr: their number, a few
  *
  * Context: after hc_begin().
- * Return: the operation. The caller fills in the arguments.
+ * Return: the first operation. The caller fills in all of them.
  */
-struct mmuext_op *hc_queue_mmuext(unsigned int cmd)
+struct mmuext_op *hc_queue_mmuexts(unsigned int nr)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 	struct multicall_entry *call;
 	struct mmuext_op *op;
 
-	if (unlikely(q->nr_exts == HC_EXTS || q->nr_calls == HC_CALLS))
-		hc_flush_full_queue(q->nr_exts == HC_EXTS ? XEN_MC_FL_ARGS :
-							    XEN_MC_FL_BATCH);
+	if (unlikely(q->nr_exts + nr > HC_EXTS || q->nr_calls == HC_CALLS))
+		hc_flush_full_queue(q->nr_exts + nr > HC_EXTS ? XEN_MC_FL_ARGS :
+								XEN_MC_FL_BATCH);
 	hc_close_update_call(q);
 	op = &q->exts[q->nr_exts];
-	op->cmd = cmd;
 
 	call = q->nr_calls ? &q->calls[q->nr_calls - 1] : NULL;
 	if (!call || call->op != __HYPERVISOR_mmuext_op)
 		call = hc_open_array_call(q, __HYPERVISOR_mmuext_op, op,
 					  q->nr_exts);
-	q->nr_exts++;
-	call->args[1]++;
-	q->slice[call - q->calls].nr++;
+	q->nr_exts += nr;
+	call->args[1] += nr;
+	q->slice[call - q->calls].nr += nr;
 	return op;
-}
-
-/**
- * hc_queue_callback() - call a function after the queue has been issued
- * @fn: the function; it is called with events off
- * @data: its argument
- *
- * Context: after hc_begin().
- */
-void hc_queue_callback(void (*fn)(void *data), void *data)
-{
-	struct hc_queue *q = this_cpu_ptr(&hc_queue);
-
-	if (unlikely(q->nr_callbacks == HC_CALLBACKS))
-		hc_flush_full_queue(XEN_MC_FL_CALLBACK);
-	q->callbacks[q->nr_callbacks].fn = fn;
-	q->callbacks[q->nr_callbacks].data = data;
-	q->nr_callbacks++;
 }

@@ -33,7 +33,6 @@
 
 #define HC_CALLS	32
 #define HC_EXTS		32
-#define HC_CALLBACKS	32
 #define HC_REMOVALS	64
 
 /**
@@ -41,12 +40,13 @@
  * @nr_calls: number of hypercalls in @calls
  * @nr_updates: number of page-table updates in @updates, of one or more calls
  * @nr_exts: number of extended MMU operations in @exts, of one or more calls
- * @nr_callbacks: number of functions in @callbacks
  * @nr_removals: number of removals in @removals, none of them issued yet
  * @nr_dirty: number of pages in @dirty
  * @table: address of the page table that was updated last; 0 if the next update
  *	cannot be appended to the current call
  * @table_ma: machine address of @table
+ * @cr3: what becomes hc_current_cr3 when the requests have been issued; 0 if they
+ *	load no page table
  * @nr_tables: how many times the updates went on to another table
  * @run: the call to which the last updates in @updates belong, and whose number
  *	of updates is not set yet; NULL if another request follows them
@@ -56,7 +56,6 @@
  * @slice: for each call, which updates or operations belong to it; Xen may
  *	change the arguments of a call that it interrupts and continues
  * @done: for each call of updates or operations, how many Xen carried out
- * @callbacks: functions to call after the requests were issued
  * @removals: entries whose removal is queued and in which a CPU may set Dirty
  *	until it is issued, with the pages that they map
  * @dirty: frames of pages whose entries were found Dirty after the removal
@@ -65,12 +64,12 @@ struct hc_queue {
 	unsigned int nr_calls;
 	unsigned int nr_updates;
 	unsigned int nr_exts;
-	unsigned int nr_callbacks;
 	unsigned int nr_removals;
 	unsigned int nr_dirty;
 	unsigned long table;
 	u64 table_ma;
 	unsigned int nr_tables;
+	unsigned long cr3;
 	struct multicall_entry *run;
 	struct multicall_entry calls[HC_CALLS];
 	struct mmu_update updates[HC_UPDATES];
@@ -81,10 +80,6 @@ struct hc_queue {
 	} slice[HC_CALLS];
 	int done[HC_CALLS];
 	struct {
-		void (*fn)(void *data);
-		void *data;
-	} callbacks[HC_CALLBACKS];
-	struct {
 		const u64 *entry;
 		unsigned long pfn;
 	} removals[HC_REMOVALS];
@@ -92,6 +87,7 @@ struct hc_queue {
 };
 
 DECLARE_PER_CPU(struct hc_queue, hc_queue);
+DECLARE_PER_CPU(unsigned long, hc_current_cr3);
 
 /* irq-entry.S: handle pending events. Events are on when it returns. */
 void hc_upcall(void);
@@ -167,12 +163,26 @@ static __always_inline void hc_end(u8 masked, enum xen_lazy_mode mode)
 	hc_release(masked);
 }
 
-struct mmuext_op *hc_queue_mmuext(unsigned int cmd);
+struct mmuext_op *hc_queue_mmuexts(unsigned int nr);
 struct multicall_entry *hc_queue_call(unsigned long op);
-void hc_queue_callback(void (*fn)(void *data), void *data);
 void hc_mark_pages_dirty(void);
 bool hc_is_queued(const void *entry);
 void hc_queue_update_table(unsigned long table);
+
+/**
+ * hc_queue_mmuext() - queue an extended MMU operation
+ * @cmd: MMUEXT_*
+ *
+ * Context: after hc_begin().
+ * Return: the operation. The caller fills in the arguments.
+ */
+static inline struct mmuext_op *hc_queue_mmuext(unsigned int cmd)
+{
+	struct mmuext_op *op = hc_queue_mmuexts(1);
+
+	op->cmd = cmd;
+	return op;
+}
 
 /**
  * hc_queue_update() - queue the update of a page-table entry

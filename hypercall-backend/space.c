@@ -36,9 +36,6 @@
 #include "queue.h"
 #include "tables.h"
 
-/* The page table that Xen has loaded on this CPU, as Linux's own L4. */
-static DEFINE_PER_CPU(unsigned long, hc_current_cr3);
-
 /*
  * How many twins may stay in place below a pair of L4 tables. A small process
  * has four twins. Each costs a page.
@@ -212,11 +209,6 @@ void hc_exit_mmap(struct mm_struct *mm)
 	spin_unlock(&mm->page_table_lock);
 }
 
-static void hc_note_cr3(void *cr3)
-{
-	this_cpu_write(hc_current_cr3, (unsigned long)cr3);
-}
-
 /**
  * hc_write_cr3() - mmu.write_cr3: load an address space
  * @cr3: the physical address of Linux's own L4
@@ -226,16 +218,20 @@ static void hc_note_cr3(void *cr3)
 void hc_write_cr3(unsigned long cr3)
 {
 	void *pgd = __va(cr3);
+	/* Without a pair Linux's own code may have a user mode L4, or none. */
 	u64 *user = hc_user_pgd(pgd), *top = hc_kernel_pgd(pgd);
+	struct mmuext_op *op;
 	u8 masked;
 
 	trace_xen_mmu_write_cr3(true, cr3);
 	masked = hc_begin();
 	this_cpu_write(xen_cr3, cr3);
-	hc_queue_mmuext(MMUEXT_NEW_BASEPTR)->arg1.mfn = virt_to_mfn(top ?: pgd);
-	hc_queue_mmuext(MMUEXT_NEW_USER_BASEPTR)->arg1.mfn =
-		user ? virt_to_mfn(user) : 0;
-	hc_queue_callback(hc_note_cr3, (void *)cr3);
+	op = hc_queue_mmuexts(2);
+	op[0].cmd = MMUEXT_NEW_BASEPTR;
+	op[0].arg1.mfn = virt_to_mfn(top ?: pgd);
+	op[1].cmd = MMUEXT_NEW_USER_BASEPTR;
+	op[1].arg1.mfn = user ? virt_to_mfn(user) : 0;
+	this_cpu_write(hc_queue.cr3, cr3);
 	hc_end(masked, XEN_LAZY_CPU);
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The queue of hypercalls: batching, lazy MMU mode, and order. */
 #include <kunit/test.h>
+#include <linux/mm.h>
 #include <linux/preempt.h>
+#include <linux/sched/mm.h>
 #include <linux/types.h>
 
 #include <asm/pgtable_types.h>
@@ -10,6 +12,7 @@
 #include "hypercall_stub.h"
 #include "hypercall_test.h"
 #include "ops.h"
+#include "ptpage.h"
 #include "queue.h"
 
 /*
@@ -194,27 +197,63 @@ void hc_test_interrupts_do_not_wait(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, HC_FLAGS, hc_stub.table[1]);
 }
 
-static unsigned int nr_after;
-
-static void hc_test_count_after(void *data)
-{
-	nr_after += (unsigned long)data;
-}
-
 /*
- * A function given to hc_queue_callback() runs once, when the queue has been issued.
- * Otherwise exit_mmap() reuses page tables that a CPU still has loaded.
+ * The note of the page table that Xen has loaded changes when the request for it
+ * has been issued, and not with requests before it. Otherwise exit_mmap() reuses
+ * page tables that a CPU still has loaded.
  */
-void hc_test_callbacks_come_after(struct kunit *test)
+void hc_test_cr3_is_noted_after(struct kunit *test)
 {
-	nr_after = 0;
+	struct mm_struct *mm = current->active_mm;
+	unsigned long known, cr3, early, nr, op, before, after, last;
+	u64 *pgd = hc_test_page(test);
+	bool held = mmget_not_zero(mm);
+	unsigned int i;
+
+	hc_set_user_pgd(pgd, NULL);
 	hc_test_begin();
-	hc_queue_mmuext(MMUEXT_NEW_BASEPTR);
-	hc_queue_callback(hc_test_count_after, (void *)1);
-	KUNIT_EXPECT_EQ(test, 0, nr_after);
-	hc_flush_queue();
-	KUNIT_EXPECT_EQ(test, 1, nr_after);
-	hc_flush_queue();
+	known = this_cpu_read(hc_current_cr3);
+	/*
+	 * The note is wrong for a while. Nobody may read it to see whether this
+	 * CPU has left an address space that is about to go.
+	 */
+	if (!held && known && known != __pa(init_mm.pgd)) {
+		hc_test_end();
+		hc_test_free(&pgd, 1);
+		kunit_skip(test, "the address space of this CPU is about to go");
+	}
+	cr3 = this_cpu_read(xen_cr3);
+	this_cpu_write(hc_current_cr3, PAGE_SIZE);
+	for (i = 0; i < HC_EXTS - 1; i++)
+		hc_queue_mmuext(MMUEXT_TLB_FLUSH_LOCAL);
+	hc_write_cr3(__pa(pgd));
+	early = hc_stub.calls[0].nr;
+	op = hc_stub.calls[1].first;
+	nr = hc_stub.calls[1].nr;
+	after = this_cpu_read(hc_current_cr3);
+
+	/* In a switch both wait for the end of it. */
+	this_cpu_write(hc_current_cr3, PAGE_SIZE);
+	hc_start_context_switch(current);
+	for (i = 0; i < HC_EXTS - 1; i++)
+		hc_queue_mmuext(MMUEXT_TLB_FLUSH_LOCAL);
+	hc_write_cr3(__pa(pgd));
+	before = this_cpu_read(hc_current_cr3);
+	hc_end_context_switch(current);
+	hc_load_sp0(this_cpu_read(cpu_tss_rw.x86_tss.sp0));
+	last = this_cpu_read(hc_current_cr3);
+
+	this_cpu_write(hc_current_cr3, known);
+	this_cpu_write(xen_cr3, cr3);
 	hc_test_end();
-	KUNIT_EXPECT_EQ(test, 1, nr_after);
+	if (held)
+		mmput(mm);
+	hc_test_free(&pgd, 1);
+
+	KUNIT_EXPECT_EQ(test, HC_EXTS - 1, early);
+	KUNIT_EXPECT_EQ(test, MMUEXT_NEW_BASEPTR, op);
+	KUNIT_EXPECT_EQ(test, 2, nr);
+	KUNIT_EXPECT_EQ(test, __pa(pgd), after);
+	KUNIT_EXPECT_EQ(test, PAGE_SIZE, before);
+	KUNIT_EXPECT_EQ(test, __pa(pgd), last);
 }

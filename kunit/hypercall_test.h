@@ -13,7 +13,7 @@ void hc_test_order_is_kept(struct kunit *test);
 void hc_test_lazy_sections_wait(struct kunit *test);
 void hc_test_waiting_updates_are_known(struct kunit *test);
 void hc_test_interrupts_do_not_wait(struct kunit *test);
-void hc_test_callbacks_come_after(struct kunit *test);
+void hc_test_cr3_is_noted_after(struct kunit *test);
 
 /* hypercall_refusal_test.c */
 void hc_test_refused_update_does_not_stop_others(struct kunit *test);
