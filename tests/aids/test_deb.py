@@ -70,12 +70,14 @@ class Packages(unittest.TestCase):
         run("dkms", "add", *common_options)
         run("dkms", "build", *common_options, "-k", self.release, "--kernelsourcedir", headers, "--no-depmod")
         built = sorted(tree.glob(f"outside/1/{self.release}/x86_64/module/*.ko*"))
-        self.assertEqual(["outside_gpl.ko", "outside_proprietary.ko"], [path.name.removesuffix(".xz") for path in built])
+        self.assertEqual(["outside_gpl.ko", "outside_proprietary.ko"],
+                         [path.name.removesuffix(".xz") for path in built])
         archive = cpio.Archive()
         for path in built:
             if path.suffix == ".xz":
                 run("xz", "-d", path)
-            archive.copy(f"lib/modules/{path.name.removesuffix('.xz')}", path.with_suffix("") if path.suffix == ".xz" else path)
+                path = path.with_suffix("")
+            archive.copy(f"lib/modules/{path.name}", path)
         modules = archive.write(self.scratch / "modules.cpio")
         self.addCleanup(world.stop_all)
         for name in ("bare", "kvm-npt", "xen-dom0"):
