@@ -44,6 +44,7 @@ help:
 	@echo '       SHORT=1 BOOTS=1         less of everything; boots of each'
 	@echo '  make bench-compare A=F B=F   what changed between two reports'
 	@echo '  make bench-plot              pictures and a page of the last report'
+	@echo '  make bench-project PRICE="exit=2000"          cycles, with a price for each crossing'
 	@echo '  make bench-profile VARIANT=xen OP=fork-exit   which functions the instructions are in'
 	@echo
 	@echo 'Other trees:'

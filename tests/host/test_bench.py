@@ -13,7 +13,8 @@ import subprocess
 import tempfile
 import unittest
 
-from tools.pvops import bench, benchcompare, benchdata, benchplot, benchprofile, bootstamp, jobfiles, xentrace
+from tools.pvops import bench, benchcompare, benchdata, benchplot, benchprofile, benchproject, bootstamp, jobfiles, \
+    xentrace
 from tools.pvops.benchdata import Row, Sampled
 from tools.pvops.common import Failure
 
@@ -456,6 +457,65 @@ class Profiles(unittest.TestCase):
         counted = {self.key(0x401000, 3): 1, self.key(first + 0x104, 0): 5, self.key(first, 0): 2}
         profile = benchprofile.add_up(counted, "direct", self.SYMBOLS | {"rom": rom}, 0x401000, 1)
         self.assertEqual([("rom", "pte_encode", 5.0), ("rom", "init_cpu", 2.0)], profile.rows()[:2])
+
+
+class Projections(unittest.TestCase):
+    """Cycles, with a price for each crossing."""
+
+    def setUp(self):
+        self.prices, self.of = benchproject.load()
+        self.rows = [Row("bare", "native", "native", "fork-exit", 1000.0),
+                     Row("xen-dom0", "hypercall", "hypercall", "fork-exit", 3000.0,
+                         crossings={"iret": 8.0, "multicall": 2.0, "mmu_update (multicall)": 5.0}),
+                     Row("kvm-shadow", "kvm-shadow", "kvm", "fork-exit", 2000.0, crossings={"page fault": 4.0})]
+
+    def test_prices_have_sources(self):
+        """Each price says what it is and where it is published; each variant with a price is one of ours."""
+        for price in self.prices.values():
+            self.assertTrue(price.cycles > 0 and price.about and price.source)
+        self.assertLessEqual(set(self.of), {one.label for one in bench.load_variants()})
+
+    def test_price_decides(self):
+        """The one with fewer instructions wins as long as its crossings are cheap."""
+        benchproject.change(self.prices, self.of, ["pv=100", "exit=400"])
+        projected, equal = benchproject.tables(self.rows, self.prices, self.of, 1.0)
+        # calls inside a multicall are no crossings: 3,000 + 10 * 100, and 2,000 + 4 * 400
+        self.assertRegex(projected, r"fork, exit.* 1,000 < +4,000 +3,600")
+        # 2,000 + 4 * 500
+        self.assertRegex(equal, r"crossings of hypercall cost 100 +kvm-shadow as dear at")
+        self.assertRegex(equal, r"fork, exit.* 500")
+        benchproject.change(self.prices, self.of, ["pv=0", "kvm-shadow=nested"])
+        self.assertRegex(benchproject.tables(self.rows, self.prices, self.of, 2.0)[0], r"2,000 < +6,000 +154,932")
+
+    def test_what_is_not_known(self):
+        """Without crossings there is no figure for a variant that has a price."""
+        self.rows[2].crossings = None
+        projected, equal = benchproject.tables(self.rows, self.prices, self.of, 1.0)
+        self.assertRegex(projected, r"4,500 +-")
+        self.assertRegex(equal, r"fork, exit.* -")
+        with self.assertRaisesRegex(Failure, "STEPS=measure,count"):
+            benchproject.tables(self.rows[:1] + [Row("x", "hypercall", "", "fork-exit", 1.0, crossings={})],
+                                self.prices, self.of, 1.0)
+        with self.assertRaisesRegex(Failure, "no variant of the report has a price: native"):
+            benchproject.tables(self.rows[:1], self.prices, self.of, 1.0)
+
+    def test_bad_prices(self):
+        """A bad price is refused in one line."""
+        for word, line in (("exit", "give PRICE=CYCLES"), ("exit=", "nothing is no number"),
+                           ("exit=-1", "-1 is no number"), ("exit=nan", "nan is no number"),
+                           ("xen=cheap", "the prices are pv, pv-xpti, exit, nested")):
+            with self.assertRaisesRegex(Failure, line):
+                benchproject.change(self.prices, self.of, [word])
+        with tempfile.TemporaryDirectory() as name:
+            path = pathlib.Path(name) / "prices.toml"
+            whole = "[price.a]\ncycles = 1\nabout = 'x'\nsource = 'y'\n[of]\nxen = 'b'\n"
+            for text, line in (("[of]\n", "price"), ("[price.a]\ncycles = 1\n[of]\n", "about"),
+                               ("=", "prices.toml"), (whole, "xen has the price b")):
+                path.write_text(text)
+                with self.assertRaisesRegex(Failure, line):
+                    benchproject.load(path)
+            with self.assertRaisesRegex(Failure, "No such file"):
+                benchproject.load(path.with_name("none"))
 
 
 if __name__ == "__main__":

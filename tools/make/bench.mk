@@ -8,7 +8,7 @@ OPS ?=
 BOOTS ?=
 OP ?=
 
-.PHONY: bench bench-list bench-compare bench-plot bench-profile
+.PHONY: bench bench-list bench-compare bench-plot bench-profile bench-project
 bench:
 	@$(PYTHON) -m tools.pvops.bench $(VARIANTS) $(if $(STEPS),--steps $(call q,$(STEPS))) \
 		$(if $(OPS),--ops $(call q,$(OPS))) $(if $(BOOTS),--boots $(BOOTS)) \
@@ -23,6 +23,10 @@ bench-compare:
 
 bench-plot:
 	@$(PYTHON) -m tools.pvops.benchplot $(if $(REPORT),--report $(call q,$(REPORT)))
+
+bench-project:
+	@$(PYTHON) -m tools.pvops.benchproject $(if $(REPORT),$(call q,$(REPORT))) \
+		$(foreach price,$(PRICE),--price $(call q,$(price))) $(if $(CPI),--cpi $(call q,$(CPI)))
 
 bench-profile:
 	@$(PYTHON) -m tools.pvops.benchprofile $(or $(VARIANT),$(error say VARIANT=xen OP=fork-exit)) \
