@@ -136,12 +136,16 @@ def fixed_tree() -> pathlib.Path:
 
 
 def part_tree(letter: str) -> pathlib.Path:
-    """The unpatched tree with one part of the series and the parts that it needs."""
+    """The unpatched tree with one part of the series and the parts that it needs.
+
+    All parts use the same path, one after the other: ccache finds an object of another
+    part only if the paths in the preprocessed source are the same.
+    """
     listed = parts.read()
     letters = [part.letter for part in parts.closure(listed, letter)]
     files = hooks.read_tree(vanilla_tree(), hooks.hooked_files(hooks.read_series()))
     changed = parts.apply(files, common.ROOT, listed, letters)
-    return changed_tree(f"linux-part-{letter}",
+    return changed_tree("linux-part",
                         {path: content for path, content in changed.items()
                          if path not in files or content != files[path]})
 
