@@ -109,6 +109,16 @@ void hc_end_context_switch(struct task_struct *next)
 		arch_enter_lazy_mmu_mode();
 }
 
+/**
+ * hc_forget_gs() - note that user mode's GS on this CPU may have got a base
+ *
+ * Context: not preemptible.
+ */
+void hc_forget_gs(void)
+{
+	this_cpu_write(hc_gs, HC_GS_UNKNOWN);
+}
+
 static bool hc_same_desc(const struct desc_struct *a,
 			 const struct desc_struct *b)
 {
@@ -147,7 +157,7 @@ void hc_load_tls(struct thread_struct *t, unsigned int cpu)
 			loadsegment(fs, 0);
 		changed = true;
 		/* GS may have the base of the old descriptor, or get a base. */
-		this_cpu_write(hc_gs, HC_GS_UNKNOWN);
+		hc_forget_gs();
 		known[i] = t->tls_array[i];
 		call = hc_queue_call(__HYPERVISOR_update_descriptor);
 		call->args[0] = arbitrary_virt_to_machine(entry).maddr;
@@ -165,18 +175,8 @@ void hc_load_tls(struct thread_struct *t, unsigned int cpu)
 void hc_note_ldt(unsigned int entries)
 {
 	/* GS may have a base of the old LDT. */
-	this_cpu_write(hc_gs, HC_GS_UNKNOWN);
+	hc_forget_gs();
 	this_cpu_write(hc_has_ldt, entries != 0);
-}
-
-/**
- * hc_forget_gs() - note that user mode's GS on this CPU may have got a base
- *
- * Context: not preemptible.
- */
-void hc_forget_gs(void)
-{
-	this_cpu_write(hc_gs, HC_GS_UNKNOWN);
 }
 
 /**
@@ -307,7 +307,7 @@ void hc_write_segment_base(unsigned int msr, u64 base)
 void hc_switch_online(void)
 {
 	this_cpu_write(hc_known_sp0, 0);
-	this_cpu_write(hc_gs, HC_GS_UNKNOWN);
+	hc_forget_gs();
 }
 
 /**

@@ -345,7 +345,7 @@ void hc_test_null_gs_is_loaded_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, hc_test_switch(__USER_DS, 0, LOAD_TLS));
 	KUNIT_EXPECT_EQ(test, 0, hc_test_switch(__USER_DS, 0, NOTHING));
 
-	/* Requests went to the stub. So Xen still has what it had. */
+	/* No request has reached Xen. Note what Xen has for this CPU. */
 	current->thread.gsindex = gsindex;
 	hc_note_ldt(IS_ENABLED(CONFIG_MODIFY_LDT_SYSCALL) && current->active_mm->context.ldt);
 	hc_test_end();
