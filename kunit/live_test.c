@@ -12,10 +12,12 @@
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/gfp.h>
+#include <linux/hrtimer.h>
 #include <linux/io.h>
 #include <linux/irqflags.h>
 #include <linux/kdebug.h>
 #include <linux/kvm_para.h>
+#include <linux/ktime.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
 #include <linux/spinlock.h>
@@ -150,7 +152,7 @@ static struct {
 	int cpu;
 	bool halted;
 	unsigned int nmis;
-	struct timer_list timer;
+	struct hrtimer timer;
 } halt_test;
 
 static int pvops_test_halt_nmi(unsigned int type, struct pt_regs *regs)
@@ -164,12 +166,22 @@ static int pvops_test_halt_nmi(unsigned int type, struct pt_regs *regs)
 /*
  * NMIs come from a timer. A thread would wait if stop_machine() stops all CPUs
  * (the clocksource changes), and the halted CPU never joins that stop.
+ *
+ * The timer is an hrtimer. Before the tick is in one-shot mode, a single CPU
+ * advances jiffies. If the halted CPU is that one, no timer of the timer wheel
+ * expires on any CPU.
  */
-static void pvops_test_send_nmi(struct timer_list *timer)
+static enum hrtimer_restart pvops_test_send_nmi(struct hrtimer *timer)
 {
 	if (READ_ONCE(halt_test.halted))
 		__apic_send_IPI(halt_test.cpu, NMI_VECTOR);
-	mod_timer(timer, jiffies + 1);
+	hrtimer_forward_now(timer, ms_to_ktime(1));
+	return HRTIMER_RESTART;
+}
+
+static void pvops_test_start_nmis(void *unused)
+{
+	hrtimer_start(&halt_test.timer, ms_to_ktime(1), HRTIMER_MODE_REL_PINNED_HARD);
 }
 
 /*
@@ -194,9 +206,9 @@ static void halt_ends_by_an_nmi(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, set_cpus_allowed_ptr(current, cpumask_of(halt_test.cpu)));
 	KUNIT_ASSERT_EQ(test, 0, register_nmi_handler(NMI_LOCAL, pvops_test_halt_nmi,
 						      0, "pvops_live"));
-	timer_setup(&halt_test.timer, pvops_test_send_nmi, TIMER_PINNED);
-	halt_test.timer.expires = jiffies + 1;
-	add_timer_on(&halt_test.timer, other);
+	hrtimer_init(&halt_test.timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	halt_test.timer.function = pvops_test_send_nmi;
+	smp_call_function_single(other, pvops_test_start_nmis, NULL, 1);
 
 	local_irq_save(flags);
 	WRITE_ONCE(halt_test.halted, true);
@@ -207,7 +219,7 @@ static void halt_ends_by_an_nmi(struct kunit *test)
 	WRITE_ONCE(halt_test.halted, false);
 	local_irq_restore(flags);
 
-	timer_shutdown_sync(&halt_test.timer);
+	hrtimer_cancel(&halt_test.timer);
 	unregister_nmi_handler(NMI_LOCAL, "pvops_live");
 	KUNIT_EXPECT_GE(test, halt_test.nmis, 1);
 }
