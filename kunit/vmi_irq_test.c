@@ -118,11 +118,13 @@ void vmi_test_locks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, per_cpu(x86_cpu_to_apicid, cpu), vmi_rec_arg32(0, 0));
 
 	/* A kick is made on a CPU that is not ready, too; a wait is not. */
-	RECORD(LOCK_KICK, 0, NULL, this_cpu_write(vmi_ready, false);
-	       vmi_lock_kick(cpu));
+	vmi_rec_begin_not_ready(VMI64_CALL_LOCK_KICK, 0, NULL);
+	vmi_lock_kick(cpu);
+	vmi_rec_end_irqsoff();
 	EXPECT_CALLS(test, 1);
-	RECORD(LOCK_WAIT, 0, NULL, this_cpu_write(vmi_ready, false);
-	       vmi_lock_wait(&byte, 3));
+	vmi_rec_begin_not_ready(VMI64_CALL_LOCK_WAIT, 0, NULL);
+	vmi_lock_wait(&byte, 3);
+	vmi_rec_end_irqsoff();
 	EXPECT_CALLS(test, 0);
 }
 #endif

@@ -9,6 +9,7 @@
  * an adapter calls the ROM directly.
  */
 #include <kunit/static_stub.h>
+#include <kunit/test-bug.h>
 #include <kunit/test.h>
 #include <linux/bitmap.h>
 #include <linux/instrumentation.h>
@@ -133,16 +134,29 @@ void vmi_rec_begin(u32 call, u64 result, void (*effect)(const u64 *arg))
 	WRITE_ONCE(vmi_rec.task, current);
 }
 
+static void vmi_rec_stop(void)
+{
+	WRITE_ONCE(vmi_rec.task, NULL);
+	this_cpu_write(vmi_ready, vmi_rec.was_ready);
+}
+
 /**
  * vmi_rec_end() - stop recording
+ *
+ * The case fails if it has made the CPU not ready. Interrupts were on: a timer
+ * that an interrupt sets on a CPU that is not ready never expires, and the CPU
+ * sleeps for ever.
  *
  * Context: after vmi_rec_begin().
  */
 void vmi_rec_end(void)
 {
-	WRITE_ONCE(vmi_rec.task, NULL);
-	this_cpu_write(vmi_ready, vmi_rec.was_ready);
+	bool ready = this_cpu_read(vmi_ready);
+
+	vmi_rec_stop();
 	preempt_enable();
+	if (!ready)
+		kunit_fail_current_test("a case made its CPU not ready with interrupts on");
 }
 
 /**
@@ -163,15 +177,29 @@ void vmi_rec_begin_irqsoff(u32 call, u64 result, void (*effect)(const u64 *arg))
 }
 
 /**
+ * vmi_rec_begin_not_ready() - record on a CPU that is not ready; interrupts are off
+ * @call: as for vmi_rec_begin()
+ * @result: the same
+ * @effect: the same
+ *
+ * Context: a case of pvops_vmi_adapters. Ends with vmi_rec_end_irqsoff().
+ */
+void vmi_rec_begin_not_ready(u32 call, u64 result, void (*effect)(const u64 *arg))
+{
+	vmi_rec_begin_irqsoff(call, result, effect);
+	this_cpu_write(vmi_ready, false);
+}
+
+/**
  * vmi_rec_end_irqsoff() - stop recording, and turn interrupts on
  *
- * Context: after vmi_rec_begin_irqsoff().
+ * Context: after vmi_rec_begin_irqsoff() or vmi_rec_begin_not_ready().
  */
 void vmi_rec_end_irqsoff(void)
 {
-	this_cpu_write(vmi_ready, vmi_rec.was_ready);
+	vmi_rec_stop();
 	local_irq_enable();
-	vmi_rec_end();
+	preempt_enable();
 }
 
 static void vmi_rec_line(const char *line)

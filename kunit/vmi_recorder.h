@@ -38,6 +38,7 @@ int vmi_test_init(struct kunit *test);
 void vmi_rec_begin(u32 call, u64 result, void (*effect)(const u64 *arg));
 void vmi_rec_end(void);
 void vmi_rec_begin_irqsoff(u32 call, u64 result, void (*effect)(const u64 *arg));
+void vmi_rec_begin_not_ready(u32 call, u64 result, void (*effect)(const u64 *arg));
 void vmi_rec_end_irqsoff(void);
 
 /* Record the calls of one statement, or of several. */

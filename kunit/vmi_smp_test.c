@@ -36,8 +36,7 @@ void vmi_test_cpus_come(struct kunit *test)
 	s32 err;
 	int cpu;
 
-	vmi_rec_begin_irqsoff(VMI64_CALL_INIT_CPU, 0, vmi_test_note_cpu);
-	this_cpu_write(vmi_ready, false);
+	vmi_rec_begin_not_ready(VMI64_CALL_INIT_CPU, 0, vmi_test_note_cpu);
 	cpu = smp_processor_id();
 	area = this_cpu_ptr(&vmi_percpu);
 	err = vmi_init_cpu(0);
@@ -58,8 +57,7 @@ void vmi_test_cpus_come(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, vmi_rec.nr_lines);
 
 	/* With EARLY no per-CPU area is passed, and the CPU is not ready. */
-	vmi_rec_begin_irqsoff(VMI64_CALL_INIT_CPU, 0, vmi_test_note_cpu);
-	this_cpu_write(vmi_ready, false);
+	vmi_rec_begin_not_ready(VMI64_CALL_INIT_CPU, 0, vmi_test_note_cpu);
 	err = vmi_init_cpu(VMI64_CPU_EARLY | VMI64_CPU_BOOT);
 	ready = this_cpu_read(vmi_ready);
 	vmi_rec_end_irqsoff();
@@ -82,8 +80,7 @@ void vmi_test_refused_cpu_is_not_ready(struct kunit *test)
 	s32 err;
 	int cpu;
 
-	vmi_rec_begin_irqsoff(VMI64_CALL_INIT_CPU, (u32)-VMI64_EIO, vmi_test_note_cpu);
-	this_cpu_write(vmi_ready, false);
+	vmi_rec_begin_not_ready(VMI64_CALL_INIT_CPU, (u32)-VMI64_EIO, vmi_test_note_cpu);
 	cpu = smp_processor_id();
 	err = vmi_init_cpu(VMI64_CPU_BOOT | VMI64_CPU_RESUME);
 	ready = this_cpu_read(vmi_ready);
