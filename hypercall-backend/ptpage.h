@@ -85,6 +85,22 @@ static_assert(offsetof(struct ptdesc, pt_peer) == offsetof(struct page, private)
 /* The first L4 entry behind Xen's. */
 #define KERNEL_FIRST	pgd_index(GUARD_HOLE_END_ADDR)
 
+/*
+ * The frame of a table in the linear map, where both L4 tables of a pair are.
+ * virt_to_page() and __pa() take addresses in the kernel image, too, and need
+ * more instructions.
+ */
+static __always_inline unsigned long hc_linear_pfn(const void *table)
+{
+	VM_WARN_ON_ONCE((unsigned long)table >= __START_KERNEL_map);
+	return ((unsigned long)table - PAGE_OFFSET) >> PAGE_SHIFT;
+}
+
+static __always_inline struct ptdesc *hc_linear_ptdesc(const void *table)
+{
+	return page_ptdesc(pfn_to_page(hc_linear_pfn(table)));
+}
+
 /**
  * hc_pinned() - does Xen know this page table?
  * @entry: an entry of the table
@@ -145,7 +161,7 @@ static __always_inline void hc_set_user_pgd(const void *pgd, u64 *user)
 /* The kernel mode L4 of the pair to which a user mode L4 belongs. */
 static __always_inline u64 *hc_pair_kernel_pgd(const u64 *user)
 {
-	return virt_to_ptdesc(user)->pt_peer;
+	return hc_linear_ptdesc(user)->pt_peer;
 }
 
 static __always_inline void hc_set_pair_kernel_pgd(const u64 *user, u64 *top)

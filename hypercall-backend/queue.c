@@ -53,6 +53,15 @@ static noinline void hc_handle_refusal(struct hc_queue *q, unsigned int index,
 	hc_flush_all_tlbs();
 }
 
+static noinline void hc_handle_refusals(struct hc_queue *q, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if ((long)q->calls[i].result < 0)
+			hc_handle_refusal(q, i, q->calls[i].result);
+}
+
 static void hc_issue_updates(struct mmu_update *updates, unsigned int nr)
 {
 	int done = 0;
@@ -246,6 +255,7 @@ void __kprobes hc_flush_queue(void)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 	unsigned int i, nr = q->nr_calls;
+	long all = 0;
 
 	hc_close_update_call(q);
 	if (nr == 1 && q->nr_updates >= HC_DETACH_MIN) {
@@ -258,9 +268,11 @@ void __kprobes hc_flush_queue(void)
 	} else if (nr) {
 		if (unlikely(hc_issue_multi(q->calls, nr)))
 			panic("Xen does not know multicalls");
+		/* Errors are negative: one of them makes the OR negative. */
 		for (i = 0; i < nr; i++)
-			if (unlikely((long)q->calls[i].result < 0))
-				hc_handle_refusal(q, i, q->calls[i].result);
+			all |= q->calls[i].result;
+		if (unlikely(all < 0))
+			hc_handle_refusals(q, nr);
 	}
 
 	q->nr_calls = 0;
@@ -286,23 +298,19 @@ hc_flush_full_queue(enum xen_mc_flush_reason reason)
 }
 
 /**
- * hc_queue_call() - queue a hypercall
- * @op: its number
+ * hc_make_room_for_call() - let the next request be a hypercall of its own
  *
- * Context: after hc_begin().
- * Return: the call. The caller fills in the arguments.
+ * Context: after hc_begin(), or with interrupts off for another reason.
+ * Return: the queue. So the caller need not keep it over this call.
  */
-struct multicall_entry __kprobes *hc_queue_call(unsigned long op)
+struct hc_queue __kprobes *hc_make_room_for_call(void)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
-	struct multicall_entry *call;
 
-	if (unlikely(q->nr_calls == HC_CALLS))
+	if (q->nr_calls == HC_CALLS)
 		hc_flush_full_queue(XEN_MC_FL_BATCH);
 	hc_close_update_call(q);
-	call = &q->calls[q->nr_calls++];
-	call->op = op;
-	return call;
+	return q;
 }
 
 /*
@@ -312,20 +320,21 @@ struct multicall_entry __kprobes *hc_queue_call(unsigned long op)
  */
 static struct multicall_entry *hc_open_array_call(struct hc_queue *q,
 						  unsigned long op, void *args,
-						  unsigned int first)
+						  unsigned int first,
+						  unsigned int nr)
 {
 	unsigned int index = q->nr_calls++;
 	struct multicall_entry *call = &q->calls[index];
 
 	call->op = op;
 	call->args[0] = (unsigned long)args;
-	call->args[1] = 0;
+	call->args[1] = nr;
 	call->args[2] = op == __HYPERVISOR_mmuext_op ?
 			(unsigned long)&q->done[index] : 0;
 	call->args[3] = DOMID_SELF;
 	q->done[index] = 0;
 	q->slice[index].first = first;
-	q->slice[index].nr = 0;
+	q->slice[index].nr = nr;
 	return call;
 }
 
@@ -348,7 +357,7 @@ void hc_queue_update_table(unsigned long table)
 	if (!q->run)
 		q->run = hc_open_array_call(q, __HYPERVISOR_mmu_update,
 					    &q->updates[q->nr_updates],
-					    q->nr_updates);
+					    q->nr_updates, 0);
 	q->table = table;
 	q->table_ma = virt_to_machine(table).maddr;
 	q->nr_tables++;
@@ -364,21 +373,22 @@ void hc_queue_update_table(unsigned long table)
 struct mmuext_op *hc_queue_mmuexts(unsigned int nr)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
-	struct multicall_entry *call;
-	struct mmuext_op *op;
+	unsigned int first, last;
 
 	if (unlikely(q->nr_exts + nr > HC_EXTS || q->nr_calls == HC_CALLS))
 		hc_flush_full_queue(q->nr_exts + nr > HC_EXTS ? XEN_MC_FL_ARGS :
 								XEN_MC_FL_BATCH);
 	hc_close_update_call(q);
-	op = &q->exts[q->nr_exts];
 
-	call = q->nr_calls ? &q->calls[q->nr_calls - 1] : NULL;
-	if (!call || call->op != __HYPERVISOR_mmuext_op)
-		call = hc_open_array_call(q, __HYPERVISOR_mmuext_op, op,
-					  q->nr_exts);
-	q->nr_exts += nr;
-	call->args[1] += nr;
-	q->slice[call - q->calls].nr += nr;
-	return op;
+	first = q->nr_exts;
+	last = q->nr_calls - 1;
+	q->nr_exts = first + nr;
+	if (q->nr_calls && q->calls[last].op == __HYPERVISOR_mmuext_op) {
+		q->calls[last].args[1] += nr;
+		q->slice[last].nr += nr;
+	} else {
+		hc_open_array_call(q, __HYPERVISOR_mmuext_op, &q->exts[first],
+				   first, nr);
+	}
+	return &q->exts[first];
 }

@@ -164,10 +164,32 @@ static __always_inline void hc_end(u8 masked, enum xen_lazy_mode mode)
 }
 
 struct mmuext_op *hc_queue_mmuexts(unsigned int nr);
-struct multicall_entry *hc_queue_call(unsigned long op);
+struct hc_queue *hc_make_room_for_call(void);
 void hc_mark_pages_dirty(void);
 bool hc_is_queued(const void *entry);
 void hc_queue_update_table(unsigned long table);
+
+/**
+ * hc_queue_call() - queue a hypercall
+ * @op: its number
+ *
+ * Always inline: each task switch queues two, and hc_load_sp0() must not be
+ * probed.
+ *
+ * Context: after hc_begin(), or with interrupts off for another reason.
+ * Return: the call. The caller fills in the arguments.
+ */
+static __always_inline struct multicall_entry *hc_queue_call(unsigned long op)
+{
+	struct hc_queue *q = this_cpu_ptr(&hc_queue);
+	struct multicall_entry *call;
+
+	if (unlikely(q->run || q->nr_calls == HC_CALLS))
+		q = hc_make_room_for_call();
+	call = &q->calls[q->nr_calls++];
+	call->op = op;
+	return call;
+}
 
 /**
  * hc_queue_mmuext() - queue an extended MMU operation

@@ -217,20 +217,29 @@ void hc_exit_mmap(struct mm_struct *mm)
  */
 void hc_write_cr3(unsigned long cr3)
 {
-	void *pgd = __va(cr3);
+	unsigned long pfn = PHYS_PFN(cr3), mfn, user_mfn = 0;
 	/* Without a pair Linux's own code may have a user mode L4, or none. */
-	u64 *user = hc_user_pgd(pgd), *top = hc_kernel_pgd(pgd);
+	u64 *user = page_ptdesc(pfn_to_page(pfn))->pt_peer;
 	struct mmuext_op *op;
 	u8 masked;
+
+	if (user) {
+		u64 *top = hc_pair_kernel_pgd(user);
+
+		user_mfn = pfn_to_mfn(hc_linear_pfn(user));
+		if (top)
+			pfn = hc_linear_pfn(top);
+	}
+	mfn = pfn_to_mfn(pfn);
 
 	trace_xen_mmu_write_cr3(true, cr3);
 	masked = hc_begin();
 	this_cpu_write(xen_cr3, cr3);
 	op = hc_queue_mmuexts(2);
 	op[0].cmd = MMUEXT_NEW_BASEPTR;
-	op[0].arg1.mfn = virt_to_mfn(top ?: pgd);
+	op[0].arg1.mfn = mfn;
 	op[1].cmd = MMUEXT_NEW_USER_BASEPTR;
-	op[1].arg1.mfn = user ? virt_to_mfn(user) : 0;
+	op[1].arg1.mfn = user_mfn;
 	this_cpu_write(hc_queue.cr3, cr3);
 	hc_end(masked, XEN_LAZY_CPU);
 }

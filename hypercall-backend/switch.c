@@ -119,32 +119,20 @@ void hc_forget_gs(void)
 	this_cpu_write(hc_gs, HC_GS_UNKNOWN);
 }
 
-static bool hc_same_desc(const struct desc_struct *a,
-			 const struct desc_struct *b)
+static __always_inline bool hc_same_desc(const struct desc_struct *a,
+					 const struct desc_struct *b)
 {
 	return *(const u64 *)a == *(const u64 *)b;
 }
 
-/**
- * hc_load_tls() - cpu.load_tls: load the three thread-local segments
- * @t: the thread
- * @cpu: this CPU
- *
- * Context: not preemptible.
- */
-void hc_load_tls(struct thread_struct *t, unsigned int cpu)
+/* Out of line: most tasks have no thread-local segments. */
+static noinline void hc_write_tls(struct thread_struct *t, unsigned int cpu)
 {
 	struct desc_struct *known = this_cpu_ptr(hc_known_tls);
+	u8 masked = hc_begin();
 	bool changed = false;
 	unsigned int i;
-	u8 masked;
 
-	if (likely(hc_same_desc(&known[0], &t->tls_array[0]) &&
-		   hc_same_desc(&known[1], &t->tls_array[1]) &&
-		   hc_same_desc(&known[2], &t->tls_array[2])))
-		return;
-
-	masked = hc_begin();
 	for (i = 0; i < GDT_ENTRY_TLS_ENTRIES; i++) {
 		struct desc_struct *entry =
 			&get_cpu_gdt_rw(cpu)[GDT_ENTRY_TLS_MIN + i];
@@ -164,6 +152,23 @@ void hc_load_tls(struct thread_struct *t, unsigned int cpu)
 		call->args[1] = *(u64 *)&t->tls_array[i];
 	}
 	hc_end(masked, XEN_LAZY_NONE);
+}
+
+/**
+ * hc_load_tls() - cpu.load_tls: load the three thread-local segments
+ * @t: the thread
+ * @cpu: this CPU
+ *
+ * Context: not preemptible.
+ */
+void hc_load_tls(struct thread_struct *t, unsigned int cpu)
+{
+	const struct desc_struct *known = this_cpu_ptr(hc_known_tls);
+
+	if (unlikely(!hc_same_desc(&known[0], &t->tls_array[0]) ||
+		     !hc_same_desc(&known[1], &t->tls_array[1]) ||
+		     !hc_same_desc(&known[2], &t->tls_array[2])))
+		hc_write_tls(t, cpu);
 }
 
 /**
@@ -288,6 +293,11 @@ void hc_load_gs_index(unsigned int idx)
  */
 void hc_write_segment_base(unsigned int msr, u64 base)
 {
+	/* In a task switch interrupts are off, and a base of FS changes no GS. */
+	if (msr == MSR_FS_BASE && this_cpu_read(hc_awaiting_sp0)) {
+		hc_queue_segment_base(SEGBASE_FS, base);
+		return;
+	}
 	hc_set_segment_base(msr == MSR_FS_BASE ? SEGBASE_FS :
 			    msr == MSR_GS_BASE ? SEGBASE_GS_KERNEL :
 						 SEGBASE_GS_USER,

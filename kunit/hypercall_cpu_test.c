@@ -250,7 +250,7 @@ void hc_test_fsgsbase_is_told_from_others(struct kunit *test)
 }
 
 /* What a switch does between its two loads of GS and the load of the stack. */
-enum { NOTHING, SET_BASE, LOAD_TLS };
+enum { NOTHING, SET_BASE, SET_FS_BASE, LOAD_TLS };
 
 static struct thread_struct hc_test_thread;
 
@@ -266,6 +266,8 @@ static unsigned int hc_test_switch(unsigned int first, unsigned int second, int 
 	}
 	hc_end_context_switch(current);
 	hc_load_gs_index(first);
+	if (then == SET_FS_BASE)
+		hc_write_segment_base(MSR_FS_BASE, PAGE_SIZE);
 	if (then == SET_BASE)
 		hc_write_segment_base(MSR_KERNEL_GS_BASE, PAGE_SIZE);
 	else
@@ -313,6 +315,11 @@ void hc_test_null_gs_is_loaded_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, PAGE_SIZE, hc_stub.calls[1].nr);
 	hc_test_gs_is_loaded_again(test);
 
+	/* A base of FS comes in between: it alone is loaded, and GS stays null. */
+	KUNIT_EXPECT_EQ(test, 1, hc_test_switch(__USER_DS, 0, SET_FS_BASE));
+	KUNIT_EXPECT_EQ(test, PAGE_SIZE, hc_stub.calls[0].nr);
+	KUNIT_EXPECT_EQ(test, 0, hc_test_switch(__USER_DS, 0, NOTHING));
+
 	/* __USER_DS comes twice: the first is held back until the second. */
 	KUNIT_EXPECT_EQ(test, 1, hc_test_switch(__USER_DS, __USER_DS, NOTHING));
 	hc_test_gs_is_loaded_again(test);
@@ -349,4 +356,42 @@ void hc_test_null_gs_is_loaded_once(struct kunit *test)
 	current->thread.gsindex = gsindex;
 	hc_note_ldt(IS_ENABLED(CONFIG_MODIFY_LDT_SYSCALL) && current->active_mm->context.ldt);
 	hc_test_end();
+}
+
+/*
+ * In a task switch a base of FS waits for the stack, and joins what is queued.
+ * Outside of a switch it is issued at once.
+ * Otherwise a thread runs with the thread-local storage of another.
+ */
+void hc_test_fs_base_waits_in_a_switch(struct kunit *test)
+{
+	unsigned long base = current->thread.fsbase;
+	unsigned int waiting, hypercalls, nr, issued;
+	struct hc_stub_record fs, gs;
+
+	hc_test_begin();
+	hc_start_context_switch(current);
+	hc_end_context_switch(current);
+	hc_load_gs_index(3);
+	hc_write_segment_base(MSR_FS_BASE, PAGE_SIZE);
+	waiting = hc_stub.nr_calls;
+	hc_load_sp0(this_cpu_read(cpu_tss_rw.x86_tss.sp0));
+	nr = hc_stub.nr_calls;
+	hypercalls = hc_stub.nr_hypercalls;
+	gs = hc_stub.calls[0];
+	fs = hc_stub.calls[1];
+
+	hc_write_segment_base(MSR_FS_BASE, base);
+	issued = hc_stub.nr_calls;
+	hc_test_end();
+
+	KUNIT_EXPECT_EQ(test, 0, waiting);
+	KUNIT_EXPECT_EQ(test, 2, nr);
+	KUNIT_EXPECT_EQ(test, 1, hypercalls);
+	KUNIT_EXPECT_EQ(test, __HYPERVISOR_set_segment_base, gs.op);
+	KUNIT_EXPECT_EQ(test, 3, gs.nr);
+	KUNIT_EXPECT_EQ(test, __HYPERVISOR_set_segment_base, fs.op);
+	KUNIT_EXPECT_EQ(test, PAGE_SIZE, fs.nr);
+	KUNIT_EXPECT_EQ(test, 3, issued);
+	KUNIT_EXPECT_EQ(test, base, hc_stub.calls[2].nr);
 }

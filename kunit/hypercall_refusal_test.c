@@ -214,4 +214,16 @@ void hc_test_refused_operation_does_not_stop_others(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_lines);
 	KUNIT_EXPECT_STREQ(test, hc_stub.line,
 			   "Xen refused to pin an L2 table (0x1234): error -22");
+
+	/* Two calls of one multicall are refused: each has a line. */
+	hc_test_begin();
+	hc_stub.refuse = MMUEXT_PIN_L2_TABLE;
+	hc_queue_mmuext(MMUEXT_PIN_L2_TABLE)->arg1.mfn = 1;
+	hc_queue_call(__HYPERVISOR_stack_switch);
+	hc_queue_mmuext(MMUEXT_PIN_L2_TABLE)->arg1.mfn = 2;
+	hc_test_end();
+	KUNIT_EXPECT_EQ(test, 3, hc_stub.longest);
+	KUNIT_EXPECT_EQ(test, 2, hc_stub.nr_lines);
+	KUNIT_EXPECT_STREQ(test, hc_stub.line,
+			   "Xen refused to pin an L2 table (0x2): error -22");
 }
