@@ -914,7 +914,7 @@ static void unsigned_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, search.found);
 	KUNIT_EXPECT_EQ(test, 1, nr_lines);
 	KUNIT_EXPECT_STREQ(test, last_line,
-			   "ROM at 0xc8000 refused: only signed code may run here (lockdown or Secure Boot); going on without it");
+			   "ROM at 0xc8000 refused: only signed code may run here (lockdown, signed modules only or Secure Boot); going on without it");
 	KUNIT_EXPECT_STREQ(test, search.refused,
 			   "ROM at 0xc8000 refused: only signed code may run here");
 }

@@ -91,7 +91,7 @@ void vmi_refuse_unsigned(struct vmi_search *search)
 		  "ROM at 0x%llx refused: only signed code may run here",
 		  search->where);
 	scnprintf(line, sizeof(line),
-		  "%s (lockdown or Secure Boot); going on without it",
+		  "%s (lockdown, signed modules only or Secure Boot); going on without it",
 		  search->refused);
 	vmi_warn(line);
 	search->found = 0;
