@@ -38,6 +38,9 @@
  * @teardown:	called once after all rounds (optional)
  * @per_round:	operations in a round; 1 for @once
  * @cpus:	number of CPUs that the operation needs
+ * @u2:		measure the operation a second time, with a second thread in the
+ *		process. Its name then ends in "-u2". In the copy for that second
+ *		time: start the thread, which sleeps
  * @samples:	maximum number of samples
  */
 struct op {
@@ -50,6 +53,7 @@ struct op {
 	void (*teardown)(void);
 	int per_round;
 	int cpus;
+	bool u2;
 	int samples;
 };
 
@@ -99,6 +103,7 @@ static inline char *map_pages(size_t pages)
 }
 
 void wait_for(pid_t pid);
+void set_up(const struct op *op);
 
 void find_overhead(void);
 void prove_counting(void);

@@ -2,6 +2,8 @@
 /* Helpers that the operations of several files use. */
 #include "bench.h"
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <sys/wait.h>
 
 const char *program;
@@ -12,4 +14,35 @@ void wait_for(pid_t pid)
 
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
 		bail("a child failed: %s", strerror(errno));
+}
+
+static sem_t there;
+
+/* The CPU has entered the kernel for this thread once, and does not again. */
+static void *sleeper(void *unused)
+{
+	sem_post(&there);
+	for (;;)
+		pause();
+	return unused;
+}
+
+/**
+ * set_up - what an operation needs once before all its rounds
+ * @op:		the operation
+ */
+void set_up(const struct op *op)
+{
+	pthread_t id;
+
+	if (op->u2) {
+		sem_init(&there, 0, 0);
+		if (pthread_create(&id, NULL, sleeper, NULL))
+			bail("a thread could not be made");
+		sem_wait(&there);
+		/* On one CPU the thread has the CPU until it sleeps. */
+		sched_yield();
+	}
+	if (op->setup)
+		op->setup();
 }

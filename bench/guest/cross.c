@@ -197,8 +197,7 @@ void cross_count(const struct op *op, int index, uint64_t budget)
 	int rounds, per = op->per_round ? op->per_round : 1;
 	uint64_t took = UINT64_MAX;
 
-	if (op->setup)
-		op->setup();
+	set_up(op);
 	for (int i = 0; i < 4; i++) {
 		uint64_t start;
 

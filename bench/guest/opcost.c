@@ -145,8 +145,7 @@ static void loop(const struct op *op)
 {
 	uint64_t began;
 
-	if (op->setup)
-		op->setup();
+	set_up(op);
 	printf("PVOPS-LOOP %s per-round=%d\n", op->name, op->per_round ? op->per_round : 1);
 	fflush(stdout);
 	for (began = ticks(); ticks() - began < budget;) {
@@ -186,31 +185,39 @@ static void in_child(const struct op *op, int index)
 		not_ok(op->name, "could not be measured");
 }
 
-static void each(const struct op *ops, int *index)
+static void one(const struct op *op, int index)
 {
 	int cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	bool smp = cpus > 1;
+	bool smp = cpus > 1, alone = op->cpus < 2;
 
-	for (const struct op *op = ops; op->name; op++, ++*index) {
-		bool alone = op->cpus < 2;
+	if (loop_op) {
+		if (!strcmp(loop_op, op->name))
+			loop(op);
+		return;
+	}
+	/* With several CPUs only operations for several CPUs are the default. */
+	if (wanted_ops ? !listed(wanted_ops, op->name) :
+	    op->cpus > cpus || smp == alone)
+		return;
+	if (op->cpus > cpus)
+		not_ok(op->name, "needs %d CPUs, there are %d", op->cpus, cpus);
+	else
+		in_child(op, index);
+}
 
-		/*
-		 * With several CPUs only operations for several CPUs are the
-		 * default.
-		 */
-		if (loop_op) {
-			if (!strcmp(loop_op, op->name))
-				loop(op);
+static void each(const struct op *ops, int *index)
+{
+	for (const struct op *op = ops; op->name; op++) {
+		struct op first = *op, second = *op;
+		char name[40];
+
+		first.u2 = false;
+		one(&first, (*index)++);
+		if (!op->u2)
 			continue;
-		}
-		if (wanted_ops ? !listed(wanted_ops, op->name) :
-		    op->cpus > cpus || smp == alone)
-			continue;
-		if (op->cpus > cpus) {
-			not_ok(op->name, "needs %d CPUs, there are %d", op->cpus, cpus);
-			continue;
-		}
-		in_child(op, *index);
+		snprintf(name, sizeof(name), "%s-u2", op->name);
+		second.name = name;
+		one(&second, (*index)++);
 	}
 }
 

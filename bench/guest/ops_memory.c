@@ -5,6 +5,7 @@
 #define FAULTS		64
 #define FILE_FAULTS	32
 #define FAULT_AROUND	16	/* pages that one file fault may map */
+#define HUGE		(2 * RANGE_PAGES * PAGE)
 #define FILE_SIZE	((FILE_FAULTS + 1) * FAULT_AROUND * PAGE)
 
 static void map_touch_unmap(size_t pages)
@@ -24,6 +25,33 @@ static void map_1(void)
 static void map_256(void)
 {
 	map_touch_unmap(RANGE_PAGES);
+}
+
+/* From one half of a range to the other. Both halves are in one page table. */
+static char *halves;
+
+static void remap_setup(void)
+{
+	char *p = map_pages(4 * RANGE_PAGES);
+
+	halves = (char *)(((uintptr_t)p + HUGE - 1) / HUGE * HUGE);
+	munmap(p, 4 * RANGE_PAGES * PAGE);
+}
+
+static void remap_256(void)
+{
+	const size_t size = RANGE_PAGES * PAGE;
+	char *p = mmap(halves, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	if (p == MAP_FAILED)
+		bail("mmap: %s", strerror(errno));
+	for (size_t i = 0; i < RANGE_PAGES; i++)
+		((volatile char *)p)[i * PAGE] = 1;
+	p = mremap(p, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, p + size);
+	if (p == MAP_FAILED)
+		bail("mremap: %s", strerror(errno));
+	munmap(p, size);
 }
 
 static char *area;
@@ -173,20 +201,36 @@ static void file_teardown(void)
 	close(file);
 }
 
+static void write_shared_256(void)
+{
+	char *p = mmap(NULL, RANGE_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+
+	if (p == MAP_FAILED)
+		bail("mmap: %s", strerror(errno));
+	for (size_t i = 0; i < RANGE_PAGES; i++)
+		((volatile char *)p)[i * PAGE] = 2;
+	munmap(p, RANGE_PAGES * PAGE);
+}
+
 const struct op memory_ops[] = {
-	{ .name = "mmap-1", .once = map_1, .samples = 500 },
-	{ .name = "mmap-256", .once = map_256, .samples = 60 },
+	{ .name = "mmap-1", .once = map_1, .u2 = true, .samples = 500 },
+	{ .name = "mmap-256", .once = map_256, .u2 = true, .samples = 60 },
+	{ .name = "mremap-256", .setup = remap_setup, .once = remap_256, .u2 = true,
+	  .samples = 60 },
 	{ .name = "mprotect-1", .setup = area_setup, .once = protect_1,
-	  .teardown = area_teardown, .samples = 500 },
+	  .teardown = area_teardown, .u2 = true, .samples = 500 },
 	{ .name = "mprotect-256", .setup = area_setup, .once = protect_256,
-	  .teardown = area_teardown, .samples = 150 },
+	  .teardown = area_teardown, .u2 = true, .samples = 150 },
 	{ .name = "fault-anonymous", .prepare = anonymous_prepare, .round = write_faults,
-	  .finish = anonymous_finish, .per_round = FAULTS, .samples = 10 * FAULTS },
+	  .finish = anonymous_finish, .per_round = FAULTS, .u2 = true,
+	  .samples = 10 * FAULTS },
 	{ .name = "fault-cow", .setup = cow_setup, .prepare = cow_prepare,
 	  .round = write_faults, .finish = cow_finish, .teardown = cow_teardown,
-	  .per_round = FAULTS, .samples = 10 * FAULTS },
+	  .per_round = FAULTS, .u2 = true, .samples = 10 * FAULTS },
 	{ .name = "fault-file", .setup = file_setup, .prepare = file_prepare,
 	  .round = file_faults, .finish = file_finish, .teardown = file_teardown,
 	  .per_round = FILE_FAULTS, .samples = 15 * FILE_FAULTS },
+	{ .name = "shared-256", .setup = file_setup, .once = write_shared_256,
+	  .teardown = file_teardown, .u2 = true, .samples = 60 },
 	{ }
 };

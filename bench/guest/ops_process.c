@@ -42,6 +42,19 @@ static void do_fork(void)
 	wait_for(pid);
 }
 
+/* The child writes to pages that it shares with its parent until then. */
+static void do_fork_write(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		for (size_t i = 0; i < RANGE_PAGES; i++)
+			((volatile char *)pages)[i * PAGE] = 2;
+		_exit(0);
+	}
+	wait_for(pid);
+}
+
 static void do_exec(void)
 {
 	pid_t pid = fork();
@@ -80,9 +93,11 @@ static void many_teardown(void)
 const struct op process_ops[] = {
 	{ .name = "thread-create", .once = do_thread, .samples = 300 },
 	{ .name = "fork-exit", .setup = fork_setup, .once = do_fork,
-	  .teardown = fork_teardown, .samples = 150 },
+	  .teardown = fork_teardown, .u2 = true, .samples = 150 },
+	{ .name = "fork-write", .setup = fork_setup, .once = do_fork_write,
+	  .teardown = fork_teardown, .u2 = true, .samples = 60 },
 	{ .name = "fork-exec", .setup = fork_setup, .once = do_exec,
-	  .teardown = fork_teardown, .samples = 150 },
+	  .teardown = fork_teardown, .u2 = true, .samples = 150 },
 	{ .name = "vfork-exec", .setup = fork_setup, .once = do_vfork_exec,
 	  .teardown = fork_teardown, .samples = 150 },
 	{ .name = "fork-many", .setup = many_setup, .once = do_fork,

@@ -108,8 +108,7 @@ void measure(const struct op *op, uint64_t budget)
 	if (!samples || !best)
 		bail("no memory");
 	memset(samples, 1, max * sizeof(*samples));
-	if (op->setup)
-		op->setup();
+	set_up(op);
 	began = ticks();
 	while (n < max) {
 		if (op->prepare)

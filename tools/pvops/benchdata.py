@@ -19,8 +19,7 @@ from . import common, report
 from .common import Failure
 
 VERSION = 1
-# Operations in the order of the tables.
-ABOUT = {
+_ABOUT = {
     "getppid": "getppid()",
     "clock-gettime": "clock_gettime(), by the vDSO",
     "signal": "a signal to itself, with a handler",
@@ -30,13 +29,16 @@ ABOUT = {
     "idle-wake": "from a timer's expiry, idle, to user space",
     "mmap-1": "mmap, touch, munmap 1 page",
     "mmap-256": "mmap, touch, munmap 256 pages",
+    "mremap-256": "mmap, touch, mremap, munmap 256 pages",
     "mprotect-1": "mprotect 1 page to R, then RW",
     "mprotect-256": "mprotect 256 pages to R, then RW",
     "fault-anonymous": "page fault, new anonymous page",
     "fault-cow": "page fault, copy on write",
     "fault-file": "page fault, shared file (16 pages mapped)",
+    "shared-256": "shared file: mmap, write, munmap 256 pages",
     "thread-create": "create a thread, join it",
     "fork-exit": "fork, exit, wait; 300 pages populated",
+    "fork-write": "fork, child writes 256 pages, exit, wait",
     "fork-exec": "fork, exec, exit, wait; 300 pages populated",
     "vfork-exec": "vfork, exec, exit, wait",
     "fork-many": "fork, exit, wait; 3300 pages populated",
@@ -57,6 +59,12 @@ ABOUT = {
     "load-stress-vm": "stress-ng, vm stressors",
     "load-stress-fork": "stress-ng, fork stressors",
 }
+# Operations that are measured once more with a second, sleeping thread in the process.
+_U2 = ("mmap-1", "mmap-256", "mremap-256", "mprotect-1", "mprotect-256", "fault-anonymous", "fault-cow",
+       "shared-256", "fork-exit", "fork-write", "fork-exec")
+# Operations in the order of the tables.
+ABOUT = {op: about for name, text in _ABOUT.items()
+         for op, about in ((name, text), *(((f"{name}-u2", f"{text}; U2"),) if name in _U2 else ()))}
 # In a table: kinds with fewer crossings per operation than this are left out, as
 # a timer tick caused them; and the largest number of kinds.
 CROSSINGS_MIN = 0.05
