@@ -289,15 +289,32 @@ pte_t hc_ptep_modify_prot_start(struct vm_area_struct *vma, unsigned long addr,
 	return *ptep;
 }
 
+/*
+ * The entry is of another table than the last update, or the queue is full.
+ * Releases the queue.
+ */
+static noinline void hc_commit_elsewhere(pte_t *ptep, pte_t pte, u8 masked)
+{
+	hc_release(masked);
+	if (hc_pinned(ptep))
+		hc_write_pinned_entry(ptep, pte.pte, MMU_PT_UPDATE_PRESERVE_AD);
+	else
+		native_set_pte(ptep, pte);
+}
+
+/* The page-table lock is held, which an interrupt does not take. */
 static __always_inline void
 hc_do_modify_prot_commit(struct vm_area_struct *vma, pte_t *ptep, pte_t pte)
 {
+	u8 masked;
+
 	/* The entry was not cleared, so this drops its old count, too. */
 	page_table_check_ptes_set(vma->vm_mm, ptep, pte, 1);
-	if (!hc_queued_same_table(ptep) && !hc_pinned(ptep))
-		native_set_pte(ptep, pte);
+	masked = hc_begin();
+	if (likely(hc_append_update(ptep, pte.pte, MMU_PT_UPDATE_PRESERVE_AD)))
+		hc_release(masked);
 	else
-		hc_write_pinned_entry(ptep, pte.pte, MMU_PT_UPDATE_PRESERVE_AD);
+		hc_commit_elsewhere(ptep, pte, masked);
 }
 
 static noinline __cold void

@@ -338,18 +338,9 @@ static struct multicall_entry *hc_open_array_call(struct hc_queue *q,
 	return call;
 }
 
-/**
- * hc_queue_update_table() - let the next updates be of another table
- * @table: address of the table, page-aligned
- *
- * For hc_queue_update() only. There is room for at least one update on return.
- *
- * Context: after hc_begin().
- */
-void hc_queue_update_table(unsigned long table)
+/* Let the next updates be of another table, and make room for one at least. */
+static void hc_queue_update_table(struct hc_queue *q, unsigned long table)
 {
-	struct hc_queue *q = this_cpu_ptr(&hc_queue);
-
 	if (unlikely(q->nr_updates == HC_UPDATES ||
 		     (!q->run && q->nr_calls == HC_CALLS)))
 		hc_flush_full_queue(q->nr_updates == HC_UPDATES ?
@@ -361,6 +352,21 @@ void hc_queue_update_table(unsigned long table)
 	q->table = table;
 	q->table_ma = virt_to_machine(table).maddr;
 	q->nr_tables++;
+}
+
+/**
+ * hc_queue_update_elsewhere() - queue an update that hc_append_update() cannot
+ * @entry: as for hc_queue_update()
+ * @val: the same
+ * @how: the same
+ *
+ * Context: after hc_begin().
+ */
+void hc_queue_update_elsewhere(void *entry, u64 val, unsigned int how)
+{
+	hc_queue_update_table(this_cpu_ptr(&hc_queue),
+			      (unsigned long)entry & PAGE_MASK);
+	hc_append_update(entry, val, how);
 }
 
 /**

@@ -167,7 +167,7 @@ struct mmuext_op *hc_queue_mmuexts(unsigned int nr);
 struct hc_queue *hc_make_room_for_call(void);
 void hc_mark_pages_dirty(void);
 bool hc_is_queued(const void *entry);
-void hc_queue_update_table(unsigned long table);
+void hc_queue_update_elsewhere(void *entry, u64 val, unsigned int how);
 
 /**
  * hc_queue_call() - queue a hypercall
@@ -207,6 +207,34 @@ static inline struct mmuext_op *hc_queue_mmuext(unsigned int cmd)
 }
 
 /**
+ * hc_append_update() - queue an update of the table that was updated last
+ * @entry: the entry
+ * @val: the new value, with a machine frame
+ * @how: as for hc_queue_update()
+ *
+ * Updates wait for a table outside of hc_begin() only in a lazy MMU section. So a
+ * caller that is not an interrupt may leave the update to that section without
+ * asking whether there is one.
+ *
+ * Context: after hc_begin().
+ * Return: false if the entry is of another table, or if the queue is full.
+ */
+static __always_inline bool hc_append_update(void *entry, u64 val,
+					     unsigned int how)
+{
+	struct hc_queue *q = this_cpu_ptr(&hc_queue);
+	struct mmu_update *u;
+
+	if (unlikely(q->table != ((unsigned long)entry & PAGE_MASK) ||
+		     q->nr_updates == HC_UPDATES))
+		return false;
+	u = &q->updates[q->nr_updates++];
+	u->ptr = (q->table_ma + offset_in_page(entry)) | how;
+	u->val = val;
+	return true;
+}
+
+/**
  * hc_queue_update() - queue the update of a page-table entry
  * @entry: the entry, by its address in the linear map or the kernel image
  * @val: the new value, with a machine frame
@@ -222,15 +250,8 @@ static inline struct mmuext_op *hc_queue_mmuext(unsigned int cmd)
 static __always_inline void hc_queue_update(void *entry, u64 val,
 					    unsigned int how)
 {
-	struct hc_queue *q = this_cpu_ptr(&hc_queue);
-	unsigned long table = (unsigned long)entry & PAGE_MASK;
-	struct mmu_update *u;
-
-	if (unlikely(q->table != table || q->nr_updates == HC_UPDATES))
-		hc_queue_update_table(table);
-	u = &q->updates[q->nr_updates++];
-	u->ptr = (q->table_ma + offset_in_page(entry)) | how;
-	u->val = val;
+	if (unlikely(!hc_append_update(entry, val, how)))
+		hc_queue_update_elsewhere(entry, val, how);
 }
 
 /**
@@ -253,21 +274,6 @@ static __always_inline void hc_note_removal(const void *entry,
 	q->removals[q->nr_removals].pfn = pfn;
 	if (++q->nr_removals == HC_REMOVALS)
 		hc_flush_queue();
-}
-
-/**
- * hc_queued_same_table() - was the last request an update of the same table?
- * @entry: an entry of the table
- *
- * If so, Xen knows the table. This is cheaper than to look at the struct page.
- *
- * Context: any.
- * Return: true if so, and updates may wait for the same lazy section to end.
- */
-static __always_inline bool hc_queued_same_table(const void *entry)
-{
-	return hc_lazy(XEN_LAZY_MMU) &&
-	       this_cpu_read(hc_queue.table) == ((unsigned long)entry & PAGE_MASK);
 }
 
 #endif /* HYPERCALL_QUEUE_H */

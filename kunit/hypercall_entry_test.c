@@ -77,6 +77,47 @@ void hc_test_bits_set_meanwhile_are_kept(struct kunit *test)
 }
 
 /*
+ * In a lazy section commits of one table share a hypercall, and ordinary memory is
+ * written at once. Outside of a section each is a hypercall.
+ * Otherwise mprotect() changes nothing, or changes the wrong table.
+ */
+void hc_test_commits_share_a_hypercall(struct kunit *test)
+{
+	pte_t *pte = (pte_t *)hc_stub.table, *plain = (pte_t *)hc_test_page(test);
+	const pte_t to = __pte_ma(HC_FLAGS & ~(_PAGE_RW | _PAGE_USER));
+	u64 waiting[2], at_once, *page = (u64 *)plain;
+	struct vm_area_struct vma = { .vm_mm = &init_mm };
+	unsigned int calls;
+
+	hc_stub.table[3] = 0;
+	hc_stub.table[4] = 0;
+	hc_test_begin();
+	hc_enter_lazy_mmu();
+	hc_ptep_modify_prot_commit(&vma, 0, &pte[3], to);
+	hc_ptep_modify_prot_commit(&vma, 0, &pte[4], to);
+	hc_ptep_modify_prot_commit(&vma, 0, &plain[3], to);
+	waiting[0] = hc_stub.table[3];
+	waiting[1] = hc_stub.table[4];
+	at_once = page[3];
+	hc_leave_lazy_mmu();
+	calls = hc_stub.nr_hypercalls;
+
+	hc_ptep_modify_prot_commit(&vma, 0, &pte[5], to);
+	hc_ptep_modify_prot_commit(&vma, 0, &pte[6], to);
+	hc_test_end();
+
+	KUNIT_EXPECT_EQ(test, 0, waiting[0]);
+	KUNIT_EXPECT_EQ(test, 0, waiting[1]);
+	KUNIT_EXPECT_EQ(test, to.pte, at_once);
+	KUNIT_EXPECT_EQ(test, 1, calls);
+	KUNIT_EXPECT_EQ(test, 3, hc_stub.nr_hypercalls);
+	KUNIT_EXPECT_EQ(test, to.pte, hc_stub.table[3]);
+	KUNIT_EXPECT_EQ(test, to.pte, hc_stub.table[4]);
+	KUNIT_EXPECT_EQ(test, to.pte, hc_stub.table[6]);
+	hc_test_free(&page, 1);
+}
+
+/*
  * In lazy MMU mode a removal waits, and its caller is told that Dirty is clear.
  * If a CPU sets Dirty before Xen removes the PTE, the page is marked dirty
  * then, also if the PTE is about to be written again.

@@ -60,11 +60,12 @@ _ABOUT = {
     "load-stress-fork": "stress-ng, fork stressors",
 }
 # Operations that are measured once more with a second, sleeping thread in the process.
+TWO_THREADS = "-u2"
 _U2 = ("mmap-1", "mmap-256", "mremap-256", "mprotect-1", "mprotect-256", "fault-anonymous", "fault-cow",
        "shared-256", "fork-exit", "fork-write", "fork-exec")
 # Operations in the order of the tables.
 ABOUT = {op: about for name, text in _ABOUT.items()
-         for op, about in ((name, text), *(((f"{name}-u2", f"{text}; U2"),) if name in _U2 else ()))}
+         for op, about in ((name, text), *(((name + TWO_THREADS, f"{text}; U2"),) if name in _U2 else ()))}
 # In a table: kinds with fewer crossings per operation than this are left out, as
 # a timer tick caused them; and the largest number of kinds.
 CROSSINGS_MIN = 0.05
