@@ -7,6 +7,7 @@ STEPS ?=
 OPS ?=
 BOOTS ?=
 OP ?=
+CALLERS ?=
 
 .PHONY: bench bench-list bench-compare bench-plot bench-profile bench-project
 bench:
@@ -30,4 +31,4 @@ bench-project:
 
 bench-profile:
 	@$(PYTHON) -m tools.pvops.benchprofile $(or $(VARIANT),$(error say VARIANT=xen OP=fork-exit)) \
-		$(or $(OP),$(error say VARIANT=xen OP=fork-exit))
+		$(or $(OP),$(error say VARIANT=xen OP=fork-exit)) $(if $(CALLERS),--callers $(call q,$(CALLERS)))

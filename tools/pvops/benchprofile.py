@@ -12,6 +12,8 @@ dom0 runs the same kernel and is usually idle.
 Symbols come from the kernel's System.map, from Xen itself (dom0 reads them at
 /proc/xen/xensyms), from the KVM host's /proc/kallsyms, and from the ELF file
 that a VMI-64 ROM is made of.
+
+With --callers it is also counted from where a function of the kernel is entered.
 """
 
 import argparse
@@ -80,6 +82,8 @@ class Profile:
     """Instructions by place and function, and how many operations they were."""
     places: dict[tuple[str, str], int]
     operations: int
+    # Entries of one function, by the address of the instruction before.
+    entries: dict[int, int] = dataclasses.field(default_factory=dict)
 
     def rows(self) -> list[tuple[str, str, float]]:
         """Place, function, instructions per operation; the largest first."""
@@ -129,17 +133,19 @@ def add_up(counted: dict[bytes, int], kind: str, symbols: dict[str, Symbols],
 class _Reader(threading.Thread):
     """Counts lines of the pipe; after the limit it reads on, but counts no more."""
 
-    def __init__(self, path: pathlib.Path, limit: int, round_address: int) -> None:
+    def __init__(self, path: pathlib.Path, limit: int, round_address: int, entered: int) -> None:
         super().__init__(daemon=True)
         self.path, self.limit = path, limit
         self.mark = f"/{round_address:016x}/".encode()
+        self.entered = f"/{entered:016x}/".encode()
         self.counted: dict[bytes, int] = collections.Counter()
+        self.before: dict[bytes, int] = collections.Counter()
         self.lines = 0
         self.full = threading.Event()
 
     def run(self) -> None:
         """Whole operations only: from one beginning to the last one within the limit."""
-        began, pending = False, collections.Counter()
+        began, pending, before, last = False, collections.Counter(), collections.Counter(), b""
         with open(self.path, "rb") as log:
             for line in log:
                 if self.full.is_set() or not line.startswith(b"Trace "):
@@ -148,8 +154,12 @@ class _Reader(threading.Thread):
                 key = line[start:line.find(b"]", start)]
                 if self.mark in key and int(key.split(b"/")[2], 16) & CPL_MASK == 3:
                     self.counted.update(pending)
-                    pending = collections.Counter()
+                    self.before.update(before)
+                    pending, before = collections.Counter(), collections.Counter()
                     began = True
+                if began and self.entered in key:
+                    before[last] += 1
+                last = key
                 if began:
                     pending[key] += 1
                     self.lines += 1
@@ -157,9 +167,10 @@ class _Reader(threading.Thread):
                         self.full.set()
 
 
-def watch(variant: bench.Variant, op: str, instructions: int) -> Profile:
+def watch(variant: bench.Variant, op: str, instructions: int, function: str = "") -> Profile:
     """Run an operation in a world, log what is executed, add it up."""
     image = (variant.image or kernel.build(variant.flavour)).absolute()
+    entered = _kernel_symbols(image).address(function) if function else 0
     description = bench.alone(world.load(variant.world))
     with tempfile.TemporaryDirectory(prefix="profile-") as name:
         scratch = pathlib.Path(name)
@@ -167,7 +178,7 @@ def watch(variant: bench.Variant, op: str, instructions: int) -> Profile:
         begins = program.address("do_round")
         pipe, monitor = scratch / "log", scratch / "monitor"
         os.mkfifo(pipe)
-        reader = _Reader(pipe, instructions, begins)
+        reader = _Reader(pipe, instructions, begins, entered)
         reader.start()
         log = common.LOG / f"bench-{variant.label}-loop-1.log"
         ended: list[object] = []
@@ -221,7 +232,10 @@ def watch(variant: bench.Variant, op: str, instructions: int) -> Profile:
                 lines.host, "kallsyms").decode().splitlines())
         if description.roms:
             symbols["rom"] = _rom_symbols(description.roms[0])
-        return add_up(reader.counted, description.kind, symbols, begins, per_round)
+        profile = add_up(reader.counted, description.kind, symbols, begins, per_round)
+        for key, number in reader.before.items():
+            profile.entries[parse_key(key)[0]] = number
+        return profile
 
 
 def _release(pipe: pathlib.Path, reader: _Reader) -> None:
@@ -289,6 +303,15 @@ def show(profile: Profile, title: str, count: int) -> None:
         for where, name, number in rows[:count]]))
 
 
+def show_callers(profile: Profile, function: str, symbols: Symbols) -> None:
+    """Print from where a function of the kernel was entered: the call, or the jump."""
+    print()
+    print(report.table([["entries", f"of {function}, from"]] + [
+        [f"{number / profile.operations:,.2f}",
+         f"{(name := symbols.name(address))}+{address - symbols.address(name):#x}"]
+        for address, number in sorted(profile.entries.items(), key=lambda i: -i[1])]))
+
+
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="tools.pvops.benchprofile", description=__doc__,
@@ -299,6 +322,8 @@ def main() -> int:
                         help="instructions to log (default: %(default)s)")
     parser.add_argument("--top", type=int, default=SHOWN, metavar="N",
                         help="functions to show (default: %(default)s)")
+    parser.add_argument("--callers", default="", metavar="FUNCTION",
+                        help="also show from where this function of the kernel is entered")
     args = parser.parse_args()
     known = [op for op in bench.benchdata.ABOUT if not op.startswith(("boot", "load-"))]
     if args.op not in known:
@@ -306,8 +331,11 @@ def main() -> int:
                       f"there are: {' '.join(known)}")
     packages.ensure()
     variant, = bench.chosen([args.variant], bench.load_variants())
-    profile = watch(variant, args.op, args.instructions)
+    profile = watch(variant, args.op, args.instructions, args.callers)
     show(profile, f"{variant.label}: {args.op}", args.top)
+    if args.callers:
+        show_callers(profile, args.callers,
+                     _kernel_symbols(variant.image or kernel.build(variant.flavour)))
     where = common.REPORT / f"profile-{variant.label}-{args.op}.json"
     report.write_json(where, {
         "variant": variant.label, "op": args.op, "operations": profile.operations,
