@@ -17,6 +17,7 @@ from .common import Failure, say
 
 OUT = common.BUILD / "userland"
 IMAGE = OUT / "debian.ext4"
+STAMP = OUT / "debian.inputs"
 SOURCE = common.ROOT / "worlds/userland"
 SUITE = "bookworm"
 # MiB: the system, and room for a package
@@ -58,20 +59,29 @@ def _configure(root: pathlib.Path) -> None:
     subprocess.run(["chroot", root, "systemctl", "-q", "enable", "pvops-check.service"], check=True)
 
 
+def _wanted() -> str:
+    """What the disk is made of, in a few letters."""
+    return common.digest_of([SOURCE, pathlib.Path(__file__)])
+
+
+def _current() -> bool:
+    """Is the disk there, and of this description?"""
+    return IMAGE.exists() and STAMP.exists() and STAMP.read_text() == _wanted()
+
+
+def possible() -> bool:
+    """Can this user have the disk?"""
+    return not os.geteuid() or _current()
+
+
 def image() -> pathlib.Path:
     """The disk; it is made again if its description has changed."""
-    stamp = OUT / "debian.inputs"
-    want = common.digest_of([SOURCE, pathlib.Path(__file__)])
-
-    def current() -> bool:
-        return IMAGE.exists() and stamp.exists() and stamp.read_text() == want
-
-    if current():
+    if _current():
         return IMAGE
-    if os.geteuid():
+    if not possible():
         raise Failure("Debian's root file system is made by root only; once it is there, anyone can use it")
     with common.lock("userland"):
-        if current():
+        if _current():
             return IMAGE
         packages.ensure()
         common.need_space(OUT, 3 * SIZE, "making Debian's root file system")
@@ -89,7 +99,7 @@ def image() -> pathlib.Path:
                 env=dict(os.environ, PATH=f"{os.environ.get('PATH', '')}:/sbin:/usr/sbin",
                          SOURCE_DATE_EPOCH=EPOCH, E2FSPROGS_FAKE_TIME=EPOCH))
             partial.replace(IMAGE)
-            stamp.write_text(want)
+            STAMP.write_text(_wanted())
         except subprocess.CalledProcessError as error:
             raise Failure(f"making Debian's root file system: {error}") from None
         finally:
