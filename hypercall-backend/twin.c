@@ -3,9 +3,10 @@
  * Twins: the tables that the CPU walks in place of Linux's own.
  *
  * Xen looks at all 512 entries when it validates a table, and again when it
- * devalidates the table. An L1 table has many entries. A table above has a
- * handful. So Linux's own L2, L3 and L4 tables stay ordinary memory, and only
- * Linux walks them. The CPU walks twins of them, which are pinned all the time:
+ * devalidates the table. An L1 table usually has many present entries. An L2, L3
+ * or L4 table usually has a few, so most of this work is wasted. So Linux's own
+ * L2, L3 and L4 tables are not validated. They stay ordinary memory, and only
+ * Linux walks them. The CPU walks twins of these tables. Twins are always pinned:
  *
  *	       Linux walks                            the CPU walks
  *
@@ -25,25 +26,37 @@
  *
  *	  vertical:    page-table entries, with machine frames
  *	  horizontal:  pt_twin of the own table, pt_peer of the twin
- *	  own tables:  ordinary memory; Linux writes them
- *	  L1, twins:   read-only; written by hypercall
+ *	  own L2, L3, L4:  ordinary memory; written by Linux
+ *	  L1, twins:       read-only; written by hypercall
  *
- * An entry of a twin has the value of the own table's entry, except that it
- * refers to the twin of the table below. L1 tables have no twin, so both
- * entries refer to the same L1. The entries of own tables hold machine frames
- * of own tables, so Linux walks them as ever.
+ * The kernel mode L4 is the twin of the own L4. The user mode L4 has the same
+ * entries for user addresses. The two are a pair (space.c).
  *
- * A new entry is written to the twin first, a cleared one to the own table
- * first. In between another CPU may fault, because the two differ. The fault
- * handler finds nothing wrong, and the access is retried.
+ * An entry of a twin has the value of the own table's entry, apart from
+ * Accessed and Dirty. But if the table below has a twin, the entry refers to
+ * that twin. L1 tables have none, so both entries refer to the same L1. The
+ * entries of own tables hold machine frames of own tables, so Linux walks its
+ * own tables as it does without twins.
  *
- * Twins come out of a stock (stock.c). They have entries only while the address
- * space is active. A table gets its twin when the address space is activated,
- * or when it is hung into an active one. This must not fail, but the stock may
- * be empty. The CPU then walks the own table, as in the kernel's own address
- * space: the table is read-only, and every change is a hypercall. An entry of a
- * table that the CPU walks must refer to a table that the CPU walks, so no
- * table below an untwinned one has a twin.
+ * A new entry is written to the twin first. A cleared entry is cleared in the own
+ * table first. So a twin that CPUs may walk has all entries of the own table, and no
+ * CPU faults on an entry that Linux sees. The twin may have an entry more, which
+ * Linux has just cleared. A CPU may use that entry until the TLB flush that
+ * follows, as it may use its TLB.
+ *
+ * An address space is active while CPUs may load its pair of L4 tables. Twins
+ * come out of a stock (stock.c). A table gets its twin when its address space is
+ * activated, or when the table is linked into an active address space. When an
+ * address space is deactivated, a limited number of twins stay in place: the twin
+ * above keeps its entry for such a twin. All other entries for user addresses are
+ * cleared, those of L2 twins among them.
+ *
+ * Neither activating nor linking may fail, but the stock may be empty. The CPU
+ * then walks the own table, as it walks all tables of init_mm: the table is
+ * read-only, and every change is a hypercall. Linux and the CPU both walk such a
+ * table. Linux must find own tables below it, and the CPU must find tables that
+ * Xen has validated. So the tables below it are own tables without twins, and
+ * read-only, too.
  */
 #include <linux/mm.h>
 #include <linux/pgtable.h>
@@ -77,7 +90,7 @@ u64 hc_twin_val(u64 val)
 	       (u64)virt_to_mfn(hc_twin(table)) << PAGE_SHIFT;
 }
 
-/* How many L1 tables below an untwinned table become read-only at a time. */
+/* The walk below an untwinned L2 table may be interrupted after so many tables. */
 #define HC_WHOLE	24
 
 static void hc_activate_pmd(u64 *pmd, u64 *twin, struct hc_edits *edits)
@@ -101,6 +114,7 @@ static void hc_activate_pud(u64 *pud, u64 *twin, struct hc_edits *edits,
 {
 	unsigned int i;
 
+	/* The twin may have entries for twins that have stayed in place. */
 	for_each_present_in_two(i, pud, twin ?: pud, PTRS_PER_PUD) {
 		u64 *slot = twin ? &twin[i] : NULL;
 
@@ -119,19 +133,34 @@ static void hc_activate_pud(u64 *pud, u64 *twin, struct hc_edits *edits,
 	}
 }
 
+/*
+ * Let the CPU walk an own L2 or L3 table. Xen refuses an update of a table while it
+ * validates the table. A CPU whose update is refused asks the owner of the table
+ * whether that is the reason, and then tries again (refused.c). Nobody writes to
+ * this table while Xen validates it, so it needs no owner.
+ */
+static void hc_make_untwinned(u64 *table)
+{
+	hc_set_owner(virt_to_page(table), NULL);
+	hc_make_readonly(table);
+}
+
 /**
  * hc_activate_table() - activate a table and all tables below it
  * @table: the table, ordinary memory
  * @level: its level, 2 or 3
- * @slot: the entry for it in the twin above, which may refer to a twin that has
- *	stayed in place; NULL if the table above has no twin
- * @edits: the batch to which entries of twins are added, except @slot
- * @twins: as for hc_remove_twins()
+ * @slot: the entry for @table in the twin above; NULL if the table above has no
+ *	twin. If @slot refers to a twin that has stayed in place, @table gets it
+ * @edits: the batch to which entries of twins are added. The caller writes @slot
+ * @twins: for each level, a list for twins that are removed. It may be NULL if
+ *	@table gets no twin, or one from stock, which has no entries
  *
- * No table that the CPU walks refers to @table yet.
+ * The caller has made sure that no table that the CPU walks refers to @table.
  *
- * Context: after hc_begin(). No other CPU changes tables of these levels. The
- * table is active when the batch and the queue have been issued.
+ * Context: after hc_begin(), page_table_lock held. The address space is not in use
+ * yet, or @table is not part of it yet. So only reverse mapping changes entries,
+ * and only those of L1 tables. The CPU may walk the table when the batch and the
+ * queue have been issued.
  */
 void hc_activate_table(u64 *table, unsigned int level, u64 *slot,
 		       struct hc_edits *edits, struct list_head *twins)
@@ -149,14 +178,13 @@ void hc_activate_table(u64 *table, unsigned int level, u64 *slot,
 		hc_set_twin(table, twin);
 		return;
 	}
-	hc_set_owner(virt_to_page(table), NULL);
-	hc_make_readonly(table);
+	hc_make_untwinned(table);
 }
 
 /*
- * Take the twin away from one table. CPUs may have cached the twin as a page
- * table, and its next user may be another address space. So all TLBs are
- * flushed before the twin returns to stock.
+ * Take the twin away from one table. A CPU may have the twin in its cache of
+ * page-table entries, and the twin may next be used by another address space. So
+ * all TLBs are flushed before the twin returns to stock.
  */
 static void hc_give_up_twin(u64 *table, unsigned int level)
 {
@@ -177,15 +205,17 @@ static void hc_give_up_twin(u64 *table, unsigned int level)
 }
 
 /**
- * hc_activate_below() - activate a table that will be hung into an active space
+ * hc_activate_below() - activate a table that is linked into an active space next
  * @val: the entry that will refer to the table, present
  * @level: the level of the table, 2 or 3
  * @slot: the entry for the table in the twin above, which is clear; NULL if the
  *	table above has no twin
  *
- * The table is usually new. But mremap() moves tables that are active.
+ * The table is usually new. But mremap() moves tables that are active. A moved
+ * table that the CPU walks stays as it is. A moved table with a twin keeps the twin
+ * if the table above has one, too, and otherwise loses it.
  *
- * Context: after hc_begin(), with the lock of the entry held.
+ * Context: after hc_begin(), page_table_lock held.
  */
 void hc_activate_below(u64 val, unsigned int level, u64 *slot)
 {
@@ -200,7 +230,7 @@ void hc_activate_below(u64 val, unsigned int level, u64 *slot)
 		hc_activate_table(table, level, slot, &edits, NULL);
 		hc_queue_edits(&edits);
 	} else if (!slot) {
-		hc_make_readonly(table);
+		hc_make_untwinned(table);
 		hc_give_up_twin(table, level);
 	}
 }
@@ -232,16 +262,17 @@ static void hc_deactivate_pud(u64 *pud, u64 *twin, bool stays,
 }
 
 /**
- * hc_keep_twin_in_place() - may the twin of a table stay in the twin above?
+ * hc_keep_twin_in_place() - decide whether the twin above keeps its entry
  * @table: the table
  * @d: holds the number of twins that may still stay
  *
- * The next address space to get the pair of L4 tables often has tables in the
- * same places.
+ * A pair of L4 tables returns to stock with the twins that stay below it. The next
+ * address space to get the pair often has tables at the same addresses, and then
+ * uses these twins without a change to the twins above.
  *
  * Context: any.
- * Return: true if the twin stays, and it has been counted; false if its entry
- * must be cleared.
+ * Return: true if the entry for the twin of @table stays, which is counted in @d;
+ * false if the entry must be cleared.
  */
 bool hc_keep_twin_in_place(const u64 *table, struct hc_deactivation *d)
 {
@@ -255,11 +286,13 @@ bool hc_keep_twin_in_place(const u64 *table, struct hc_deactivation *d)
  * hc_deactivate_table() - deactivate a table and all tables below it
  * @table: the table
  * @level: its level, 2 or 3
- * @stays: the twin stays in the twin above. If false, no table refers to the
- *	twin or to @table when the queue has been issued.
+ * @stays: the twin above keeps its entry for the twin of @table. If false, the
+ *	caller has queued updates after which no table that Xen holds leads to the
+ *	twin or to @table
  * @d: collects the tables and the twins
  *
- * Context: after hc_begin(). No CPU has loaded the address space.
+ * Context: after hc_begin(), page_table_lock held. No CPU has loaded the address
+ * space.
  */
 void hc_deactivate_table(u64 *table, unsigned int level, bool stays,
 			 struct hc_deactivation *d)
@@ -281,9 +314,9 @@ void hc_deactivate_table(u64 *table, unsigned int level, bool stays,
 }
 
 /*
- * Tables of the kernel have no twins and are pinned here. The others are
- * activated when they are hung in, since the entry tells whether they get a
- * twin.
+ * Tables of the kernel have no twins and become read-only here. A table of a program
+ * gets a twin only if the table above has one. Which table that will be is known
+ * when the entry for it is written. So such a table is activated then.
  */
 static void hc_alloc_table(struct mm_struct *mm, unsigned long pfn,
 			   enum pt_level level)
@@ -357,10 +390,14 @@ void hc_release_pud(unsigned long pfn)
 }
 
 /*
- * Save and restore. The toolstack translates the frames in the pages that Xen
- * holds as page tables. Own tables with twins are not among those. So their
- * entries hold Linux's frames while the domain is saved. Own tables that the
- * CPU walks are left to the toolstack.
+ * Save and restore. Machine frames differ after a restore. The toolstack replaces
+ * machine frames by guest frames in all pages that Xen holds as page tables, and
+ * does the reverse at restore. Own tables with twins are ordinary memory to Xen. So
+ * this code does the same with their entries.
+ *
+ * Two kinds of own tables are left to the toolstack: those that the CPU walks, and
+ * those of address spaces that are not active. Linux's own code for Xen pins the
+ * latter for as long as the domain is saved (xen_mm_pin_all()).
  */
 static void hc_translate_table(u64 *table, unsigned int level, bool save)
 {
@@ -379,15 +416,17 @@ static void hc_translate_table(u64 *table, unsigned int level, bool save)
 	}
 	if (level != 4)
 		return;
+	/* Tables of init_mm have no twins. Xen's own entries are below these. */
 	for (i = KERNEL_FIRST; i < PTRS_PER_PGD; i++)
 		table[i] = save ? hc_entry_val(table[i]) :
 				  hc_make_entry(table[i]);
 }
 
 /*
- * All other CPUs wait, and no lock is held. User tasks are frozen, and
- * hc_walk_resched() does not let kernel threads be preempted. So no address
- * space is half activated or half deactivated.
+ * No other CPU runs, and no task holds a page-table lock. A walk that activates or
+ * deactivates an address space gives its CPU away in user tasks only
+ * (hc_walk_resched()), and these are frozen outside of such walks. So no address
+ * space is half active.
  */
 static void hc_translate_all(bool save)
 {
@@ -400,7 +439,7 @@ static void hc_translate_all(bool save)
 	spin_unlock(&pgd_lock);
 }
 
-/* Some releases of 6.12 pass an argument to these. It is not used. */
+/* Some releases of 6.12 pass an argument to syscore operations. It is not used. */
 #ifdef HC_SYSCORE_HAS_DATA
 #define HC_SYSCORE_ARGS	void *data
 #else
@@ -439,8 +478,9 @@ static struct syscore_ops hc_twin_syscore = {
 /**
  * hc_twin_init() - register the translation of own tables for save and restore
  *
- * These syscore operations are the first to be registered. So no other suspend
- * operation runs after ours, and no other resume operation before ours.
+ * Syscore operations are called in the order of their registration on resume, and
+ * in the reverse order on suspend. These are the first to be registered. So no other
+ * operation finds guest frames in own tables.
  *
  * Context: boot CPU, from the backend's complete().
  */

@@ -114,11 +114,14 @@ void hc_test_no_twin_below_a_table_without(struct kunit *test)
 	hc_test_give_twin(t[LOWER], t[LOWER_TWIN]);
 	t[LOWER][3] = hc_test_entry(hc_stub.table);
 	t[LOWER_TWIN][3] = hc_test_entry(hc_stub.table);
+	/* what is left of the page's last use */
+	hc_set_owner(virt_to_page(t[LOWER]), &init_mm);
 	hc_test_begin();
 	hc_set_pud((pud_t *)&t[UPPER][5], native_make_pud(hc_test_entry(t[LOWER])));
 	hc_test_end();
 	KUNIT_EXPECT_FALSE(test, hc_twinned(t[LOWER]));
 	KUNIT_EXPECT_TRUE(test, hc_pinned(t[LOWER]));
+	KUNIT_EXPECT_PTR_EQ(test, NULL, hc_owner(virt_to_page(t[LOWER])));
 	KUNIT_EXPECT_EQ(test, hc_test_entry(t[LOWER]), t[UPPER][5]);
 	KUNIT_EXPECT_EQ(test, hc_test_entry(hc_stub.table), t[LOWER][3]);
 	KUNIT_EXPECT_EQ(test, 0, t[LOWER_TWIN][3]);
