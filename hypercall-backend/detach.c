@@ -53,9 +53,12 @@ static unsigned int hc_update_index(const struct mmu_update *update)
 
 /*
  * Is detaching cheaper, and is it allowed? Xen validates every entry of the
- * table when the table is attached. An entry that Xen would refuse must not
- * make it refuse all others with it, so every entry must map this domain's own
- * memory.
+ * table when the table is attached, and refuses the whole table if it refuses one
+ * entry. It may refuse entries for grants, devices and memory of other domains. So
+ * every entry must map this domain's own memory.
+ *
+ * Each present entry costs HC_COST_DROP before and HC_COST_TAKE afterwards. So
+ * detaching pays only if there are many updates compared with present entries.
  */
 static bool hc_detach_pays(const u64 *table, const struct mmu_update *updates,
 			   unsigned int nr)
@@ -63,7 +66,6 @@ static bool hc_detach_pays(const u64 *table, const struct mmu_update *updates,
 	int before = 0, after;
 	unsigned int i;
 
-	/* Most entries are present; otherwise detaching would not pay. */
 	for (i = 0; i < PTRS_PER_PTE; i++) {
 		if (!(table[i] & _PAGE_PRESENT))
 			continue;
@@ -90,7 +92,10 @@ static bool hc_detach_pays(const u64 *table, const struct mmu_update *updates,
 	       before * HC_COST_DROP + after * HC_COST_TAKE + HC_COST_TABLE;
 }
 
-/* The current task is the only user, and this is not an interrupt handler. */
+/*
+ * Is the table of an active address space that only the current task uses? The
+ * table above has a twin, and this is not an interrupt handler.
+ */
 static bool hc_is_sole_user(struct page *page)
 {
 	struct mm_struct *mm = current->mm;

@@ -6,8 +6,9 @@
  * is a hypercall. A page table that is being built or torn down is ordinary
  * memory, and is written as such. Xen validates it as a whole later, which
  * costs less than half as much for each entry (see space.c). PG_pinned tells
- * the two apart. Tables above L1 usually stay ordinary memory. A change of such
- * a table is written there and requested for its twin (twin.c).
+ * the two apart, but for an L4 (ptpage.h). Tables above L1 usually stay ordinary
+ * memory. A change of such a table is written there and requested for its twin
+ * (twin.c).
  *
  * Read-modify-write of an entry is difficult. Xen's hypercall does not return
  * the value that it replaced, and any CPU that runs in the address space may
@@ -16,8 +17,8 @@
  * question is whether a CPU may still set Dirty:
  *
  * - It may not, because Dirty is set already or the entry is read-only. The
- *   value that was read is the value that is replaced, and the update may be
- *   queued.
+ *   value that was read is the value that is replaced, apart from Accessed, and
+ *   the update may be queued.
  *
  * - It may. Then the entry is replaced by 0 with MMU_PT_UPDATE_PRESERVE_AD: Xen
  *   keeps the two bits atomically. The entry then holds the two bits alone.
@@ -72,7 +73,8 @@ static noinline void hc_write_entry(void *entry, u64 val, unsigned int how)
 
 /*
  * Write an entry that refers to a table. The request that makes the table
- * read-only may still be queued (space.c), so the update is queued behind it.
+ * read-only may still be queued (hc_alloc_ptpage()), so the update is queued
+ * behind it.
  */
 static __always_inline void hc_write_table_entry(void *entry, u64 val)
 {
@@ -156,8 +158,9 @@ void hc_set_pte(pte_t *ptep, pte_t pte)
  * @pmdp: the entry
  * @pmd: its new value
  *
- * mremap() moves an L1 table by this op, while reverse mapping may be writing
- * to the table.
+ * mremap() moves an L1 table by this op, and Xen devalidates and validates the
+ * table. Reverse mapping may update the table meanwhile, and Xen refuses that. So
+ * the owner of the table is noted as in transit, and the update is tried again.
  *
  * Context: any.
  */
@@ -225,7 +228,9 @@ void hc_set_pud(pud_t *pudp, pud_t pud)
  * @p4dp: the entry
  * @p4d: its new value
  *
- * The L4 of an active address space has two twins, one of them for user mode.
+ * The CPU walks a pair in place of the L4 of an active address space: a twin in
+ * kernel mode, and the user mode L4. The L4 of init_mm and that for text patching
+ * have no twin, and are changed by hypercall.
  *
  * Context: any.
  */
@@ -290,8 +295,8 @@ pte_t hc_ptep_modify_prot_start(struct vm_area_struct *vma, unsigned long addr,
 }
 
 /*
- * The entry is of another table than the last update, or the queue is full.
- * Releases the queue.
+ * hc_append_update() has failed: no update is queued, or the last one is of another
+ * table, or the queue is full. Restores the event mask.
  */
 static noinline void hc_commit_elsewhere(pte_t *ptep, pte_t pte, u8 masked)
 {
@@ -302,13 +307,19 @@ static noinline void hc_commit_elsewhere(pte_t *ptep, pte_t pte, u8 masked)
 		native_set_pte(ptep, pte);
 }
 
-/* The page-table lock is held, which an interrupt does not take. */
+/*
+ * The caller holds a page-table lock, which no interrupt handler takes. So this is
+ * no interrupt handler, and hc_append_update() may be called without hc_lazy().
+ */
 static __always_inline void
 hc_do_modify_prot_commit(struct vm_area_struct *vma, pte_t *ptep, pte_t pte)
 {
 	u8 masked;
 
-	/* The entry was not cleared, so this drops its old count, too. */
+	/*
+	 * page_table_check counts how often a page is mapped. The old entry is
+	 * still in place, so its page is counted down here, too.
+	 */
 	page_table_check_ptes_set(vma->vm_mm, ptep, pte, 1);
 	masked = hc_begin();
 	if (likely(hc_append_update(ptep, pte.pte, MMU_PT_UPDATE_PRESERVE_AD)))
@@ -448,7 +459,8 @@ PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_set_wrprotect);
  * caller holds.
  *
  * Context: page-table lock held.
- * Return: 1 if Accessed was set, else 0. Accessed is clear afterwards.
+ * Return: 1 if Accessed was set, else 0. Accessed is clear afterwards, at the latest
+ * at the end of the lazy section.
  */
 __visible int hc_ptep_test_and_clear_young(struct vm_area_struct *vma,
 					   unsigned long addr, pte_t *ptep)

@@ -109,8 +109,8 @@ static __always_inline struct ptdesc *hc_linear_ptdesc(const void *table)
  * then leaves the table alone when the domain is saved (twin.c).
  *
  * Context: any.
- * Return: true if the table is read-only and changed by hypercall; false if it
- * is ordinary memory.
+ * Return: true if the table is read-only and changed by hypercall, or if it is
+ * Linux's own L4 of an active address space; false if it is ordinary memory.
  */
 static __always_inline bool hc_pinned(const void *entry)
 {

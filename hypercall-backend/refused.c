@@ -3,8 +3,9 @@
  * Requests that Xen refuses.
  *
  * A refused page-table update or extended MMU operation is made again where
- * this may help. If it is refused again, it is reported. A refused request that
- * takes memory away from a program stops the kernel.
+ * this may help. If it is refused again, it is reported. The kernel stops if Xen
+ * refuses an update that takes memory away from a program, a TLB flush, the load of
+ * a page table, or the stack of a task.
  */
 #include <kunit/static_stub.h>
 #include <linux/cpumask.h>
@@ -42,7 +43,7 @@ void hc_transit_begin(struct mm_struct *mm)
  * hc_transit_end() - note that Xen is done with the tables
  *
  * Context: as for hc_transit_begin(). Everything that was queued for the tables
- * has been issued.
+ * has been issued, unless hc_set_pmd() was called in a lazy section.
  */
 void hc_transit_end(void)
 {
@@ -54,7 +55,8 @@ void hc_transit_end(void)
  * @page: the table
  *
  * Context: any, not preemptible.
- * Return: true if so. Xen then finishes without any action of this CPU.
+ * Return: true if another CPU has noted the owner of the table. That CPU is in Xen,
+ * or waits for a lock, which this CPU may hold.
  */
 bool hc_in_transit(struct page *page)
 {
@@ -181,9 +183,10 @@ static bool hc_update_in_transit(const struct mmu_update *update)
  * because it finds the tables of an address space that is being activated or
  * deactivated. So the update is tried until the other CPU is done.
  *
- * Between the attempts this CPU yields: if Xen itself runs under a hypervisor,
- * the other CPU may have been preempted. The number of attempts is limited,
- * because the other CPU may be waiting for a lock that the caller holds.
+ * If Xen itself runs under a hypervisor, that hypervisor may have preempted the CPU
+ * on which Xen validates the table. The wait is long then. So this CPU yields
+ * between the attempts, and Xen can run other virtual CPUs. The number of attempts
+ * is limited, because the other CPU may be waiting for a lock that the caller holds.
  */
 static long hc_retry_update(struct mmu_update *update)
 {

@@ -7,8 +7,8 @@
  * guest cannot write to the table from then on.
  *
  * So fork builds the new tables as ordinary memory. In the end the L1 tables
- * become read-only, and the tables above get twins (twin.c). Xen validates all
- * of them when the entries of the twins are written. exit clears the entries of
+ * become read-only, and the tables above get twins (twin.c). Xen validates the L1
+ * tables when the entries of the twins are written. exit clears the entries of
  * the twins first, and then tears down ordinary memory. Validating and
  * devalidating costs about 350 instructions in Xen for each mapped page. To set
  * and clear each entry by hypercalls would cost 1,100.
@@ -218,7 +218,10 @@ void hc_exit_mmap(struct mm_struct *mm)
 void hc_write_cr3(unsigned long cr3)
 {
 	unsigned long pfn = PHYS_PFN(cr3), mfn, user_mfn = 0;
-	/* Without a pair Linux's own code may have a user mode L4, or none. */
+	/*
+	 * The L4 of init_mm and that for text patching have no pair. Their pt_peer
+	 * is NULL, or a user mode L4 that Linux's own code for Xen has made.
+	 */
 	u64 *user = page_ptdesc(pfn_to_page(pfn))->pt_peer;
 	struct mmuext_op *op;
 	u8 masked;

@@ -6,7 +6,7 @@
  * devalidates the table. Tables above L1 have a handful of entries. So the
  * tables that the CPU walks in place of those (twin.c) are pinned once and stay
  * pinned. They are taken from a stock, get their entries one by one, and return
- * to the stock without entries.
+ * to the stock. L2 and L3 tables return without entries.
  *
  * L4 tables come in pairs. The kernel of a PV guest runs in ring 3 like its
  * programs, so user mode has an L4 without the kernel's entries. A pair is
@@ -14,9 +14,12 @@
  * always has as many pairs as are promised. The stocks of lower levels may be
  * empty; an address space then does without a twin.
  *
- * Some empty twins stay in place below a pair in stock. The next address space
+ * Some twins stay in place below a pair in stock. An L3 twin among them keeps its
+ * entries for L2 twins that stay. An L2 twin has no entries. The next address space
  * to get the pair often needs twins in the same places, as the children of one
  * process do.
+ *
+ * hc_stock_lock is taken with events on. So no interrupt handler may take it.
  */
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
@@ -111,10 +114,10 @@ static void hc_link_stock_page(struct page *page, unsigned int level)
 }
 
 /**
- * hc_take_from_stock() - take an empty table out of stock
+ * hc_take_from_stock() - take a table out of stock
  * @level: its level; 4 for a pair, which must have been promised
  *
- * Context: any.
+ * Context: any but interrupt.
  * Return: the table, or the user mode L4 of a pair; NULL if there is none.
  */
 u64 *hc_take_from_stock(unsigned int level)
@@ -137,9 +140,10 @@ u64 *hc_take_from_stock(unsigned int level)
  * @pages: a list of the tables, linked by lru; empty on return
  * @level: their level
  *
- * The tables are empty, and no TLB holds an entry of theirs.
+ * L2 and L3 tables are empty. A pair has the kernel's entries, and entries for
+ * twins that stay in place. No TLB holds an entry for user addresses.
  *
- * Context: any.
+ * Context: any but interrupt.
  */
 void hc_return_to_stock(struct list_head *pages, unsigned int level)
 {
@@ -162,7 +166,7 @@ void hc_return_to_stock(struct list_head *pages, unsigned int level)
  * hc_return_all_to_stock() - return tables of all levels to stock
  * @twins: for each level, a list as for hc_return_to_stock()
  *
- * Context: any.
+ * Context: any but interrupt.
  */
 void hc_return_all_to_stock(struct list_head *twins)
 {
@@ -294,7 +298,7 @@ static u64 *hc_take_surplus(unsigned int level)
  * @mm: the address space, not active any more
  * @pgd: Linux's own L4
  *
- * Context: any in which a page may be freed.
+ * Context: any but interrupt.
  */
 void hc_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 {

@@ -12,8 +12,10 @@
  * lock of an L1 table is taken once after PG_pinned has been set, before the
  * table becomes read-only.
  *
- * L1 tables are not pinned one by one. Linux's own code for Xen does that
- * because its native read-modify-write operations need it.
+ * No L1 table is pinned in Xen (MMUEXT_PIN_L1_TABLE), although PG_pinned is set.
+ * Linux's own code for Xen pins each one: its native read-modify-write operations
+ * fault on a read-only page, and Xen emulates them only for pages that it knows as
+ * tables. The operations of this backend are hypercalls.
  */
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -39,7 +41,7 @@
  *
  * Context: after hc_begin(), with page_table_lock held, in a walk that
  * activates or deactivates an address space. The queue has been issued on
- * return.
+ * return, unless @walk is NULL.
  */
 void hc_walk_resched(struct hc_walk *walk)
 {
@@ -49,9 +51,9 @@ void hc_walk_resched(struct hc_walk *walk)
 	hc_release(walk->masked);
 	/*
 	 * During exec other locks are held, too. The address space is the
-	 * current one then, and small. A kernel thread is not frozen when the
-	 * domain is saved. So it must not be preempted here: an address space
-	 * must not be saved half deactivated (hc_translate_all()).
+	 * current one then, and small. Most kernel threads are not frozen when
+	 * the domain is saved. So they must not be preempted here: an address
+	 * space must not be saved half deactivated (hc_translate_all()).
 	 */
 	if (!walk->masked && walk->mm != current->mm &&
 	    !(current->flags & PF_KTHREAD)) {
@@ -215,8 +217,9 @@ void hc_finish_unpinning(struct hc_unpinning *u, bool flush)
  * @level: the level of the table, for the tracepoint
  *
  * Nothing refers to the table yet, so no CPU writes to it, and it is not
- * necessary to take its lock. A kernel table has none. The entry for the table
- * is written next, under the same lock. That write issues this request, too.
+ * necessary to take its lock. A kernel table has none. The caller holds the lock of
+ * the entry for the table, and writes the entry next. That write issues this
+ * request, too.
  *
  * Context: any; set_pmd() or its like follows.
  */

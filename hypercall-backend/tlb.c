@@ -56,8 +56,9 @@ void hc_flush_tlb_one_user(unsigned long addr)
  * @cpus: the CPUs
  * @info: what to flush
  *
- * Xen reads the set of CPUs from this CPU's memory when the queue is issued. So
- * the queue is issued at once.
+ * Xen reads the set of CPUs from this CPU's memory when the queue is issued. There
+ * is one set for each CPU, and a second flush would overwrite it. So the queue is
+ * issued at once.
  *
  * Context: preemption off.
  */
