@@ -90,11 +90,11 @@ enum pvops_class pvops_classify(const u8 *site, unsigned int len)
 }
 
 /*
- * Linux calls ptep_modify_prot_start() at three sites, in mprotect() and NUMA
- * balancing, and has no inline code for it. The native op is short enough in a
- * kernel without PVOPS_RMW and without PAGE_TABLE_CHECK. Inline code would have to
- * follow both options, so the op stays a call, as in a kernel without this
- * directory.
+ * Linux has no inline code for ptep_modify_prot_start(). Its few callers are in
+ * mprotect(), NUMA balancing, and two files of /proc that clear flags of
+ * entries. The native op is short enough in a kernel without PVOPS_RMW and
+ * without PAGE_TABLE_CHECK. Inline code would have to follow both options, so
+ * the op stays a call, as in a kernel without this directory.
  */
 static bool pvops_stays_call(unsigned int slot)
 {

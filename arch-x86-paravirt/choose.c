@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Choice of a backend: probe all, try the most confident first, commit once.
+ * Choice of a backend: probe all, and try the most confident first. Its table is
+ * committed after its setup(), and once more after its complete(), if it has one.
  *
  * This file works on a struct pvops_socket. It knows neither the command line
  * nor the kernel's own pv_ops, so tests can run all of it with made-up
@@ -297,7 +298,8 @@ pvops_find_intree_backend(const struct pvops_socket *socket,
  * If the backend fails, the table keeps the ops of the platform code that the
  * backend builds on.
  *
- * Context: boot CPU, interrupts off, before call sites are patched.
+ * Context: boot CPU, from alternative_instructions(): interrupts on, NMIs stopped,
+ * no other CPU up. May allocate.
  */
 void pvops_complete(struct pvops_socket *socket,
 		    const struct pvops_facts *facts)

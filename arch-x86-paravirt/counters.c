@@ -37,7 +37,8 @@ early_param("pv_counters", pvops_parse_counters_param);
  * @behind: (out) the op behind each thunk, PVOPS_NR_SLOTS ops
  *
  * Context: any, for a table that is not in use, or on a CPU that runs alone.
- * The thunks must jump through @behind before the first of them can be called.
+ * The thunks jump through pvops_counted. If @table can be called, @behind must be
+ * pvops_counted.
  */
 void pvops_counters_wrap(union pvops_table *table, void **behind)
 {

@@ -56,8 +56,8 @@ static bool pvops_signature_is_text(const char *text)
  * scan. EAX is ignored: EAX should be the highest leaf of the range, but old
  * KVM returns 0 (kernel documentation, virt/kvm/x86/cpuid).
  *
- * Context: boot CPU. The caller knows that there is a hypervisor: on a CPU
- * without a hypervisor these leaves return the data of another leaf.
+ * Context: boot CPU. The caller knows that there is a hypervisor: without one, an
+ * Intel CPU answers these leaves with the data of its highest basic leaf.
  * Return: number of signatures.
  */
 unsigned int pvops_scan_signatures(struct pvops_signature *found,
@@ -85,8 +85,8 @@ unsigned int pvops_scan_signatures(struct pvops_signature *found,
 /*
  * The security modules start after the backend was chosen. So
  * security_locked_down() does not know yet. What will lock the kernel down is
- * known: an option, or lockdown= on the command line. In the same way for module
- * signatures.
+ * known: an option, or lockdown= on the command line. is_module_sig_enforced() does
+ * not know yet either, because module.sig_enforce= is parsed later.
  */
 static bool pvops_locked_down __initdata =
 	IS_ENABLED(CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY) ||

@@ -2,8 +2,9 @@
 /*
  * The socket's part in the patching of pv call sites.
  *
- * apply_alternatives() turns every call through pv_ops into a direct call. The
- * patching code of the kernel calls this file at three moments:
+ * apply_alternatives() replaces every call through pv_ops: by a direct call, by
+ * code of the op, or by no-ops. The patching code of the kernel calls this file
+ * at three moments:
  * - before the first site, when a change of the table still reaches every site;
  * - at each site, to find out whether code of the native op, or code of the
  *   backend, may stand there instead of a call;

@@ -56,8 +56,8 @@ early_param("pv_backend", pvops_parse_backend_param);
  *
  * Some hypervisors offer the interface of another hypervisor beside their own.
  * A request for one in-tree guest hides the others from detection. A guest with
- * @h->ignore_nopv stays visible: a kernel that was entered by the entry point
- * of such a guest cannot run without the guest's code.
+ * @h->ignore_nopv stays visible: a kernel in a Xen PV or PVH guest or in a
+ * Jailhouse cell cannot run without the guest's code.
  *
  * A kernel that was entered as a Xen PV guest is a Xen PV guest. The detect()
  * functions of the others execute up to 256 CPUID instructions each, and Xen
@@ -128,7 +128,10 @@ pvops_select_platform(const struct hypervisor_x86 *(*detect)(void))
 	pvops_socket.staging = &pvops_staging;
 	pvops_choose(&pvops_socket, &pvops_facts, pvops_cmdline_request.name);
 
-	/* Both are freed after boot. */
+	/*
+	 * The callbacks are init data. The copy of the ROM is the backend's from
+	 * now on.
+	 */
 	pvops_facts.hyper = NULL;
 	pvops_facts.rom.image = NULL;
 

@@ -2,8 +2,8 @@
 /*
  * The ROM's alarm as the clock event device of each CPU.
  *
- * The vector is X86_PLATFORM_IPI_VECTOR. It is meant for platforms with a timer
- * of their own, and no machine with a VMI ROM is such a platform.
+ * The vector is X86_PLATFORM_IPI_VECTOR. In Linux only the timer of SGI's UV machines
+ * uses it, and they have no VMI ROM.
  *
  * The kernel calibrates and registers its APIC timer before the alarm. The APIC
  * timer stays in use on a CPU on which the ROM cannot start an alarm. Elsewhere

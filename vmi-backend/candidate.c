@@ -62,7 +62,7 @@ static unsigned long vmi_brk_before_copies __initdata;
  * @search: (in/out) gets @copy and @other
  *
  * Context: boot CPU, before reserve_brk().
- * Return: true if there is room.
+ * Return: true. The early heap has room for them (RESERVE_BRK).
  */
 bool __init vmi_search_copies(struct vmi_search *search)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Adapters for the CPU ops whose arguments differ from those of the call, in
- * the order of the table in wire.c.
+ * Adapters for the CPU ops whose arguments differ from those of the call, or whose
+ * native function does more than the call, in the order of the table in wire.c.
  *
  * An adapter also does what the native op does besides the privileged
  * instruction: control-register pinning, the writable GDT around LTR, the
@@ -58,7 +58,10 @@ void vmi_op_write_cr4(unsigned long val)
 		  missing);
 }
 
-/* LTR writes the busy bit of the descriptor. The GDT in use is read-only. */
+/*
+ * LTR writes the busy bit of the descriptor. If the GDT in use is the read-only one
+ * of the fixmap, the writable GDT is loaded around LTR.
+ */
 void vmi_op_load_tr_desc(void)
 {
 	int cpu = raw_smp_processor_id();

@@ -26,7 +26,10 @@ notrace void vmi_eoi(void)
 		apic_native_eoi();
 }
 
-/* For these registers the x2APIC driver does more than access an MSR. */
+/*
+ * In x2APIC mode ID, LVR and LDR are read-only and there is no DFR, so the driver
+ * ignores writes to them. ICR and ICR2 are one MSR of 64 bits.
+ */
 static bool vmi_keep_native_x2apic(u32 reg)
 {
 	if (!x2apic_mode)

@@ -6,13 +6,14 @@
  * therefore taken from the kernel's early heap (brk), whose unused rest the
  * kernel frees. Memory of the early heap is contiguous, as the kernel image is.
  *
- * The load area has two mappings. The ROM runs in the second one, in the module
- * space and thus, like all kernel text, in the topmost 2 GiB. Where KASLR is on,
- * its address is random: each entry of the ROM is a valid target of an indirect
- * branch, and nobody should know where SET_CR4 or WRMSR is. Each
- * page has its final rights there from the start: TEXT is never writable, and
- * nothing but TEXT is executable. The kernel writes through the first mapping.
- * TEXT and RODATA become read-only in the first mapping after the last fixup.
+ * The load area has three mappings: behind the kernel image, in the direct map,
+ * and in the module space. The ROM runs in the last one and thus, like all
+ * kernel text, in the topmost 2 GiB. Where KASLR is on, its address is random:
+ * each entry of the ROM is a valid target of an indirect branch, and nobody
+ * should know where SET_CR4 or WRMSR is. Each page has its final rights there
+ * from the start: TEXT is never writable, and nothing but TEXT is executable.
+ * The kernel writes through the first mapping. TEXT and RODATA become read-only
+ * in the other two after the last fixup.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Adapters for the MMU ops whose arguments differ from those of the call, in
- * the order of the table in wire.c. The two CPU ops of a context switch are
+ * Adapters for the MMU ops whose arguments differ from those of the call, or whose
+ * native function does more than the call. The two CPU ops of a context switch are
  * here too, because they change the lazy mode.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt

@@ -38,8 +38,8 @@ void vmi_cut_unprintable(char *text, size_t size)
  * @line: printable ASCII. The line is cut before the first other character, and
  *	after 120 characters
  *
- * Context: the calls of the ROM in which the ABI allows it. None is made in an
- * NMI.
+ * Context: VMI_Init, INIT_CPU, EXIT_CPU, REBOOT and SHUTDOWN. REBOOT may be made in
+ * an NMI, after a panic there.
  */
 void vmi_service_log(const char *line)
 {

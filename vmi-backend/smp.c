@@ -5,6 +5,8 @@
  *
  *	boot			EARLY|BOOT when the ops are committed, BOOT when
  *				the per-CPU areas have their final addresses
+ *	TSC measured		LAST, then BOOT, on the boot CPU, if the ROM has
+ *				an alarm
  *	CPU up, CPU down	0, OFFLINE
  *	suspend, hibernate	SUSPEND|LAST when the CPU's state is saved,
  *				BOOT|RESUME when it is restored
@@ -114,7 +116,8 @@ static void __init vmi_prepare_boot_cpu(void)
  *
  * If the TSC frequency has to be measured, the kernel does so long after
  * INIT_CPU of the boot CPU. A ROM that computes time from the TSC had no clock
- * to show until then. EXIT_CPU and INIT_CPU are therefore repeated.
+ * to show until then. EXIT_CPU and INIT_CPU are therefore repeated, for a ROM that
+ * offers an alarm.
  *
  * Context: boot CPU, when the TSC has been calibrated; no other CPU is up. May
  * sleep.
@@ -139,7 +142,10 @@ void __init vmi_tsc_known(void)
 }
 
 #ifdef CONFIG_HOTPLUG_CPU
-/* The last hook before the CPU's interrupts go off for good. */
+/*
+ * Called with interrupts off. native_cpu_disable() disables the local APIC, so the
+ * CPU takes no interrupt after EXIT_CPU.
+ */
 static int vmi_disable_cpu(void)
 {
 	int err = native_cpu_disable();
@@ -151,9 +157,10 @@ static int vmi_disable_cpu(void)
 #endif
 
 /*
- * Hooked at the end of save_processor_state() and of restore_processor_state().
- * These are the latest and the earliest hooks that suspend and hibernation have
- * in common.
+ * The first hook is the end of save_processor_state(). The second one is in
+ * restore_processor_state(), when control registers and segments are back, and
+ * before MTRRs, microcode and saved MSRs. These are the latest and the earliest
+ * hooks that suspend and hibernation have in common.
  */
 static void vmi_save_cpu_state(void)
 {

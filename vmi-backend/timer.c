@@ -3,10 +3,11 @@
  * Clocks: sched_clock, steal time, wall clock, clock source, and the
  * frequencies that the ROM knows.
  *
- * GET_TIME_INFO is made twice: early, and when the per-CPU area of the boot CPU
- * has its final address. A facility that only the second answer shows is used
- * from then on. The three counters of a ROM have one unit. Under most
- * hypervisors it is the nanosecond, and no multiplication is needed.
+ * GET_TIME_INFO is made early, when the per-CPU area of the boot CPU has its
+ * final address, and again if the frequency of the TSC is known only later. A
+ * facility that only a later answer shows is used from then on. The three
+ * counters of a ROM have one unit. Under most hypervisors it is the nanosecond,
+ * and no multiplication is needed.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -219,8 +220,8 @@ static void __init vmi_query_time_info(void)
  *
  * Does nothing for a counter that the ROM does not have.
  *
- * Context: boot CPU, after GET_TIME_INFO. Patches code, and so may sleep once
- * there is another task to switch to.
+ * Context: boot CPU, after GET_TIME_INFO. static_call_update() takes a mutex, so
+ * this may sleep. In early boot nobody else holds it, and interrupts may be off.
  */
 void __init vmi_time_use(void)
 {

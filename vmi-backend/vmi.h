@@ -130,7 +130,7 @@ int vmi_load(struct vmi_rom *rom, struct vmi_refusal *refusal);
 void vmi_unload(struct vmi_rom *rom);
 void vmi_claim_area(const struct vmi_rom *rom);
 
-/* cpu.c, mmu.c: the adapters, in the order of the table in wire.c */
+/* cpu.c, mmu.c: the adapters */
 void vmi_op_write_cr0(unsigned long val);
 void vmi_op_write_cr4(unsigned long val);
 void vmi_op_load_tr_desc(void);

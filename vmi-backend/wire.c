@@ -2,7 +2,7 @@
 /*
  * Which function each op gets in pv_ops, by the ROM's answer for its call:
  *
- *	NONE	the native function: the instruction stays inline
+ *	NONE	the native function: call sites are as on bare metal
  *	NOP	paravirt_nop: nothing is left at the call site
  *	CALL	the ROM's entry, if op and call have the same arguments,
  *		otherwise an adapter that calls the ROM
@@ -28,8 +28,9 @@
  * struct vmi_wire - how an op is served
  * @call: the call that serves the op
  * @slot: slot of the op in pv_ops
- * @adapter: function that makes the call, or NULL if op and call have the same
- *	arguments
+ * @adapter: function that serves the op, or NULL if the ROM's entry can. An adapter
+ *	is needed where the arguments of op and call differ, or where the native
+ *	op does more than the call
  */
 struct vmi_wire {
 	u16 call;
@@ -93,7 +94,11 @@ static const struct vmi_wire vmi_op_wires[] __initconst = {
 	ADAPTED(mmu.flush_tlb_kernel, FLUSH_TLB, vmi_op_flush_tlb_kernel),
 	ADAPTED(mmu.flush_tlb_one_user, INVAL_PAGE, vmi_op_flush_tlb_one_user),
 	ADAPTED(mmu.flush_tlb_multi, FLUSH_REMOTE, vmi_op_flush_tlb_multi),
-	/* A CPU that gets no IPI may still walk the tables that are freed. */
+	/*
+	 * GUP-fast walks page tables with interrupts off, and relies on a flush
+	 * that waits for the CPU's answer to an IPI. FLUSH_REMOTE may omit the IPI.
+	 * So tables are freed after a grace period of RCU.
+	 */
 	ADAPTED(mmu.tlb_remove_table, FLUSH_REMOTE, tlb_remove_table),
 	ADAPTED(mmu.exit_mmap, EXIT_AS, vmi_op_exit_mmap),
 	DIRECT(mmu.read_cr2, GET_CR2),

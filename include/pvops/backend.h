@@ -37,7 +37,8 @@ struct pvops_signature {
 
 /**
  * struct pvops_rom - a VMI-64 ROM that was found, see vmi-backend/
- * @image: a copy of the ROM that passed all checks, or NULL; init data
+ * @image: a copy of the ROM that passed all checks, or NULL. It belongs to the
+ *	backend that is chosen
  * @size: bytes of @image
  * @where: physical address of the ROM
  * @api_major: major version of the interface that the ROM was made for
@@ -165,11 +166,12 @@ bool pvops_signed_code_only(void);
  *	NULL for those of bare metal. Not used if @type is set: detection
  *	provides the callbacks then.
  *
- * The callbacks run on the boot CPU with interrupts off, except @was_stopped, and
- * @body for a module. @find_rom, @probe and @setup are called from setup_arch() after early
- * parameters were parsed: memblock and early_memremap() work, the page
- * allocator does not. @complete is called from alternative_instructions(),
- * before the other CPUs are started, and may allocate. These four callbacks may
+ * @find_rom, @probe and @setup run on the boot CPU with interrupts off. They are
+ * called from setup_arch() after early parameters were parsed: early_memremap(),
+ * extend_brk() and memblock_reserve() work. memblock_alloc() does not, because
+ * memblock knows no memory yet. @complete and @body are called from
+ * alternative_instructions() with interrupts on, before the other CPUs are started,
+ * and may allocate. @body is called for modules, too. The first four callbacks may
  * be __init.
  */
 struct pvops_backend {
