@@ -154,6 +154,21 @@ class Damaged(unittest.TestCase):
         self.assertEqual([], console(kernel=["WARNING: known"]).splats(["WARNING: known"]))
 
 
+class WrongTsc(unittest.TestCase):
+    """Telling a TSC that was measured wrong from one that is a little off."""
+
+    LINE = ("[   28.9] clocksource:                       Clocksource 'tsc' skewed {} ns (458 ms) "
+            "over watchdog 'hpet' interval of 20055160 ns (20 ms)\n")
+
+    def test_by_the_skew(self):
+        """Twice as fast is wrong. A percent may be a fault of the kernel."""
+        for skew, wrong in ((458549330, True), (-20055160, True), (200551, False)):
+            with self.subTest(skew=skew):
+                self.assertEqual(wrong, report.wrong_tsc(self.LINE.format(skew)))
+                self.assertEqual(wrong, bool(report.emulator_fault(self.LINE.format(skew))))
+        self.assertFalse(report.wrong_tsc("clocksource: Switched to clocksource tsc\n"))
+
+
 class Breakpoint(unittest.TestCase):
     """Telling a stale breakpoint of the emulator from a real one."""
 

@@ -134,6 +134,26 @@ def stale_breakpoint(text: str) -> str:
     return where[1] if died and before and where and before[1] != "cc" else ""
 
 
+def wrong_tsc(text: str) -> bool:
+    """Did the kernel measure the frequency of the TSC wrong, by a factor of 2 or more?
+
+    The kernel measures it against a timer of the board. If the machine of the emulator
+    is busy, the emulator's CPU may stand still meanwhile, and its TSC does not. Time then
+    runs fast, and watchdogs complain of CPUs that did nothing for long.
+    """
+    skew = re.search(r"Clocksource 'tsc' skewed (-?\d+) ns .*? interval of (\d+) ns", text)
+    return bool(skew) and abs(int(skew[1])) >= int(skew[2])
+
+
+def emulator_fault(text: str) -> str:
+    """What the emulator did wrong in this boot; empty if nothing is known."""
+    if where := stale_breakpoint(text):
+        return f"QEMU executed a stale breakpoint at {where}"
+    if wrong_tsc(text):
+        return "QEMU's CPU stood still while the kernel measured the TSC"
+    return ""
+
+
 def parse(raw: bytes) -> Console:
     """Parse a console."""
     text = _ESCAPES.sub("", raw.decode(errors="replace").replace("\r", ""))

@@ -106,8 +106,8 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     scale          a factor for the time limit and the memory, for slow kernels
     lacks          KUnit suites of kunit/suites.txt that the kernel does not have
 
-    If the emulator has crashed the guest (report.stale_breakpoint), the machine is
-    booted once more, and a line says so. The first log is NAME.emulator.log.
+    If the emulator is at fault (report.emulator_fault), the machine is booted once
+    more, and a line says so. The first log is NAME.emulator.log.
     """
     world = load(world_name) if isinstance(world_name, str) else world_name
     if icount:
@@ -137,11 +137,10 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
 
     began = time.monotonic()
     trouble, status, log, console = boot()
-    if where := report.stale_breakpoint(console.text):
+    if what := report.emulator_fault(console.text):
         kept = log.with_suffix(".emulator.log")
         shutil.copyfile(log, kept)
-        say(f"{world.name}: QEMU executed a stale breakpoint at {where}; "
-            f"booting once more (log: {common.shown(kept)})")
+        say(f"{world.name}: {what}; booting once more (log: {common.shown(kept)})")
         trouble, status, log, console = boot()
     seconds = time.monotonic() - began
 
