@@ -64,8 +64,11 @@ TWO_THREADS = "-u2"
 _U2 = ("mmap-1", "mmap-256", "mremap-256", "mprotect-1", "mprotect-256", "fault-anonymous", "fault-cow",
        "shared-256", "fork-exit", "fork-write", "fork-exec")
 # Operations in the order of the tables.
-ABOUT = {op: about for name, text in _ABOUT.items()
-         for op, about in ((name, text), *(((name + TWO_THREADS, f"{text}; U2"),) if name in _U2 else ()))}
+ABOUT: dict[str, str] = {}
+for _op, _text in _ABOUT.items():
+    ABOUT[_op] = _text
+    if _op in _U2:
+        ABOUT[_op + TWO_THREADS] = f"{_text}; U2"
 # In a table: kinds with fewer crossings per operation than this are left out, as
 # a timer tick caused them; and the largest number of kinds.
 CROSSINGS_MIN = 0.05

@@ -70,6 +70,11 @@ class Symbols:
         at = bisect.bisect_right(self.addresses, address) - 1
         return self.names[at] if at >= 0 else f"{address:#x}"
 
+    def spot(self, address: int) -> str:
+        """The function that an address is in, and how far inside."""
+        at = bisect.bisect_right(self.addresses, address) - 1
+        return f"{self.names[at]}+{address - self.addresses[at]:#x}" if at >= 0 else f"{address:#x}"
+
     def address(self, name: str) -> int:
         """The address of a function; a Failure if there is no such function."""
         if name not in self.names:
@@ -82,8 +87,8 @@ class Profile:
     """Instructions by place and function, and how many operations they were."""
     places: dict[tuple[str, str], int]
     operations: int
-    # Entries of one function, by the address of the instruction before.
-    entries: dict[int, int] = dataclasses.field(default_factory=dict)
+    # Entries of one function, by the place of the instruction before.
+    entries: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def rows(self) -> list[tuple[str, str, float]]:
         """Place, function, instructions per operation; the largest first."""
@@ -133,11 +138,11 @@ def add_up(counted: dict[bytes, int], kind: str, symbols: dict[str, Symbols],
 class _Reader(threading.Thread):
     """Counts lines of the pipe; after the limit it reads on, but counts no more."""
 
-    def __init__(self, path: pathlib.Path, limit: int, round_address: int, entered: int) -> None:
+    def __init__(self, path: pathlib.Path, limit: int, round_address: int, entered: int | None) -> None:
         super().__init__(daemon=True)
         self.path, self.limit = path, limit
         self.mark = f"/{round_address:016x}/".encode()
-        self.entered = f"/{entered:016x}/".encode()
+        self.entered = b"" if entered is None else f"/{entered:016x}/".encode()
         self.counted: dict[bytes, int] = collections.Counter()
         self.before: dict[bytes, int] = collections.Counter()
         self.lines = 0
@@ -157,9 +162,10 @@ class _Reader(threading.Thread):
                     self.before.update(before)
                     pending, before = collections.Counter(), collections.Counter()
                     began = True
-                if began and self.entered in key:
-                    before[last] += 1
-                last = key
+                if self.entered:
+                    if began and self.entered in key:
+                        before[last] += 1
+                    last = key
                 if began:
                     pending[key] += 1
                     self.lines += 1
@@ -170,7 +176,7 @@ class _Reader(threading.Thread):
 def watch(variant: bench.Variant, op: str, instructions: int, function: str = "") -> Profile:
     """Run an operation in a world, log what is executed, add it up."""
     image = (variant.image or kernel.build(variant.flavour)).absolute()
-    entered = _kernel_symbols(image).address(function) if function else 0
+    entered = _kernel_symbols(image).address(function) if function else None
     description = bench.alone(world.load(variant.world))
     with tempfile.TemporaryDirectory(prefix="profile-") as name:
         scratch = pathlib.Path(name)
@@ -234,7 +240,9 @@ def watch(variant: bench.Variant, op: str, instructions: int, function: str = ""
             symbols["rom"] = _rom_symbols(description.roms[0])
         profile = add_up(reader.counted, description.kind, symbols, begins, per_round)
         for key, number in reader.before.items():
-            profile.entries[parse_key(key)[0]] = number
+            address, flags = parse_key(key)
+            names = symbols.get(place(address, flags, description.kind, "rom" in symbols))
+            profile.entries[names.spot(address) if names else f"{address:#x}"] = number
         return profile
 
 
@@ -303,13 +311,12 @@ def show(profile: Profile, title: str, count: int) -> None:
         for where, name, number in rows[:count]]))
 
 
-def show_callers(profile: Profile, function: str, symbols: Symbols) -> None:
+def show_callers(profile: Profile, function: str) -> None:
     """Print from where a function of the kernel was entered: the call, or the jump."""
     print()
     print(report.table([["entries", f"of {function}, from"]] + [
-        [f"{number / profile.operations:,.2f}",
-         f"{(name := symbols.name(address))}+{address - symbols.address(name):#x}"]
-        for address, number in sorted(profile.entries.items(), key=lambda i: -i[1])]))
+        [f"{number / profile.operations:,.2f}", where]
+        for where, number in sorted(profile.entries.items(), key=lambda i: -i[1])]))
 
 
 def main() -> int:
@@ -334,8 +341,7 @@ def main() -> int:
     profile = watch(variant, args.op, args.instructions, args.callers)
     show(profile, f"{variant.label}: {args.op}", args.top)
     if args.callers:
-        show_callers(profile, args.callers,
-                     _kernel_symbols(variant.image or kernel.build(variant.flavour)))
+        show_callers(profile, args.callers)
     where = common.REPORT / f"profile-{variant.label}-{args.op}.json"
     report.write_json(where, {
         "variant": variant.label, "op": args.op, "operations": profile.operations,

@@ -64,24 +64,25 @@ def _wanted() -> str:
     return common.digest_of([SOURCE, pathlib.Path(__file__)])
 
 
-def _current() -> bool:
-    """Is the disk there, and of this description?"""
-    return IMAGE.exists() and STAMP.exists() and STAMP.read_text() == _wanted()
+def _made_of(want: str) -> bool:
+    """Is the disk there, and made of this?"""
+    return IMAGE.exists() and STAMP.exists() and STAMP.read_text() == want
 
 
 def possible() -> bool:
     """Can this user have the disk?"""
-    return not os.geteuid() or _current()
+    return not os.geteuid() or _made_of(_wanted())
 
 
 def image() -> pathlib.Path:
     """The disk; it is made again if its description has changed."""
-    if _current():
+    want = _wanted()
+    if _made_of(want):
         return IMAGE
-    if not possible():
+    if os.geteuid():
         raise Failure("Debian's root file system is made by root only; once it is there, anyone can use it")
     with common.lock("userland"):
-        if _current():
+        if _made_of(want):
             return IMAGE
         packages.ensure()
         common.need_space(OUT, 3 * SIZE, "making Debian's root file system")
@@ -99,7 +100,7 @@ def image() -> pathlib.Path:
                 env=dict(os.environ, PATH=f"{os.environ.get('PATH', '')}:/sbin:/usr/sbin",
                          SOURCE_DATE_EPOCH=EPOCH, E2FSPROGS_FAKE_TIME=EPOCH))
             partial.replace(IMAGE)
-            STAMP.write_text(_wanted())
+            STAMP.write_text(want)
         except subprocess.CalledProcessError as error:
             raise Failure(f"making Debian's root file system: {error}") from None
         finally:

@@ -106,8 +106,8 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     scale          a factor for the time limit and the memory, for slow kernels
     lacks          KUnit suites of kunit/suites.txt that the kernel does not have
 
-    If the emulator is at fault (report.emulator_fault), the machine is booted once
-    more, and a line says so. The first log is NAME.emulator.log.
+    If something went wrong and the emulator is at fault (report.emulator_fault), the
+    machine is booted once more, and a line says so. The first log is NAME.emulator.log.
     """
     world = load(world_name) if isinstance(world_name, str) else world_name
     if icount:
@@ -129,29 +129,29 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
         # there it comes to the jobs.
         extra_cmdline = f"{extra_cmdline} PVOPS_SCALE={scale}".strip()
 
-    def boot() -> tuple[str, int | None, pathlib.Path, Console]:
+    began = time.monotonic()
+
+    def boot() -> Result:
         with kinds.machine(world, jobs, image, extra_cmdline, cpios, icount,
                       list(qemu_args), host_files) as machine:
             trouble, status, log = running.boot(machine, path, limit)
-        return trouble, status, log, report.parse(log.read_bytes())
+        console = report.parse(log.read_bytes())
+        problems = [trouble] if trouble else []
+        if status and not trouble:
+            problems.append(f"QEMU ended with status {status}")
+        problems += judge(world, console, jobs, plain_allowed=not need_pvops,
+                          check_kunit=world.kunit if check_kunit is None else check_kunit,
+                          lacks=lacks)
+        return Result(world, log, time.monotonic() - began, running.TOO_LONG in trouble, status,
+                      console, problems)
 
-    began = time.monotonic()
-    trouble, status, log, console = boot()
-    if what := report.emulator_fault(console.text):
-        kept = log.with_suffix(".emulator.log")
-        shutil.copyfile(log, kept)
+    result = boot()
+    if result.problems and (what := report.emulator_fault(result.console.text)):
+        kept = result.log.with_suffix(".emulator.log")
+        shutil.copyfile(result.log, kept)
         say(f"{world.name}: {what}; booting once more (log: {common.shown(kept)})")
-        trouble, status, log, console = boot()
-    seconds = time.monotonic() - began
-
-    problems = [trouble] if trouble else []
-    if status and not trouble:
-        problems.append(f"QEMU ended with status {status}")
-    problems += judge(world, console, jobs, plain_allowed=not need_pvops,
-                       check_kunit=world.kunit if check_kunit is None else check_kunit,
-                       lacks=lacks)
-    return Result(world, log, seconds, running.TOO_LONG in trouble, status,
-                  console, problems)
+        result = boot()
+    return result
 
 
 def main() -> int:
