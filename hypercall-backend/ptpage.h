@@ -96,9 +96,10 @@ static __always_inline unsigned long hc_linear_pfn(const void *table)
 	return ((unsigned long)table - PAGE_OFFSET) >> PAGE_SHIFT;
 }
 
-static __always_inline struct ptdesc *hc_linear_ptdesc(const void *table)
+/* pt_peer of a table in this frame. */
+static __always_inline u64 *hc_peer_of_pfn(unsigned long pfn)
 {
-	return page_ptdesc(pfn_to_page(hc_linear_pfn(table)));
+	return page_ptdesc(pfn_to_page(pfn))->pt_peer;
 }
 
 /**
@@ -161,7 +162,7 @@ static __always_inline void hc_set_user_pgd(const void *pgd, u64 *user)
 /* The kernel mode L4 of the pair to which a user mode L4 belongs. */
 static __always_inline u64 *hc_pair_kernel_pgd(const u64 *user)
 {
-	return hc_linear_ptdesc(user)->pt_peer;
+	return hc_peer_of_pfn(hc_linear_pfn(user));
 }
 
 static __always_inline void hc_set_pair_kernel_pgd(const u64 *user, u64 *top)

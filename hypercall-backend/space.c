@@ -222,7 +222,7 @@ void hc_write_cr3(unsigned long cr3)
 	 * The L4 of init_mm and that for text patching have no pair. Their pt_peer
 	 * is NULL, or a user mode L4 that Linux's own code for Xen has made.
 	 */
-	u64 *user = page_ptdesc(pfn_to_page(pfn))->pt_peer;
+	u64 *user = hc_peer_of_pfn(pfn);
 	struct mmuext_op *op;
 	u8 masked;
 

@@ -148,12 +148,11 @@ static void rdpmc_asks_for_its_counter(struct kunit *test)
 #define HALTS	16
 
 /*
- * Another CPU sends NMIs to the halted CPU while halted is set. An NMI may
- * arrive later than that, but not after the timer has gone.
+ * Another CPU sends NMIs to the halted CPU while halted is set. An NMI may arrive
+ * later than that, so the handler takes NMIs until it is unregistered.
  */
 static struct {
 	int cpu;
-	bool expected;
 	bool halted;
 	unsigned int nmis;
 	struct hrtimer timer;
@@ -161,7 +160,7 @@ static struct {
 
 static int pvops_test_halt_nmi(unsigned int type, struct pt_regs *regs)
 {
-	if (!READ_ONCE(halt_test.expected) || raw_smp_processor_id() != halt_test.cpu)
+	if (raw_smp_processor_id() != halt_test.cpu)
 		return NMI_DONE;
 	halt_test.nmis++;
 	return NMI_HANDLED;
@@ -212,7 +211,6 @@ static void halt_ends_by_an_nmi(struct kunit *test)
 						      0, "pvops_live"));
 	hrtimer_init(&halt_test.timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
 	halt_test.timer.function = pvops_test_send_nmi;
-	WRITE_ONCE(halt_test.expected, true);
 	if (smp_call_function_single(other, pvops_test_start_nmis, NULL, 1)) {
 		unregister_nmi_handler(NMI_LOCAL, "pvops_live");
 		kunit_skip(test, "the other CPU has gone offline");
@@ -228,7 +226,6 @@ static void halt_ends_by_an_nmi(struct kunit *test)
 	local_irq_restore(flags);
 
 	hrtimer_cancel(&halt_test.timer);
-	WRITE_ONCE(halt_test.expected, false);
 	unregister_nmi_handler(NMI_LOCAL, "pvops_live");
 	KUNIT_EXPECT_GE(test, halt_test.nmis, 1);
 }

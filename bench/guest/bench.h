@@ -38,9 +38,9 @@
  * @teardown:	called once after all rounds (optional)
  * @per_round:	operations in a round; 1 for @once
  * @cpus:	number of CPUs that the operation needs
- * @u2:		measure the operation a second time, with a second thread in the
- *		process. Its name then ends in "-u2". In the copy for that second
- *		time: start the thread, which sleeps
+ * @u2:		in a list of operations: measure the operation once more, under its
+ *		name and "-u2", with a second thread in the process, which sleeps.
+ *		In an operation to measure: it has that thread
  * @samples:	maximum number of samples
  */
 struct op {
@@ -100,6 +100,13 @@ static inline char *map_pages(size_t pages)
 	if (p == MAP_FAILED)
 		bail("mmap: %s", strerror(errno));
 	return p;
+}
+
+/* Write to each of some pages. */
+static inline void touch_pages(char *p, size_t pages)
+{
+	for (size_t i = 0; i < pages; i++)
+		((volatile char *)p)[i * PAGE] = 1;
 }
 
 void wait_for(pid_t pid);

@@ -18,7 +18,7 @@ void wait_for(pid_t pid)
 
 static sem_t there;
 
-/* The CPU has entered the kernel for this thread once, and does not again. */
+/* The second thread of a process. It sleeps until the process ends. */
 static void *sleeper(void *unused)
 {
 	sem_post(&there);
@@ -40,7 +40,7 @@ void set_up(const struct op *op)
 		if (pthread_create(&id, NULL, sleeper, NULL))
 			bail("a thread could not be made");
 		sem_wait(&there);
-		/* On one CPU the thread has the CPU until it sleeps. */
+		/* Let the thread go to sleep. */
 		sched_yield();
 	}
 	if (op->setup)

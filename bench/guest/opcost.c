@@ -208,16 +208,17 @@ static void one(const struct op *op, int index)
 static void each(const struct op *ops, int *index)
 {
 	for (const struct op *op = ops; op->name; op++) {
-		struct op first = *op, second = *op;
+		struct op copy = *op;
 		char name[40];
 
-		first.u2 = false;
-		one(&first, (*index)++);
+		copy.u2 = false;
+		one(&copy, (*index)++);
 		if (!op->u2)
 			continue;
 		snprintf(name, sizeof(name), "%s-u2", op->name);
-		second.name = name;
-		one(&second, (*index)++);
+		copy.name = name;
+		copy.u2 = true;
+		one(&copy, (*index)++);
 	}
 }
 

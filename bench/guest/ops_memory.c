@@ -12,8 +12,7 @@ static void map_touch_unmap(size_t pages)
 {
 	char *p = map_pages(pages);
 
-	for (size_t i = 0; i < pages; i++)
-		((volatile char *)p)[i * PAGE] = 1;
+	touch_pages(p, pages);
 	munmap(p, pages * PAGE);
 }
 
@@ -27,7 +26,7 @@ static void map_256(void)
 	map_touch_unmap(RANGE_PAGES);
 }
 
-/* From one half of a range to the other. Both halves are in one page table. */
+/* The range whose first half moves to the second. One page table has both halves. */
 static char *halves;
 
 static void remap_setup(void)
@@ -46,8 +45,7 @@ static void remap_256(void)
 
 	if (p == MAP_FAILED)
 		bail("mmap: %s", strerror(errno));
-	for (size_t i = 0; i < RANGE_PAGES; i++)
-		((volatile char *)p)[i * PAGE] = 1;
+	touch_pages(p, RANGE_PAGES);
 	p = mremap(p, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, p + size);
 	if (p == MAP_FAILED)
 		bail("mremap: %s", strerror(errno));
@@ -207,8 +205,7 @@ static void write_shared_256(void)
 
 	if (p == MAP_FAILED)
 		bail("mmap: %s", strerror(errno));
-	for (size_t i = 0; i < RANGE_PAGES; i++)
-		((volatile char *)p)[i * PAGE] = 2;
+	touch_pages(p, RANGE_PAGES);
 	munmap(p, RANGE_PAGES * PAGE);
 }
 

@@ -48,8 +48,7 @@ static void do_fork_write(void)
 	pid_t pid = fork();
 
 	if (!pid) {
-		for (size_t i = 0; i < RANGE_PAGES; i++)
-			((volatile char *)pages)[i * PAGE] = 2;
+		touch_pages(pages, RANGE_PAGES);
 		_exit(0);
 	}
 	wait_for(pid);
