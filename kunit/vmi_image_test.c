@@ -919,6 +919,128 @@ static void unsigned_is_refused(struct kunit *test)
 			   "ROM at 0xc8000 refused: only signed code may run here");
 }
 
+#define ARCHIVE	(8 * VMI64_WINDOW_STEP)
+
+/* Append a file to a cpio archive: Documentation/driver-api/early-userspace. */
+static size_t vmi_test_add_file(u8 *archive, size_t at, const char *name,
+				const void *data, size_t size)
+{
+	size_t len = strlen(name) + 1;
+
+	at += sprintf(archive + at, "070701%08x%08x%032x%08zx%032x%08zx%08x", 1,
+		      0100644, 0, size, 0, len, 0);
+	memcpy(archive + at, name, len);
+	at = ALIGN(at + len, 4);
+	memcpy(archive + at, data, size);
+	return ALIGN(at + size, 4);
+}
+
+static u8 *vmi_test_make_archive(struct kunit *test, struct vmi_search *search)
+{
+	u8 *archive = kunit_kzalloc(test, ARCHIVE, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, archive);
+	vmi_test_make_window(test, search);
+	return archive;
+}
+
+/*
+ * The ROM in an archive is found by its name, among other files and at any
+ * address. Files that are equal are one; of two that differ there is none.
+ * Otherwise a machine without BIOS and PCI runs no ROM, or by chance one of two.
+ */
+static void archive_finds_one(struct kunit *test)
+{
+	struct sample *image = vmi_test_build_image(test);
+	struct vmi_search search;
+	u8 *archive = vmi_test_make_archive(test, &search);
+	size_t at, rom;
+
+	/* Files before it. The name of one begins with that of the ROM. */
+	at = vmi_test_add_file(archive, 0, "kernel/x86/microcode/GenuineIntel.bin", "abc", 3);
+	at = vmi_test_add_file(archive, at, VMI64_INITRD_FILE ".old", image, 40);
+	vmi_search_archive(&search, archive, at, WHERE);
+	KUNIT_EXPECT_EQ(test, 0, search.found);
+
+	rom = ALIGN(at + 110 + sizeof(VMI64_INITRD_FILE), 4);
+	at = vmi_test_add_file(archive, at, VMI64_INITRD_FILE, image, sizeof(*image));
+	vmi_search_archive(&search, archive, at, WHERE);
+	KUNIT_EXPECT_EQ(test, 1, search.found);
+	KUNIT_EXPECT_EQ(test, WHERE + rom, search.where);
+	KUNIT_EXPECT_MEMEQ(test, search.image.data, (u8 *)image, sizeof(*image));
+
+	/* Another archive behind it, and what no archive is. */
+	at = vmi_test_add_file(archive, at + 8, VMI64_INITRD_FILE, image, sizeof(*image));
+	strscpy(archive + at, "\x1f\x8b\x08", 4);
+	vmi_search_archive(&search, archive, ARCHIVE, WHERE);
+	KUNIT_EXPECT_EQ(test, 1, search.found);
+	KUNIT_EXPECT_EQ(test, 0, nr_lines);
+
+	image->header.rom_version++;
+	vmi_test_set_checksum(image);
+	at = vmi_test_add_file(archive, at, VMI64_INITRD_FILE, image, sizeof(*image));
+	vmi_search_archive(&search, archive, at, WHERE);
+	KUNIT_EXPECT_EQ(test, 2, search.found);
+	KUNIT_EXPECT_EQ(test, 1, nr_lines);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(last_line, "refused: V32: "));
+}
+
+/*
+ * A file that is no good ROM is refused in one line. An archive that ends before
+ * the file does, or that is none, has no such file.
+ * Otherwise the kernel reads beyond the initrd, or nobody knows what is wrong.
+ */
+static void archive_is_not_trusted(struct kunit *test)
+{
+	struct sample *image = vmi_test_build_image(test);
+	struct vmi_search search;
+	u8 *archive = vmi_test_make_archive(test, &search);
+	size_t at, i;
+
+	at = vmi_test_add_file(archive, 0, VMI64_INITRD_FILE, image, sizeof(*image));
+	for (i = 0; i < at; i++) {
+		nr_lines = 0;
+		vmi_search_archive(&search, archive, i, WHERE);
+		KUNIT_EXPECT_EQ(test, 0, nr_lines);
+		/* One line as soon as the name is there, at 110. */
+		vmi_search_cut_archive(&search, archive, i, WHERE);
+		KUNIT_EXPECT_EQ_MSG(test, i >= 110 + strlen(VMI64_INITRD_FILE),
+				    nr_lines, "of %zu bytes", i);
+	}
+	KUNIT_EXPECT_EQ(test, 0, search.found);
+	KUNIT_EXPECT_STREQ(test, search.refused, "ROM at 0xc8084 refused: V2");
+	nr_lines = 0;
+
+	/* The size of the file, of 8 digits at 54, is the highest that there is. */
+	memcpy(archive + 54, "ffffffff", 8);
+	vmi_search_archive(&search, archive, ARCHIVE, WHERE);
+	archive[5] = '9';
+	vmi_search_archive(&search, archive, ARCHIVE, WHERE);
+	memset(archive, 0, ARCHIVE);
+	vmi_search_archive(&search, archive, ARCHIVE, WHERE);
+	KUNIT_EXPECT_EQ(test, 0, search.found);
+	KUNIT_EXPECT_EQ(test, 0, nr_lines);
+
+	at = vmi_test_add_file(archive, 0, VMI64_INITRD_FILE, "", 0);
+	vmi_search_archive(&search, archive, at, WHERE);
+	KUNIT_EXPECT_EQ(test, 1, nr_lines);
+	KUNIT_EXPECT_STREQ(test, last_line,
+			   "ROM at 0xc8084 refused: V1: no VMI ROM signature: a file of 0x0 bytes; going on without it");
+	KUNIT_EXPECT_STREQ(test, search.refused, "ROM at 0xc8084 refused: V1");
+
+	at = vmi_test_add_file(archive, 0, VMI64_INITRD_FILE, image, VMI64_ROM_SIZE - 1);
+	vmi_search_archive(&search, archive, at, WHERE);
+	KUNIT_EXPECT_EQ(test, 2, nr_lines);
+	KUNIT_EXPECT_STREQ(test, search.refused, "ROM at 0xc8084 refused: V1");
+
+	/* The ROM is longer than the file. */
+	at = vmi_test_add_file(archive, 0, VMI64_INITRD_FILE, image, sizeof(*image) - 1);
+	vmi_search_archive(&search, archive, at, WHERE);
+	KUNIT_EXPECT_EQ(test, 3, nr_lines);
+	KUNIT_EXPECT_STREQ(test, search.refused, "ROM at 0xc8084 refused: V2");
+	KUNIT_EXPECT_EQ(test, 0, search.found);
+}
+
 /*
  * A text of the ROM ends before the first character that is not printable.
  * Otherwise a ROM writes lines into the log that look like the kernel's.
@@ -947,6 +1069,8 @@ static struct kunit_case image_cases[] = {
 	KUNIT_CASE(search_says_what_it_refuses),
 	KUNIT_CASE(two_different_are_none),
 	KUNIT_CASE(unsigned_is_refused),
+	KUNIT_CASE(archive_finds_one),
+	KUNIT_CASE(archive_is_not_trusted),
 	KUNIT_CASE(texts_are_cut),
 	{}
 };

@@ -146,3 +146,34 @@ u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
 	}
 	return image.size;
 }
+
+/**
+ * vmi_search_file() - check a file that can only be a ROM
+ * @search: (in/out) the search
+ * @file: the file, with any alignment
+ * @where: physical address of the file, for messages
+ * @size: size of the file in bytes
+ * @room: number of bytes that are there
+ *
+ * Unlike elsewhere, the lack of signatures is a mistake here.
+ *
+ * Context: as vmi_search_at().
+ */
+void vmi_search_file(struct vmi_search *search, const void *file, u64 where,
+		     u32 size, u32 room)
+{
+	struct vmi_refusal refusal = {};
+
+	if (size > room)
+		vmi_refuse(&refusal, VMI64_V_LENGTH,
+			   "a file of 0x%x bytes, and 0x%x bytes are there",
+			   size, room);
+	else if (size < VMI64_ROM_SIZE || !vmi_image_signed(file))
+		vmi_refuse(&refusal, VMI64_V_SIGNATURES, "a file of 0x%x bytes",
+			   size);
+
+	if (refusal.rule)
+		vmi_warn_refusal(search, where, &refusal);
+	else
+		vmi_search_at(search, file, where, size);
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The search for a ROM: in the option-ROM window, then in PCI devices.
+ * The search for a ROM: in the option-ROM window, then in PCI devices, then in
+ * the initrd.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -70,9 +71,12 @@ static void __init vmi_search_rom_window(struct vmi_search *search)
  * The search switches the ROM decoders of PCI devices on. On a real machine a
  * device may share that decoder with its other registers, and a stale ROM
  * address may overlap another device. Virtual devices do not do that.
+ *
+ * The initrd of a real machine is not searched either. What a hypervisor has to
+ * offer is of no use there, and an image with an initrd may be moved there.
  */
-static bool __init vmi_may_search_pci(const struct pvops_backend *self,
-				      const struct pvops_facts *facts)
+static bool __init vmi_may_search_more(const struct pvops_backend *self,
+				       const struct pvops_facts *facts)
 {
 	return facts->hypervisor_bit || facts->requested == self;
 }
@@ -120,8 +124,12 @@ void __init vmi_search(const struct pvops_backend *self,
 	}
 
 	vmi_search_rom_window(&search);
-	if (!search.found && vmi_may_search_pci(self, facts))
-		vmi_search_pci(&search);
+	if (vmi_may_search_more(self, facts)) {
+		if (!search.found)
+			vmi_search_pci(&search);
+		if (!search.found)
+			vmi_search_initrd(&search);
+	}
 	if (search.found == 1 && pvops_signed_code_only())
 		vmi_refuse_unsigned(&search);
 

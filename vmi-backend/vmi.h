@@ -107,9 +107,18 @@ bool vmi_search_copies(struct vmi_search *search);
 void vmi_search_trim(const struct vmi_search *search, u32 keep);
 u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
 		  u32 room);
+void vmi_search_file(struct vmi_search *search, const void *file, u64 where,
+		     u32 size, u32 room);
 
 /* pci.c */
 void vmi_search_pci(struct vmi_search *search);
+
+/* initrd.c */
+void vmi_search_archive(struct vmi_search *search, void *archive, size_t size,
+			u64 where);
+void vmi_search_cut_archive(struct vmi_search *search, const void *archive,
+			    u32 size, u64 where);
+void vmi_search_initrd(struct vmi_search *search);
 
 /* search.c */
 void vmi_search_window(struct vmi_search *search, const void *window, u64 where,

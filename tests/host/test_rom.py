@@ -104,6 +104,18 @@ class Good(unittest.TestCase):
             subprocess.run(["make", "-s", "-C", common.ROOT / "vmi-rom", f"O={scratch}", path], check=True)
             self.assertEqual(rom.image("hw").read_bytes(), path.read_bytes())
 
+    def test_archive_for_the_initrd(self):
+        """The archive has the ROM under the ABI's name, and directories before it, so that it can be unpacked."""
+        with tempfile.TemporaryDirectory(prefix="pvops-rom.") as scratch:
+            path = pathlib.Path(scratch) / "vmi-hw.cpio"
+            subprocess.run(["make", "-s", "-C", common.ROOT / "vmi-rom", f"O={scratch}", path], check=True)
+            content = path.read_bytes()
+            names = subprocess.run(["cpio", "-t", "--quiet"], input=content, capture_output=True, check=True).stdout
+            subprocess.run(["cpio", "-i", "--quiet", "-d"], input=content, cwd=scratch, check=True)
+            self.assertEqual(b"kernel\nkernel/x86\nkernel/x86/vmi64.rom\n", names)
+            self.assertEqual(rom.image("hw").read_bytes(), (path.parent / "kernel/x86/vmi64.rom").read_bytes())
+            self.assertEqual(0, len(content) % 4)
+
     def test_all_call_has_every_call(self):
         """The all-call ROM has each call."""
         image = badrom.Image(rom.image("allcall").read_bytes())

@@ -15,6 +15,7 @@ import struct
 
 from . import common, elf
 from .common import Failure
+from .cpio import Archive
 
 HEADER = common.ROOT / "include/vmi/vmi64.h"
 BLOCK, PAGE = 512, 4096
@@ -36,6 +37,14 @@ def constants() -> dict[str, int]:
 
 
 C = constants()
+
+
+def archive(image: bytes) -> bytes:
+    """A cpio archive with a ROM, to be put in front of an initrd."""
+    name, = re.findall(r'^#define VMI64_INITRD_FILE\s+"(.+)"$', HEADER.read_text(encoding="utf-8"), re.M)
+    packed = Archive()
+    packed.file(name, image)
+    return packed.content(compress=False)
 
 
 @dataclasses.dataclass
@@ -235,13 +244,18 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="tools.pvops.rompack", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("elf", type=pathlib.Path, help="the linked ROM")
-    parser.add_argument("rom", type=pathlib.Path, help="the image to write")
+    parser.add_argument("elf", type=pathlib.Path, help="the linked ROM; with --initrd, the image")
+    parser.add_argument("rom", type=pathlib.Path, help="the image to write; with --initrd, the archive")
+    parser.add_argument("--initrd", action="store_true",
+                        help="write an archive with the image, to be put in front of an initrd")
     parser.add_argument("--rom-version", type=int, default=1, help="the vendor's")
     parser.add_argument("--pci-id", default="ffff:ffff", metavar="VENDOR:DEVICE",
                         help="PCI ID of the device whose expansion ROM it is, in hex; the BIOS puts "
                              "the ROM of a device that matches into its window")
     args = parser.parse_args()
+    if args.initrd:
+        args.rom.write_bytes(archive(args.elf.read_bytes()))
+        return
     try:
         vendor, device = (int(word, 16) for word in args.pci_id.split(":"))
     except ValueError:
