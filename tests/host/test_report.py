@@ -167,6 +167,11 @@ class WrongTsc(unittest.TestCase):
                 self.assertEqual(wrong, bool(report.emulator_fault(self.LINE.format(pit, hpet))))
         self.assertFalse(report.wrong_tsc("clocksource: Marking clocksource 'tsc' as unstable\n"))
 
+    def test_by_the_only_timer(self):
+        """Without a second timer the kernel gives up."""
+        self.assertTrue(report.wrong_tsc("[    0.000000] tsc: Unable to calibrate against PIT\n"
+                                         "[    0.000000] tsc: No reference (HPET/PMTIMER) available\n"))
+
 
 class Breakpoint(unittest.TestCase):
     """Telling a stale breakpoint of the emulator from a real one."""

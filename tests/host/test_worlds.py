@@ -260,7 +260,7 @@ class Descriptions(unittest.TestCase):
         self.assertEqual({w.name for w in boot.chosen(["default"])},
                          {"bare", "tcg", "uefi", "kvm-npt", "kvm-shadow", "xen-dom0",
                           "xen-dom0-intree", "xen-domU", "vmi", "vmi-allcall",
-                          "vmi-kvm-npt"})
+                          "vmi-kvm-npt", "vmi-microvm"})
 
     def test_bad_descriptions_are_one_line(self):
         """Each mistake in a description is refused in one line."""
@@ -272,7 +272,8 @@ class Descriptions(unittest.TestCase):
                      f"{domu}steps = ['shutdown*2']",
                      f"{domu.replace('disk = 9', '')}steps = ['shutdown']",
                      f"{domu.replace('toolstack', 'net')}steps = ['shutdown']",
-                     "userland = true\njobs = ['clock']",
+                     "userland = true\njobs = ['clock']", "kind = 'xen-domu'\nroms = ['hw']",
+                     "kind = 'xen-dom0'\nroms = ['hw']\nrom_initrd = true",
                      "kind = 'xen-domu'\nuserland = true\ndisk = 9",
                      "cpus = 'two'", "nosuch = 1", "kind = 'moon'", "like = 'it'",
                      "like = 'absent'", "[expect]\nbackend = 1", "not toml"):

@@ -70,9 +70,11 @@ class World:
     reboots: bool = False               # a reboot is one, and not the end of the machine
     uefi: bool = False                  # OVMF instead of SeaBIOS
     # VMI-64 ROMs (tools.pvops.rom --list) of the machine under test, in the
-    # BIOS's window; or, with rom_device, as expansion ROMs of such PCI devices
+    # BIOS's window; or, with rom_device, as expansion ROMs of such PCI devices;
+    # or, with rom_initrd, in front of the initrd
     roms: list[str] = dataclasses.field(default_factory=list)
     rom_device: str = ""
+    rom_initrd: bool = False
     jobs: list[str] = dataclasses.field(default_factory=list)
     host: Host = dataclasses.field(default_factory=Host)
     expect: Expect = dataclasses.field(default_factory=Expect)
@@ -139,8 +141,8 @@ def _build(name: str, data: dict) -> World:
     if strange := set(world.roms) - set(rom.names()):
         raise Failure(f"worlds/{name}.toml: roms: no ROM {' '.join(sorted(strange))}; "
                       "python3 -m tools.pvops.rom --list")
-    if world.roms and world.kind not in ("direct", "kvm"):
-        raise Failure(f"worlds/{name}.toml: roms: only for the kinds direct and kvm")
+    if world.roms and world.kind not in ("direct", "kvm", *(["xen-domu"] if world.rom_initrd else [])):
+        raise Failure(f"worlds/{name}.toml: roms: only for the kinds direct and kvm, and with rom_initrd for xen-domu")
     if world.kind != "xen-domu" and (world.disk or world.network or world.steps):
         raise Failure(f"worlds/{name}.toml: disk, network and steps: only for the kind "
                       "xen-domu")

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from typing import Iterable, Iterator
 
-from .. import common, initramfs, outside, userland
+from .. import common, initramfs, outside, rom, rompack, userland
 from .. import kernel as kernel_builder
 from ..common import Failure
 from ..cpio import Archive
@@ -61,6 +61,8 @@ def machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
         parts += initramfs.job_images(jobs)
         initrd = scratch / "initrd"
         content = [part.read_bytes() for part in parts]
+        if world.rom_initrd:
+            content[:0] = [rompack.archive(rom.image(name).read_bytes()) for name in world.roms]
         if set(BOOTING_JOBS) & set(jobs):
             second = Archive()
             second.copy("boot/kernel", kernel)

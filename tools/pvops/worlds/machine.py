@@ -56,6 +56,8 @@ class Machine:
 
     def rom_args(self, paths: list[pathlib.Path], zero: pathlib.Path) -> list[object]:
         """QEMU's arguments for the ROMs; ZERO is a file of zeroes, if it is needed."""
+        if self.world.rom_initrd:
+            return []
         if self.world.rom_device:
             return [word for path in paths
                     for word in ("-device", f"{self.world.rom_device},romfile={path}")]
