@@ -996,6 +996,7 @@ static void archive_is_not_trusted(struct kunit *test)
 	struct vmi_search search;
 	u8 *archive = vmi_test_make_archive(test, &search);
 	size_t at, i;
+	char digits[9];
 
 	at = vmi_test_add_file(archive, 0, VMI64_INITRD_FILE, image, sizeof(*image));
 	for (i = 0; i < at; i++) {
@@ -1011,7 +1012,21 @@ static void archive_is_not_trusted(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, search.refused, "ROM at 0xc8084 refused: V2");
 	nr_lines = 0;
 
-	/* The size of the file, of 8 digits at 54, is the highest that there is. */
+	/*
+	 * The size of the file, of 8 digits at 54, is no multiple of 4, and the
+	 * archive ends without the padding. Nothing of the ROM is missing.
+	 */
+	scnprintf(digits, sizeof(digits), "%08zx", sizeof(*image) + 1);
+	memcpy(archive + 54, digits, 8);
+	vmi_search_archive(&search, archive, at + 1, WHERE);
+	KUNIT_EXPECT_EQ(test, 0, search.found);
+	vmi_search_cut_archive(&search, archive, at + 1, WHERE);
+	KUNIT_EXPECT_EQ(test, 1, search.found);
+	KUNIT_EXPECT_EQ(test, 0, nr_lines);
+	KUNIT_EXPECT_MEMEQ(test, search.image.data, (u8 *)image, sizeof(*image));
+	search.found = 0;
+
+	/* The size is the highest that there is. */
 	memcpy(archive + 54, "ffffffff", 8);
 	vmi_search_archive(&search, archive, ARCHIVE, WHERE);
 	archive[5] = '9';

@@ -107,8 +107,8 @@ static void vmi_warn_refusal(struct vmi_search *search, u64 where,
  * @search: (in/out) the search
  * @place: mapping of the place, with any alignment
  * @where: physical address of the place, for messages
- * @room: number of bytes from the place to the end of the window, or of the
- *	PCI image, that it is in
+ * @room: number of bytes from the place to the end of the window, of the PCI
+ *	image or of the file, that it is in
  *
  * Context: boot CPU, or a KUnit case with its own @search.
  * Return: size of the good image at the place, 0 if there is none.

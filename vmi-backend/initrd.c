@@ -6,10 +6,11 @@
  * is in an uncompressed cpio archive in front of the initrd's other contents,
  * where the kernel looks for microcode and ACPI tables, too.
  *
- * The kernel has reserved the memory of the initrd before, and uses or frees it
- * later. The search reads the initrd through the direct map. That map is not
- * complete yet: the early page fault handler maps what is touched.
- * early_memremap() would not do, because an initrd is larger than its slots.
+ * The memory of the initrd is left alone until the kernel unpacks it: the search
+ * only reads, and allocates nothing but from the early heap. It reads through the
+ * direct map. That map is not complete yet: the early page fault handler maps what
+ * is touched. early_memremap() would not do, because an initrd is larger than its
+ * slots.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -37,7 +38,7 @@
  * @file: (out) contents and size of the file. The size is at most what the
  *	archive has
  *
- * If the archive ends within the file, there is no file.
+ * If the archive ends within the file or the padding behind it, there is no file.
  *
  * Context: boot CPU, or a KUnit case.
  * Return: what is left of the archive behind the file, NULL if there is no file.
@@ -84,14 +85,16 @@ void vmi_search_archive(struct vmi_search *search, void *archive, size_t size,
 }
 
 /**
- * vmi_search_cut_archive() - refuse a ROM whose end the archive lacks
- * @search: (in/out) a search that has found nothing. Its @copy is overwritten
- * @archive: an archive without a complete file with a ROM
+ * vmi_search_cut_archive() - check a ROM whose end the archive lacks
+ * @search: (in/out) a search that has found nothing. Its @other is overwritten
+ * @archive: an archive in which there is no complete file with a ROM
  * @size: size of @archive in bytes, at most VMI64_MAX_IMAGE
  * @where: physical address of @archive
  *
  * find_cpio_data() does not tell an archive that was cut off from one that has
- * no such file. In a copy with zeroes behind it the file is there.
+ * no such file. In a copy with zeroes behind it the file is there, if all of it
+ * fits. If the archive lacks no more than the padding behind the file, the file
+ * is complete and is used.
  *
  * Context: as vmi_search_at().
  */
@@ -102,18 +105,21 @@ void vmi_search_cut_archive(struct vmi_search *search, const void *archive,
 	struct cpio_data file;
 	u32 off;
 
-	memset(search->copy, 0, VMI64_MAX_IMAGE);
-	memcpy(search->copy, archive, size);
-	if (!vmi_find_rom_file(search->copy, &left, &file))
+	memset(search->other, 0, VMI64_MAX_IMAGE);
+	memcpy(search->other, archive, size);
+	if (!vmi_find_rom_file(search->other, &left, &file))
 		return;
-	off = (u8 *)file.data - search->copy;
+	off = (u8 *)file.data - search->other;
 	vmi_search_file(search, file.data, where + off, file.size,
 			off < size ? size - off : 0);
 }
 
 #ifdef CONFIG_BLK_DEV_INITRD
 
-/* As the kernel itself does it: initrdmem= counts if the boot loader says nothing. */
+/*
+ * As the kernel itself does it: what the command line or EFI says counts if the boot
+ * loader says nothing.
+ */
 static u64 __init vmi_initrd_start(void)
 {
 	u64 start = boot_params.hdr.ramdisk_image |
@@ -134,9 +140,10 @@ static u64 __init vmi_initrd_size(void)
  * vmi_search_initrd() - check the ROM in the initrd, if there is one
  * @search: (in/out) the search
  *
- * find_cpio_data() may read a file name's length beyond the end of the archive.
- * That can be mapped, too, because the initrd must end a page below the highest
- * address. The handler of page faults would map higher ones for ever.
+ * find_cpio_data() may read a little beyond the end of the archive: the path that
+ * it compares, or, for a line about a name that is too long, up to the first zero.
+ * So the initrd must end a page below the highest address. The handler of page
+ * faults has no tables for higher ones. Who writes such a name owns the initrd.
  *
  * Context: boot CPU, before init_mem_mapping().
  */
@@ -159,7 +166,7 @@ void __init vmi_search_initrd(struct vmi_search *search)
 		if (vmi_search_copies(search))
 			vmi_search_archive(search, __va(start), size, start);
 	} else if (size <= VMI64_MAX_IMAGE && vmi_search_copies(search)) {
-		/* Is it cut off? Only one with hardly more than the ROM can be. */
+		/* Is it cut off? That is seen if all of it fits into the copy. */
 		vmi_search_cut_archive(search, __va(start), size, start);
 	}
 }

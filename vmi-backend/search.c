@@ -52,7 +52,7 @@ static bool __init vmi_window_has_signature(const void *window)
 	return false;
 }
 
-/* Most machines have no ROM. Nothing is allocated or copied on them. */
+/* Most machines have no ROM here. Nothing is allocated or copied on them. */
 static void __init vmi_search_rom_window(struct vmi_search *search)
 {
 	u32 size = VMI64_WINDOW_END - VMI64_WINDOW_START;

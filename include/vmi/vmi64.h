@@ -47,7 +47,7 @@ typedef int64_t vmi64_s64;
 #define VMI64_WINDOW_END	0xf0000
 #define VMI64_WINDOW_STEP	0x800
 
-/* The ROM in an uncompressed cpio archive in front of the initrd. Since 4.1. */
+/* The ROM in an uncompressed cpio archive in front of the initrd. */
 #define VMI64_INITRD_FILE	"kernel/x86/vmi64.rom"
 
 /* Limits. */

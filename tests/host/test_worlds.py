@@ -260,7 +260,7 @@ class Descriptions(unittest.TestCase):
         self.assertEqual({w.name for w in boot.chosen(["default"])},
                          {"bare", "tcg", "uefi", "kvm-npt", "kvm-shadow", "xen-dom0",
                           "xen-dom0-intree", "xen-domU", "vmi", "vmi-allcall",
-                          "vmi-kvm-npt", "vmi-microvm"})
+                          "vmi-kvm-npt", "vmi-initrd"})
 
     def test_bad_descriptions_are_one_line(self):
         """Each mistake in a description is refused in one line."""
