@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -115,6 +116,18 @@ class Good(unittest.TestCase):
             self.assertEqual(b"kernel\nkernel/x86\nkernel/x86/vmi64.rom\n", names)
             self.assertEqual(rom.image("hw").read_bytes(), (path.parent / "kernel/x86/vmi64.rom").read_bytes())
             self.assertEqual(0, len(content) % 4)
+
+    def test_archive_of_something_else(self):
+        """A linked ROM, or a file that is none, is refused in one line, and nothing is written."""
+        with tempfile.TemporaryDirectory(prefix="pvops-rom.") as scratch:
+            wrong, out = pathlib.Path(scratch) / "rom.elf", pathlib.Path(scratch) / "rom.cpio"
+            for content in (b"\x7fELF", b"\x55", b""):
+                wrong.write_bytes(content)
+                done = subprocess.run([sys.executable, "-m", "tools.pvops.rompack", "--initrd", wrong, out],
+                                      cwd=common.ROOT, capture_output=True, text=True)
+                self.assertNotEqual(0, done.returncode)
+                self.assertEqual(f"pvops: {wrong}: no ROM: an image begins with 55 AA; nothing written\n", done.stderr)
+                self.assertFalse(out.exists())
 
     def test_all_call_has_every_call(self):
         """The all-call ROM has each call."""

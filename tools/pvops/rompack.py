@@ -254,7 +254,10 @@ def main() -> None:
                              "the ROM of a device that matches into its window")
     args = parser.parse_args()
     if args.initrd:
-        args.rom.write_bytes(archive(args.elf.read_bytes()))
+        content = args.elf.read_bytes()
+        if int.from_bytes(content[:2], "little") != C["ROM_SIGNATURE"]:
+            raise Failure(f"{args.elf}: no ROM: an image begins with 55 AA; nothing written")
+        args.rom.write_bytes(archive(content))
         return
     try:
         vendor, device = (int(word, 16) for word in args.pci_id.split(":"))
