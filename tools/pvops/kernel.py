@@ -60,7 +60,7 @@ FLAVOURS = {
     "debug-pv": Flavour("linux", ("main", "pvops", "debug", "debug-pv"), True,
                         scale=DEBUG_SCALE),
     "checks": Flavour("linux", ("main", "pvops", "checks"), True, scale=DEBUG_SCALE,
-                      cmdline="preempt=full numa=fake=512M"),
+                      cmdline="preempt=full numa=fake=2"),
     "lockdown": Flavour("linux", ("main", "pvops", "lockdown"), True),
     "rt": Flavour("linux", ("main", "pvops", "rt"), True, lacks=("pvops_hypercall",)),
     "nosuites": Flavour("linux", ("main", "pvops", "nosuites"), True),
