@@ -31,12 +31,14 @@
  * Guest code of Linux that brings devices: the buses of Hyper-V and Xen, the
  * PCI and timers of a Jailhouse cell, the upcall of ACRN. Linux runs the
  * callbacks of one hypervisor only. With those of the ROM such a guest would
- * have no disk.
+ * have no disk. A kernel without CONFIG_HYPERV recognizes Hyper-V all the same,
+ * and has no bus for it.
  */
 static bool __init vmi_guest_brings_devices(const struct hypervisor_x86 *hyper)
 {
 	switch (hyper->type) {
 	case X86_HYPER_MS_HYPERV:
+		return IS_ENABLED(CONFIG_HYPERV);
 	case X86_HYPER_XEN_HVM:
 	case X86_HYPER_JAILHOUSE:
 	case X86_HYPER_ACRN:

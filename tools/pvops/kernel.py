@@ -64,7 +64,8 @@ FLAVOURS = {
     "lockdown": Flavour("linux", ("main", "pvops", "lockdown"), True),
     "rt": Flavour("linux", ("main", "pvops", "rt"), True, lacks=("pvops_hypercall",)),
     "nosuites": Flavour("linux", ("main", "pvops", "nosuites"), True),
-    "nokvm": Flavour("linux", ("main", "pvops", "nokvm"), True),
+    "noguests": Flavour("linux", ("main", "pvops", "noguests"), True,
+                        lacks=("pvops_hypercall",)),
     "debian-amd64": Flavour("linux", ("debian", "debian-modular", "pvops"), True,
                             base="amd64_none_amd64", scale=2),
     "debian-cloud": Flavour("linux", ("debian", "pvops"), True,
@@ -75,7 +76,7 @@ FLAVOURS = {
     "clang-lto": Flavour("linux", ("main", "pvops", "clang-lto"), True, llvm="19"),
     "clang-kcfi": Flavour("linux", ("main", "pvops", "clang-kcfi"), True, llvm="19"),
     "vanilla": Flavour("linux-vanilla", ("main",), False),
-    "noparavirt": Flavour("linux-vanilla", ("main", "noparavirt"), False),
+    "noparavirt": Flavour("linux-vanilla", ("main", "noguests", "noparavirt"), False),
     "vanilla-debug": Flavour("linux-vanilla", ("main", "debug"), False, scale=DEBUG_SCALE),
 }
 
