@@ -38,6 +38,7 @@ static struct kunit_case vmi_test_cases[] = {
 	VMI_CASE(clocks),
 	VMI_CASE(resume),
 	VMI_CASE(stopped),
+	VMI_CASE(user_clock),
 	VMI_CASE(alarms),
 #ifdef CONFIG_PARAVIRT_SPINLOCKS
 	VMI_CASE(locks),

@@ -34,6 +34,7 @@ void vmi_test_locks(struct kunit *test);
 void vmi_test_clocks(struct kunit *test);
 void vmi_test_resume(struct kunit *test);
 void vmi_test_stopped(struct kunit *test);
+void vmi_test_user_clock(struct kunit *test);
 void vmi_test_alarms(struct kunit *test);
 
 /* vmi_smp_test.c */

@@ -6,6 +6,7 @@
 
 #include <asm/apic.h>
 #include <asm/irq_vectors.h>
+#include <asm/pvclock.h>
 
 #include "vmi.h"
 #include "vmi_adapter_test.h"
@@ -77,6 +78,72 @@ void vmi_test_stopped(struct kunit *test)
 	       stopped = vmi_test_and_clear_stopped());
 	EXPECT_CALLS(test, 1);
 	KUNIT_EXPECT_FALSE(test, stopped);
+}
+
+/*
+ * The vDSO gets a page of the ROM only if the page is there for programs. With a
+ * wrong place each program could read memory of the kernel.
+ */
+void vmi_test_user_clock(struct kunit *test)
+{
+	struct vmi64_section shared = {
+		.load_off = 2 * PAGE_SIZE, .load_size = 2 * PAGE_SIZE,
+	};
+	struct pvclock_vcpu_time_info *clock;
+	struct vmi64_time info = {};
+	u8 *mem;
+
+	mem = kunit_kzalloc(test, 5 * PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+#define MODE(hz)	vmi_user_clock_mode(&info, hz, &shared, mem)
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_NONE, MODE(NSEC_PER_SEC));
+
+	info.tsc_page = 3 * PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_TSCPAGE, MODE(10000000));
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_NONE,
+			vmi_user_clock_mode(&info, 10000000, NULL, mem));
+	info.tsc_page = 2 * PAGE_SIZE + 64;
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_NONE, MODE(10000000));
+	info.tsc_page = PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_NONE, MODE(10000000));
+	info.tsc_page = 4 * PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_NONE, MODE(10000000));
+	info.tsc_page = 5 * PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_NONE, MODE(10000000));
+	info.tsc_page = 0xfffff000;
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_NONE, MODE(10000000));
+
+	/* The other form is used if the first one is wrong, or is not there. */
+	info.user_clock = 2 * PAGE_SIZE;
+	clock = (void *)mem + info.user_clock;
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_NONE, MODE(NSEC_PER_SEC));
+	clock->flags = PVCLOCK_TSC_STABLE_BIT;
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_PVCLOCK, MODE(NSEC_PER_SEC));
+	info.tsc_page = 0;
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_PVCLOCK, MODE(NSEC_PER_SEC));
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_NONE, MODE(10000000));
+	info.user_clock = 2 * PAGE_SIZE + 64;
+	clock = (void *)mem + info.user_clock;
+	clock->flags = PVCLOCK_TSC_STABLE_BIT;
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_NONE, MODE(NSEC_PER_SEC));
+	info.user_clock = 4 * PAGE_SIZE;
+	clock = (void *)mem + info.user_clock;
+	clock->flags = PVCLOCK_TSC_STABLE_BIT;
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_NONE, MODE(NSEC_PER_SEC));
+
+	/* With both forms the TSC page is read. */
+	info.user_clock = 2 * PAGE_SIZE;
+	info.tsc_page = 3 * PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_TSCPAGE, MODE(NSEC_PER_SEC));
+
+	/* The section ends within what would be read. */
+	shared.load_size = PAGE_SIZE + 8;
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_PVCLOCK, MODE(NSEC_PER_SEC));
+	info.user_clock = 3 * PAGE_SIZE;
+	clock = (void *)mem + info.user_clock;
+	clock->flags = PVCLOCK_TSC_STABLE_BIT;
+	KUNIT_EXPECT_EQ(test, VDSO_CLOCKMODE_NONE, MODE(NSEC_PER_SEC));
+#undef MODE
 }
 
 /*

@@ -22,11 +22,14 @@
 
 #include <asm/apic.h>
 #include <asm/cpufeature.h>
+#include <asm/hyperv-tlfs.h>
 #include <asm/paravirt.h>
 #include <asm/pvclock.h>
+#include <asm/pvops.h>
 #include <asm/timer.h>
 #include <asm/tsc.h>
 #include <asm/vdso/clocksource.h>
+#include <asm/vgtod.h>
 #include <asm/x86_init.h>
 
 #include "calls.h"
@@ -36,6 +39,7 @@ static struct vmi64_time vmi_time_info __ro_after_init;
 static u64 vmi_counter_hz __ro_after_init;
 static u32 vmi_counter_mult __ro_after_init;
 static u32 vmi_counter_shift __ro_after_init;
+static unsigned long vmi_tsc_pfn __ro_after_init;
 static bool vmi_sched_clock_used __ro_after_init;
 static u64 vmi_sched_clock_offset __read_mostly;
 static u64 vmi_sched_clock_saved;
@@ -306,31 +310,68 @@ static struct clocksource vmi_clocksource = {
 	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
 };
 
-/*
- * User space can read the clock without a system call if the ROM keeps it in
- * the form that the vDSO knows: a pvclock page that begins with the clock of
- * CPU 0, in nanoseconds, valid on all CPUs. With any other form the vDSO would
- * be slower than the system call.
+/**
+ * vmi_tsc_page_pfn() - the frame of the ROM's TSC page
+ *
+ * Context: any, after early initcalls.
+ * Return: the frame, or 0 if user space does not read the clock from such a
+ * page.
  */
-static bool __init vmi_user_clock_is_usable(void)
+unsigned long vmi_tsc_page_pfn(void)
 {
-	const struct vmi64_section *shared = vmi_rom.image.shared;
+	return vclock_was_used(VDSO_CLOCKMODE_TSCPAGE) ? vmi_tsc_pfn : 0;
+}
+
+/* The vDSO reads a TSC page in the layout that Linux knows from Hyper-V. */
+#define VMI_SAME_PLACE(ours, theirs)					\
+	static_assert(offsetof(struct vmi64_tsc_page, ours) ==		\
+		      offsetof(struct ms_hyperv_tsc_page, theirs))
+VMI_SAME_PLACE(sequence, tsc_sequence);
+VMI_SAME_PLACE(scale, tsc_scale);
+VMI_SAME_PLACE(offset, tsc_offset);
+
+/* Whether programs may map a structure of this size, which begins a page. */
+static bool vmi_is_shared(const struct vmi64_section *shared, u32 at, u32 size)
+{
+	return shared && IS_ALIGNED(at, PAGE_SIZE) && at >= shared->load_off &&
+	       at - shared->load_off < shared->load_size &&
+	       shared->load_size - (at - shared->load_off) >= size;
+}
+
+/**
+ * vmi_user_clock_mode() - in which way can user space read the REAL counter?
+ * @info: what the ROM says
+ * @hz: frequency of the counter
+ * @shared: the SHARED section, or NULL
+ * @mem: the load area
+ *
+ * User space can read the clock without a system call if the ROM keeps it in a
+ * form that the vDSO knows. One form is the TSC page, in any unit. The other one
+ * is a pvclock page that begins with the clock of CPU 0, in nanoseconds, valid
+ * on all CPUs. With any other form the vDSO would be slower than the system
+ * call.
+ *
+ * Context: any.
+ * Return: a mode of the vDSO.
+ */
+enum vdso_clock_mode vmi_user_clock_mode(const struct vmi64_time *info, u64 hz,
+					 const struct vmi64_section *shared,
+					 const void *mem)
+{
 	const struct pvclock_vcpu_time_info *clock;
-	u32 at = vmi_time_info.user_clock;
+	u32 at = info->tsc_page;
 
-	if (!at || !shared || vmi_counter_hz != NSEC_PER_SEC)
-		return false;
-	if (at < shared->load_off || at - shared->load_off >= shared->load_size ||
-	    shared->load_size - (at - shared->load_off) < sizeof(*clock)) {
-		pr_warn("user clock at 0x%x is not in the SHARED section; it is not used\n",
-			at);
-		return false;
-	}
-	if (at % PAGE_SIZE)
-		return false;
+	if (at && vmi_is_shared(shared, at, sizeof(struct vmi64_tsc_page)))
+		return VDSO_CLOCKMODE_TSCPAGE;
 
-	clock = vmi_rom.mem + at;
-	return READ_ONCE(clock->flags) & PVCLOCK_TSC_STABLE_BIT;
+	at = info->user_clock;
+	if (!at || hz != NSEC_PER_SEC ||
+	    !vmi_is_shared(shared, at, sizeof(*clock)))
+		return VDSO_CLOCKMODE_NONE;
+
+	clock = mem + at;
+	return READ_ONCE(clock->flags) & PVCLOCK_TSC_STABLE_BIT ?
+	       VDSO_CLOCKMODE_PVCLOCK : VDSO_CLOCKMODE_NONE;
 }
 
 static bool __init vmi_tsc_is_reliable(void)
@@ -341,15 +382,35 @@ static bool __init vmi_tsc_is_reliable(void)
 
 static int __init vmi_register_clocksource(void)
 {
+	const struct vmi64_section *shared = vmi_rom.image.shared;
+	u32 tsc_page = vmi_time_info.tsc_page;
+	u32 user_clock = vmi_time_info.user_clock;
+	enum vdso_clock_mode mode;
+
 	if (!vmi_rom.committed || !(vmi_time_info.flags & VMI64_TIME_REAL))
 		return 0;
 	if (vmi_time_info.flags & VMI64_TIME_PREFER && !vmi_tsc_is_reliable())
 		vmi_clocksource.rating = 400;
-	if (vmi_user_clock_is_usable()) {
-		pvclock_set_pvti_cpu0_va(vmi_rom.mem +
-					 vmi_time_info.user_clock);
-		vmi_clocksource.vdso_clock_mode = VDSO_CLOCKMODE_PVCLOCK;
-	}
+	mode = vmi_user_clock_mode(&vmi_time_info, vmi_counter_hz, shared, vmi_rom.mem);
+	if (mode == VDSO_CLOCKMODE_TSCPAGE)
+		vmi_tsc_pfn = PHYS_PFN(__pa(vmi_rom.mem + tsc_page));
+	else if (mode == VDSO_CLOCKMODE_PVCLOCK)
+		pvclock_set_pvti_cpu0_va(vmi_rom.mem + user_clock);
+
+	if (tsc_page && mode != VDSO_CLOCKMODE_TSCPAGE)
+		pr_warn("TSC page at 0x%x is not a page of the SHARED section; it is not used\n",
+			tsc_page);
+	if (user_clock && !vmi_is_shared(shared, user_clock,
+					 sizeof(struct pvclock_vcpu_time_info)))
+		pr_warn("user clock at 0x%x is not a page of the SHARED section; it is not used\n",
+			user_clock);
+	else if (user_clock && vmi_counter_hz != NSEC_PER_SEC)
+		pr_warn("the user clock is in nanoseconds, and the counter counts %llu a second; it is not used\n",
+			vmi_counter_hz);
+	if (mode != VDSO_CLOCKMODE_NONE)
+		pr_info("programs can read the ROM's clock from its %s, without a system call\n",
+			mode == VDSO_CLOCKMODE_TSCPAGE ? "TSC page" : "pvclock page");
+	vmi_clocksource.vdso_clock_mode = mode;
 	return clocksource_register_hz(&vmi_clocksource, vmi_counter_hz);
 }
 early_initcall(vmi_register_clocksource);

@@ -11,6 +11,8 @@
 #include <asm/hypervisor.h>
 #include <asm/paravirt_types.h>
 
+#include <vdso/clocksource.h>
+
 #include <pvops/ops.h>
 #include <vmi/vmi64.h>
 
@@ -220,6 +222,9 @@ void vmi_get_wallclock(struct timespec64 *now);
 bool vmi_test_and_clear_stopped(void);
 bool vmi_was_stopped(void);
 u64 vmi_resumed_offset(u64 counter, u64 offset, u64 saved);
+enum vdso_clock_mode vmi_user_clock_mode(const struct vmi64_time *info, u64 hz,
+					 const struct vmi64_section *shared,
+					 const void *mem);
 void vmi_time_suspend(void);
 void vmi_time_resume(void);
 void vmi_time_early(void);

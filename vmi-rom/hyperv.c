@@ -60,14 +60,14 @@
 #define VP_UNKNOWN		0xff
 #define MASK_BITS		64
 
-/* TLFS 12.7.4: the hypervisor writes it when MSR_TSC_PAGE is written. */
+/*
+ * TLFS 12.7.4: the hypervisor writes it when MSR_TSC_PAGE is written. User space
+ * may map the page and sees all of it.
+ */
 static struct {
-	u32 sequence;
-	u32 reserved;
-	u64 scale;
-	s64 offset;
-	u8 rest[4096 - 24];
-} tsc_page __aligned(4096);
+	struct vmi64_tsc_page clock;
+	u8 rest[4096 - sizeof(struct vmi64_tsc_page)];
+} tsc_page __section(".shared") __aligned(4096);
 
 static u32 privileges, features, advice;
 /* By APIC ID; the hypervisor numbers its virtual processors by itself. */
@@ -167,8 +167,11 @@ static void stop_system(void)
 {
 	if (has_hypercalls())
 		vmi_wrmsr(MSR_HYPERCALL, 0);
-	if (has_clock())
+	if (has_clock()) {
 		vmi_wrmsr(MSR_TSC_PAGE, 0);
+		/* Nobody keeps the page right any more: readers take the MSR. */
+		tsc_page.clock.sequence = 0;
+	}
 	vmi_wrmsr(MSR_GUEST_OS_ID, 0);
 }
 
@@ -244,7 +247,7 @@ static inline u64 read_time_msr(void)
 /* TLFS 12.7.5 */
 static u64 read_real(void)
 {
-	const volatile u32 *sequence = &tsc_page.sequence;
+	const volatile u32 *sequence = &tsc_page.clock.sequence;
 	u64 value;
 	u32 seen;
 
@@ -254,7 +257,7 @@ static u64 read_real(void)
 		if (!seen)
 			return read_time_msr();
 		asm volatile("" : : : "memory");
-		value = multiply_high(read_tsc(), tsc_page.scale) + tsc_page.offset;
+		value = multiply_high(read_tsc(), tsc_page.clock.scale) + tsc_page.clock.offset;
 		asm volatile("" : : : "memory");
 	} while (*sequence != seen);
 	return value;
@@ -281,6 +284,14 @@ static u32 read_khz(u32 msr)
 	return hz / 1000;
 }
 
+/*
+ * User space reads the page itself. A copy in the form of user_clock would be
+ * wrong for a while: the hypervisor changes the page when it moves the guest or
+ * sets its clock. No code of the ROM or of the kernel need run before a program
+ * reads the clock again, and the program does not look at the page's sequence.
+ * Also, a multiplier of 32 bits differs from the scale by up to 2^-32, and the
+ * copy would drift away from the time by which alarms are set.
+ */
 static s32 get_time_info(struct vmi64_time *out)
 {
 	struct vmi64_time info = { 0 };
@@ -288,6 +299,7 @@ static s32 get_time_info(struct vmi64_time *out)
 	info.flags = VMI64_TIME_REAL | VMI64_TIME_SYNC | VMI64_TIME_PREFER;
 	info.tsc_khz = read_khz(MSR_TSC_FREQUENCY);
 	info.apic_khz = read_khz(MSR_APIC_FREQUENCY);
+	info.tsc_page = (u64)&tsc_page - rom.load_virt;
 	return give_time_info(out, &info);
 }
 

@@ -43,7 +43,7 @@
 #define RFLAGS_IF		(1 << 9)
 
 /* One page. User space may map it for the clock of CPU 0, and sees all of it. */
-static struct pvclock clocks[SHARED_CLOCKS] __section(".shared");
+static struct pvclock clocks[SHARED_CLOCKS] __section(".shared") __aligned(4096);
 
 static struct {
 	u32 version;

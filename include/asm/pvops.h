@@ -78,6 +78,31 @@ static inline bool pvops_fixup_ud(struct pt_regs *regs)
 
 #endif /* CONFIG_PVOPS_HYPERCALL */
 
+#ifdef CONFIG_PVOPS_VMI
+
+unsigned long vmi_tsc_page_pfn(void);
+
+/**
+ * pvops_tsc_page_pfn() - where is the TSC page of the backend's clock?
+ *
+ * Context: any, after early initcalls.
+ * Return: the frame of a page that programs may read, or 0 if there is none, or
+ * if its clock has never been the clock of the kernel.
+ */
+static inline unsigned long pvops_tsc_page_pfn(void)
+{
+	return vmi_tsc_page_pfn();
+}
+
+#else /* !CONFIG_PVOPS_VMI */
+
+static inline unsigned long pvops_tsc_page_pfn(void)
+{
+	return 0;
+}
+
+#endif /* CONFIG_PVOPS_VMI */
+
 /*
  * The decompressor and the 32-bit vDSO include kernel headers, but have no
  * pv_ops and say so by undefining CONFIG_PARAVIRT_XXL.

@@ -580,6 +580,9 @@ struct vmi64_cpu {
  * @user_clock: place of CPU 0's struct pvclock_vcpu_time_info in the load area,
  *	in a VMI64_SEC_SHARED section, or 0. User space may read the REAL
  *	counter from it
+ * @tsc_page: place of a page in the load area, in a VMI64_SEC_SHARED section,
+ *	that begins with struct vmi64_tsc_page, or 0. User space may read the
+ *	REAL counter from it; since 4.1
  * @reserved: 0
  */
 struct vmi64_time {
@@ -588,7 +591,26 @@ struct vmi64_time {
 	vmi64_u32 tsc_khz;
 	vmi64_u32 apic_khz;
 	vmi64_u32 user_clock;
-	vmi64_u32 reserved[3];
+	vmi64_u32 tsc_page;
+	vmi64_u32 reserved[2];
+};
+
+/**
+ * struct vmi64_tsc_page - the REAL counter, by the TSC; since 4.1
+ * @sequence: 0 while the other fields change or are not valid; then
+ *	GET_CYCLE_COUNTER has to be called. Another value after each change
+ * @reserved: not to be used
+ * @scale: counts per tick of the TSC, times 2^64
+ * @offset: what is added: REAL is (TSC * @scale >> 64) + @offset
+ *
+ * A reader reads @sequence, the other fields and the TSC, and @sequence again.
+ * If @sequence has changed, the reader begins anew.
+ */
+struct vmi64_tsc_page {
+	vmi64_u32 sequence;
+	vmi64_u32 reserved;
+	vmi64_u64 scale;
+	vmi64_s64 offset;
 };
 
 /**

@@ -158,6 +158,15 @@ class Good(unittest.TestCase):
                           "HALT": "fb f4", "HALT_MASKED": "f4", "INVAL_PAGE": "0f 01 3f", "IO_DELAY": "e6 80",
                           **store, **move}, found)
 
+    def test_clocks_for_programs_have_pages_of_their_own(self):
+        """What programs may map of vmi-hw.rom is two pages: KVM's clocks, and the TSC page of Hyper-V."""
+        file = linked("hw")
+        pages = [(file.by_name[name].value % 0x1000, file.by_name[name].size) for name in ("clocks", "tsc_page")]
+        self.assertEqual([(0, 0x1000)] * 2, pages)
+        shared = [one["load_size"] for one in badrom.Image(rom.image("hw").read_bytes()).sections
+                  if one["type"] == rompack.C["SEC_SHARED"]]
+        self.assertEqual([0x2000], shared)
+
     def test_hw_has_no_code_that_the_cpu_is_as_good_at(self):
         """The ROM hw has only calls that KVM or Hyper-V does better than the CPU."""
         image = badrom.Image(rom.image("hw").read_bytes())

@@ -28,7 +28,8 @@ LAYOUT = {
                         "load_phys 24, percpu 32, percpu_offset 40, apic_virt 48, options 56, saved_dirty_bit 64, "
                         "host 68, reserved 72, variant 80, why 112"),
     "vmi64_cpu": (40, "size 0, cpu 4, apic_id 8, flags 12, percpu_virt 16, percpu_phys 24, tsc_khz 32, reserved 36"),
-    "vmi64_time": (32, "size 0, flags 4, tsc_khz 8, apic_khz 12, user_clock 16, reserved 20"),
+    "vmi64_time": (32, "size 0, flags 4, tsc_khz 8, apic_khz 12, user_clock 16, tsc_page 20, reserved 24"),
+    "vmi64_tsc_page": (24, "sequence 0, reserved 4, scale 8, offset 16"),
     "vmi64_flush": (32, "start 0, end 8, top_pfn 16, stride_shift 24, flags 28"),
 }
 SIZES = {"ROM": "vmi64_rom", "HEADER": "vmi64_header", "SECTION": "vmi64_section", "CALL": "vmi64_call",
