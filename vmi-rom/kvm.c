@@ -52,6 +52,7 @@ static struct {
 } wall_clock __aligned(16);
 
 static u32 features, hints, leaf_base, leaf_max;
+static u8 stable_flag;		/* the flag to look at in a clock, or 0 */
 static bool amd;		/* use VMMCALL instead of VMCALL */
 static bool mwait;		/* a CPU may wait by MWAIT, unseen by KVM */
 static bool clock_early;	/* INIT_CPU(EARLY) enabled CPU 0's clock */
@@ -81,6 +82,7 @@ bool kvm_detect(void)
 		cpuid(leaf + LEAF_FEATURES, 0, regs);
 		features = regs[0];
 		hints = regs[3];
+		stable_flag = features & FEATURE_CLOCK_STABLE ? PVCLOCK_STABLE : 0;
 		return true;
 	}
 	return false;
@@ -258,6 +260,7 @@ static inline u64 read_clock(const struct pvclock *clock, u8 *flags)
 {
 	u64 delta, value;
 	u32 version;
+	int shift;
 
 	do {
 		/* If it is odd it is another one in the end. */
@@ -267,10 +270,15 @@ static inline u64 read_clock(const struct pvclock *clock, u8 *flags)
 		/* The time stamp may be from a counter that is a little ahead. */
 		if ((s64)delta < 0)
 			delta = 0;
-		if (clock->tsc_shift < 0)
-			delta >>= -clock->tsc_shift;
-		else
-			delta <<= clock->tsc_shift;
+		shift = clock->tsc_shift;
+		/* The asm keeps the branches: gcc would shift both ways and choose. */
+		if (shift < 0) {
+			asm volatile("" : "+r" (delta));
+			delta >>= -shift;
+		} else {
+			asm volatile("" : "+r" (delta));
+			delta <<= shift;
+		}
 		value = clock->system_time +
 			multiply(delta, clock->tsc_to_system_mul);
 		*flags = clock->flags;
@@ -306,7 +314,7 @@ static u64 read_real(u32 cpu)
 	if (!clock)
 		clock = &clocks[0];
 	value = read_clock(clock, &flags);
-	if (has(FEATURE_CLOCK_STABLE) && flags & PVCLOCK_STABLE)
+	if (flags & stable_flag)
 		return value;
 	return never_backwards(&last_real, value);
 }

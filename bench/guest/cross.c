@@ -7,9 +7,10 @@
  *	xen	a hypercall by privcmd that does not exist: sched_op with one of
  *		the commands below. xentrace records the command. The crossings
  *		in between are found in the records afterwards.
- *	kvm	CPUID of a leaf that does not exist at the beginning, VMMCALL
- *		with a number that does not exist at the end. Both always exit.
- *		Triggers on the host start and stop the counting. This program
+ *	kvm	CPUID of a leaf that does not exist at the beginning, a read of an
+ *		MSR that does not exist at the end. Both always exit. A hypercall
+ *		would not do: with the interface of Hyper-V a program can make
+ *		none. Triggers on the host start and stop the counting. This program
  *		asks for the result over the second serial port.
  *	ops	counts calls of pv ops instead of crossings, by the kernel's
  *		counters (pv_counters). They are read at each mark.
@@ -41,7 +42,7 @@ struct hypercall {
 
 #define PRIVCMD_HYPERCALL	_IOC(_IOC_NONE, 'P', 0, sizeof(struct hypercall))
 
-static int privcmd = -1, host = -1, counters = -1;
+static int privcmd = -1, host = -1, counters = -1, msrs = -1;
 
 /*
  * The name of each pv op, and its calls in all intervals since the last report.
@@ -103,8 +104,9 @@ bool cross_open(const char *how)
 		counters = open(COUNTERS, O_RDONLY | O_CLOEXEC);
 		return counters >= 0;
 	}
+	msrs = open("/dev/cpu/0/msr", O_RDONLY | O_CLOEXEC);
 	host = open("/dev/ttyS1", O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (host < 0 || tcgetattr(host, &tio))
+	if (msrs < 0 || host < 0 || tcgetattr(host, &tio))
 		return false;
 	cfmakeraw(&tio);
 	return tcsetattr(host, TCSANOW, &tio) == 0;
@@ -113,8 +115,8 @@ bool cross_open(const char *how)
 static void mark(bool begin, int index)
 {
 	uint32_t a = KVM_BEGIN, b, c = 0, d;
-	uint64_t number = KVM_END;
 	struct hypercall call = { .op = XEN_SCHED_OP };
+	uint64_t value;
 
 	if (counters >= 0) {
 		read_counters(begin);
@@ -125,7 +127,9 @@ static void mark(bool begin, int index)
 	} else if (begin) {
 		__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
 	} else {
-		__asm__ volatile("vmmcall" : "+a"(number) : : "memory");
+		/* This read fails, as intended. */
+		if (pread(msrs, &value, sizeof(value), KVM_END) >= 0)
+			bail("there is an MSR 0x%x", KVM_END);
 	}
 }
 

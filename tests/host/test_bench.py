@@ -133,7 +133,7 @@ class Exits(unittest.TestCase):
 
     def test_the_mark_is_taken_off(self):
         """The exit that a mark itself causes is not counted."""
-        found = bench.kvm_crossings(["cross mmap-1 index=8 brackets=1 ops=50 78=150 129=1 1024=5 "], None)
+        found = bench.kvm_crossings(["cross mmap-1 index=8 brackets=1 ops=50 78=150 124=1 1024=5 "], None)
         self.assertEqual({"exception 14": 3.0, "nested page fault": 0.1}
                          if 78 not in bench.SVM_EXITS else
                          {"page fault": 3.0, "nested page fault": 0.1}, found["mmap-1"])
@@ -254,7 +254,7 @@ class Statistics(unittest.TestCase):
         row = Row("w", "v", "", "x", crossings={"multicall": 2, "mmuext_op (multicall)": 9, "iret": 1})
         self.assertEqual(3, row.total)
         row = Row("w", "v", "", "x", crossings=bench.kvm_crossings(
-            ["cross x index=8 brackets=1 ops=10 78=50 129=1 1000002=20 1000001=10 "], None)["x"])
+            ["cross x index=8 brackets=1 ops=10 78=50 124=1 1000002=20 1000001=10 "], None)["x"])
         self.assertEqual((5, 2, 1), (row.total, row.crossings["emulated page-table write (of these)"],
                                      row.crossings["emulated instruction (of these)"]))
 

@@ -66,7 +66,7 @@ SVM_EXITS = {0x4e: "page fault", 0x60: "interrupt", 0x61: "NMI", 0x64: "interrup
              0x7b: "I/O port", 0x7c: "MSR", 0x7f: "shutdown", 0x81: "VMMCALL",
              0x89: "WBINVD", 0x8d: "XSETBV", 0x400: "nested page fault",
              0x401: "AVIC incomplete IPI"}
-MARK_EXIT = 0x81        # the exit of the mark that ends a stretch
+MARK_EXIT = 0x7c        # the exit of the mark that ends a stretch
 # bench/host/kvm-count: not exits, but what KVM did in some of them
 EMULATED = {1000001: "emulated instruction (of these)",
             1000002: "emulated page-table write (of these)",
