@@ -12,25 +12,6 @@ static const char *const names[VMI64_CALL_END] = {
 #undef VMI64_X
 };
 
-static char *put(char *to, const char *end, const char *text)
-{
-	while (to < end && *text)
-		*to++ = *text++;
-	return to;
-}
-
-static char *put_number(char *to, const char *end, u64 value)
-{
-	char digits[21], *digit = digits + sizeof(digits) - 1;
-
-	*digit = '\0';
-	do {
-		*--digit = '0' + value % 10;
-		value /= 10;
-	} while (value);
-	return put(to, end, digit);
-}
-
 void log_counts(void)
 {
 	char line[121], *end = line + sizeof(line) - 1, *to = line;

@@ -18,13 +18,6 @@ const char vmi_product[] __used = "VMI-64 ROM (hw)";
 #define VMI_ROM_BREAKS_RULE	0
 #endif
 
-static void set_string(char *to, u32 room, const char *from)
-{
-	while (--room && *from)
-		*to++ = *from++;
-	*to = '\0';
-}
-
 static const u32 leaf_features = 7, features_invpcid = 1 << 10;
 
 /* The user selects a mode by its name, which is the whole option string. */
@@ -87,18 +80,6 @@ __used s32 vmi_init(struct vmi64_init *init)
 	}
 #endif
 	return 0;
-}
-
-/* The answer for an implementation of a call, or NONE if there is none. */
-static u32 find(u32 call, u8 variant)
-{
-	const struct vmi64_call *entry;
-
-	for (entry = vmi_calls; entry < vmi_calls_end; entry++)
-		if (entry->call == call && entry->variant == variant)
-			return VMI64_RELOC((u32)entry->type,
-					   (u32)(entry - vmi_calls));
-	return VMI64_RELOC(VMI64_RELOC_NONE, 0);
 }
 
 /* A hypervisor's answer, with the index of the implementation if it has one. */

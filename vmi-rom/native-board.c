@@ -13,15 +13,7 @@
 #define RESET_CONTROL		0xcf9
 #define RESET_COLD		0x06
 
-/* Intel 82371AB (PIIX4), function 3: datasheet, chapters 7.1 and 7.2. */
-#define PCI_ADDRESS		0xcf8
-#define PCI_DATA		0xcfc
-#define PCI_ENABLE		0x80000000u
-#define PIIX4_PM_ID		0x71138086
-#define PIIX4_PMBASE		0x40
-#define PIIX4_PMBASE_MASK	0xffc0
-#define PIIX4_PMREGMISC		0x80
-#define PMREGMISC_PMIOSE	0x1
+/* Intel 82371AB (PIIX4), datasheet, chapter 7.2. */
 #define PIIX4_PMCNTRL		4
 #define PMCNTRL_SUS_TYP		(7 << 10)	/* 0: soft off */
 #define PMCNTRL_SUS_EN		(1 << 13)
@@ -43,30 +35,6 @@ static s32 reboot(u32 how)
 	return -VMI64_EIO;
 }
 
-static u32 pci_read(u32 function, u32 reg)
-{
-	out32(PCI_ADDRESS, PCI_ENABLE | function << 8 | reg);
-	return in32(PCI_DATA);
-}
-
-/* The I/O port of the power-management control register, or 0. */
-static u16 power_control(void)
-{
-	u32 before = in32(PCI_ADDRESS), function;
-	u16 port = 0;
-
-	for (function = 0; function < 0x100; function++) {
-		if (pci_read(function, 0) != PIIX4_PM_ID)
-			continue;
-		if (pci_read(function, PIIX4_PMREGMISC) & PMREGMISC_PMIOSE)
-			port = (pci_read(function, PIIX4_PMBASE) &
-				PIIX4_PMBASE_MASK) + PIIX4_PMCNTRL;
-		break;
-	}
-	out32(PCI_ADDRESS, before);
-	return port;
-}
-
 /*
  * Only the PIIX4 is supported. Other chipsets are described by ACPI tables,
  * which are in memory that a ROM must not touch. On these the kernel powers
@@ -74,7 +42,7 @@ static u16 power_control(void)
  */
 static s32 shutdown(void)
 {
-	u16 port = power_control();
+	u16 port = piix4_pm_port(PIIX4_PMCNTRL);
 	u32 patience;
 
 	COUNT(SHUTDOWN);

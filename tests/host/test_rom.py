@@ -199,7 +199,8 @@ class Code(unittest.TestCase):
         for name in rom.GOOD:
             for _, text in disassembled(name):
                 taken = re.match(r"sub\s+\$0x([0-9a-f]+),%rsp", text)
-                if taken:
+                # gcc adds 128 by subtracting -128, which is the shorter instruction
+                if taken and int(taken[1], 16) < 1 << 63:
                     self.assertLess(int(taken[1], 16), 400)
 
     def test_preserving_calls_preserve(self):

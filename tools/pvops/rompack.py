@@ -22,7 +22,7 @@ BLOCK, PAGE = 512, 4096
 # R_X86_64_*
 R_64, R_PC32, R_PLT32, R_32, R_32S = 1, 2, 4, 10, 11
 PERCPU_BASE = 0x10000000
-RECORD = "<QHBBI"                       # struct record of vmi-rom/rom.h
+RECORD = "<QHBBI"                       # struct record of vmi-rom/base.h
 SERVICES = {"vmi_log": "LOG", "vmi_rdmsr": "RDMSR", "vmi_wrmsr": "WRMSR",
             "vmi_load_gs_index": "LOAD_GS_INDEX", "__x86_return_thunk": "RETURN_THUNK"}
 TYPES = {".text": "TEXT", ".rodata": "RODATA", ".data": "DATA", ".bss": "DATA",
