@@ -214,9 +214,10 @@ def program_directories(root: pathlib.Path = ROOT) -> list[str]:
 def program_objects(directory: str, scratch: pathlib.Path) -> dict[str, pathlib.Path]:
     """The objects of a directory of programs, compiled into a directory."""
     if directory == "vmi-rom":
-        elf = scratch / "vmi-allcall.elf"
-        command = ["make", "-s", "-C", ROOT / directory, f"O={scratch}", elf]
-        made = {f"{directory}/{path.name}": scratch / "vmi-allcall" / f"{path.stem}.o"
+        roms = ["vmi-allcall", "vmi-example"]
+        command = ["make", "-s", "-C", ROOT / directory, f"O={scratch}",
+                   *(scratch / f"{name}.elf" for name in roms)]
+        made = {f"{directory}/{path.name}": scratch / roms[path.stem == "example"] / f"{path.stem}.o"
                 for path in sorted((ROOT / directory).glob("*.[cS]")) if path.stem != "romtool"}
     else:
         sources = sorted((ROOT / directory).glob("*.c"))

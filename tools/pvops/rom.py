@@ -13,7 +13,7 @@ from . import badrom, common, kernel
 from .common import Failure, say
 
 OUT = common.BUILD / "rom"
-GOOD = ("hw", "allcall")
+GOOD = ("hw", "allcall", "example")
 
 
 def _make(*targets: pathlib.Path, tree: pathlib.Path | None = None) -> None:
@@ -28,7 +28,7 @@ def _make(*targets: pathlib.Path, tree: pathlib.Path | None = None) -> None:
 
 
 def image(name: str) -> pathlib.Path:
-    """The path of a ROM: hw, allcall, a bad one, bad/NAME, or of another version, other/NAME."""
+    """The path of a ROM: hw, allcall, example, a bad one, bad/NAME, or of another version, other/NAME."""
     kind, _, bad = name.partition("/")
     with common.lock("rom"):
         if not bad and kind in GOOD:
@@ -87,7 +87,7 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="tools.pvops.rom", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="*", help="ROMs to build (default: hw, allcall, and the tool)")
+    parser.add_argument("name", nargs="*", help="ROMs to build (default: the good ones, and the tool)")
     parser.add_argument("--list", action="store_true", help="list the ROMs")
     parser.add_argument("--bad", action="store_true", help="build every bad ROM too")
     args = parser.parse_args()
