@@ -54,7 +54,7 @@ static int hc_write_msr_safe(unsigned int msr, unsigned int low, unsigned int hi
 	return err;
 }
 
-static void hc_set_ldt(const void *addr, unsigned int entries)
+static void __no_kprobe hc_set_ldt(const void *addr, unsigned int entries)
 {
 	struct mmuext_op *op;
 	u8 masked;
@@ -72,7 +72,8 @@ static void hc_set_ldt(const void *addr, unsigned int entries)
 }
 
 /* Xen checks an LDT entry and writes it. */
-static void hc_write_ldt_entry(struct desc_struct *dt, int nr, const void *desc)
+static void __no_kprobe hc_write_ldt_entry(struct desc_struct *dt, int nr,
+					   const void *desc)
 {
 	struct multicall_entry *call;
 	u8 masked;

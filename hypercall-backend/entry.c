@@ -66,7 +66,8 @@ static __always_inline void hc_write_pinned_entry(void *entry, u64 val,
  * The same, out of line. Most tables that the callers write are ordinary
  * memory, and the callers save no registers for those.
  */
-static noinline void hc_write_entry(void *entry, u64 val, unsigned int how)
+static noinline void __no_kprobe hc_write_entry(void *entry, u64 val,
+						unsigned int how)
 {
 	hc_write_pinned_entry(entry, val, how);
 }
@@ -90,7 +91,8 @@ static __always_inline void hc_write_table_entry(void *entry, u64 val)
  * validates the table. So a new entry is issued for the twin before it is
  * written to the own table.
  */
-static void hc_write_twinned_entry(u64 *entry, u64 val, u64 *twin, u64 twin_val)
+static void __no_kprobe hc_write_twinned_entry(u64 *entry, u64 val, u64 *twin,
+					       u64 twin_val)
 {
 	u8 masked = hc_begin();
 
@@ -164,7 +166,7 @@ void hc_set_pte(pte_t *ptep, pte_t pte)
  *
  * Context: any.
  */
-void hc_set_pmd(pmd_t *pmdp, pmd_t pmd)
+void __no_kprobe hc_set_pmd(pmd_t *pmdp, pmd_t pmd)
 {
 	u64 below = pmd.pmd & _PAGE_PRESENT ? pmd.pmd : pmdp->pmd;
 	bool twinned = hc_twinned(pmdp);
@@ -199,7 +201,7 @@ void hc_set_pmd(pmd_t *pmdp, pmd_t pmd)
  *
  * Context: any.
  */
-void hc_set_pud(pud_t *pudp, pud_t pud)
+void __no_kprobe hc_set_pud(pud_t *pudp, pud_t pud)
 {
 	bool twinned = hc_twinned(pudp);
 	u8 masked;
@@ -234,7 +236,7 @@ void hc_set_pud(pud_t *pudp, pud_t pud)
  *
  * Context: any.
  */
-void hc_set_p4d(p4d_t *p4dp, p4d_t p4d)
+void __no_kprobe hc_set_p4d(p4d_t *p4dp, p4d_t p4d)
 {
 	unsigned int index = offset_in_page(p4dp) / sizeof(p4d);
 	u64 *top, *user, val = native_p4d_val(p4d);
@@ -298,7 +300,8 @@ pte_t hc_ptep_modify_prot_start(struct vm_area_struct *vma, unsigned long addr,
  * hc_append_update() has failed: no update is queued, or the last one is of another
  * table, or the queue is full. Restores the event mask.
  */
-static noinline void hc_commit_elsewhere(pte_t *ptep, pte_t pte, u8 masked)
+static noinline void __no_kprobe hc_commit_elsewhere(pte_t *ptep, pte_t pte,
+						     u8 masked)
 {
 	hc_release(masked);
 	if (hc_pinned(ptep))
@@ -328,7 +331,7 @@ hc_do_modify_prot_commit(struct vm_area_struct *vma, pte_t *ptep, pte_t pte)
 		hc_commit_elsewhere(ptep, pte, masked);
 }
 
-static noinline __cold void
+static noinline __cold void __no_kprobe
 hc_ptep_modify_prot_commit_traced(struct vm_area_struct *vma,
 				  unsigned long addr, pte_t *ptep, pte_t pte)
 {
@@ -345,8 +348,9 @@ hc_ptep_modify_prot_commit_traced(struct vm_area_struct *vma,
  *
  * Context: page-table lock held.
  */
-void hc_ptep_modify_prot_commit(struct vm_area_struct *vma, unsigned long addr,
-				pte_t *ptep, pte_t pte)
+void __no_kprobe hc_ptep_modify_prot_commit(struct vm_area_struct *vma,
+					    unsigned long addr, pte_t *ptep,
+					    pte_t pte)
 {
 	if (trace_xen_mmu_ptep_modify_prot_commit_enabled())
 		hc_ptep_modify_prot_commit_traced(vma, addr, ptep, pte);
@@ -377,8 +381,8 @@ static pteval_t hc_clear_pinned_now(pte_t *ptep)
 }
 
 /* Clear an entry of a pinned table, at the end of a lazy section if in one. */
-static noinline pteval_t hc_clear_pinned(const struct mm_struct *mm,
-					 pte_t *ptep)
+static noinline pteval_t __no_kprobe
+hc_clear_pinned(const struct mm_struct *mm, pte_t *ptep)
 {
 	pteval_t old = READ_ONCE(ptep->pte);
 	u8 masked;

@@ -152,7 +152,7 @@ static noinline void hc_collect_dirty(struct hc_queue *q)
  *
  * Context: the page-table lock is held; not after hc_begin().
  */
-void hc_mark_pages_dirty(void)
+void __no_kprobe hc_mark_pages_dirty(void)
 {
 	struct hc_queue *q = this_cpu_ptr(&hc_queue);
 	unsigned long pfn;

@@ -92,6 +92,12 @@ DECLARE_PER_CPU(unsigned long, hc_current_cr3);
 /* irq-entry.S: handle pending events. Events are on when it returns. */
 void hc_upcall(void);
 
+/*
+ * For a function that reads or writes the event mask, see hc_begin(). Kprobes
+ * refuses it by its section. __kprobes would make ftrace refuse it as well.
+ */
+#define __no_kprobe	__section(".kprobes.text")
+
 /**
  * hc_begin() - mask events and start to use the queue of this CPU
  *
@@ -99,6 +105,13 @@ void hc_upcall(void);
  * a byte in memory for a guest of Xen. It is written here and not through
  * pv_ops, because this is the hottest path of the backend. Lockdep and the
  * irqsoff tracer are told as by local_irq_save().
+ *
+ * The caller is __no_kprobe. Kprobes steps over the instruction under a probe
+ * with events masked, and restores the mask afterwards. An instruction that
+ * reads the mask would find events masked that are on, and hc_end() would leave
+ * them masked for ever. What it writes would be lost. Kprobes knows this of CLI,
+ * STI, PUSHF and POPF, and not of a byte in memory. "make lint" looks at the
+ * objects.
  *
  * Context: any but NMI.
  * Return: whether events were masked before, for hc_end() or hc_release().

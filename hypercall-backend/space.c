@@ -66,7 +66,7 @@ static void hc_update_kernel_part(u64 *top, const u64 *pgd,
 	}
 }
 
-static void hc_activate_mm(struct mm_struct *mm)
+static void __no_kprobe hc_activate_mm(struct mm_struct *mm)
 {
 	u64 *pgd = (u64 *)mm->pgd;
 	u64 *user = hc_take_from_stock(4);
@@ -110,7 +110,7 @@ static void hc_activate_mm(struct mm_struct *mm)
 	hc_return_all_to_stock(twins);
 }
 
-static void hc_deactivate_mm(struct mm_struct *mm)
+static void __no_kprobe hc_deactivate_mm(struct mm_struct *mm)
 {
 	u64 *pgd = (u64 *)mm->pgd;
 	u64 *user = hc_user_pgd(pgd), *top = hc_kernel_pgd(pgd);
@@ -158,7 +158,7 @@ void hc_enter_mmap(struct mm_struct *mm)
 	spin_unlock(&mm->page_table_lock);
 }
 
-static void hc_leave_mm(void *info)
+static void __no_kprobe hc_leave_mm(void *info)
 {
 	struct mm_struct *mm = info;
 
@@ -215,7 +215,7 @@ void hc_exit_mmap(struct mm_struct *mm)
  *
  * Context: not preemptible.
  */
-void hc_write_cr3(unsigned long cr3)
+void __no_kprobe hc_write_cr3(unsigned long cr3)
 {
 	unsigned long pfn = PHYS_PFN(cr3), mfn, user_mfn = 0;
 	/*

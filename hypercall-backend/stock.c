@@ -64,7 +64,7 @@ static unsigned int hc_stock_low_mark(void)
  * Pin a table of a stock. It counts as a page table in /proc/meminfo from here
  * on, as Linux's own tables do.
  */
-static void hc_pin_table(void *table, unsigned int level)
+static void __no_kprobe hc_pin_table(void *table, unsigned int level)
 {
 	u8 masked;
 
@@ -78,7 +78,7 @@ static void hc_pin_table(void *table, unsigned int level)
 }
 
 /* Unpin a table of a stock and free it. */
-static void hc_free_stock_table(void *table)
+static void __no_kprobe hc_free_stock_table(void *table)
 {
 	struct hc_unpinning u = { .nr = 0 };
 	u8 masked = hc_begin();
@@ -252,7 +252,7 @@ int hc_pgd_alloc(struct mm_struct *mm)
 }
 
 /* Free a pair that is not needed. The twins in place below it go into stock. */
-static void hc_free_pair(u64 *user)
+static void __no_kprobe hc_free_pair(u64 *user)
 {
 	u64 *top = hc_pair_kernel_pgd(user);
 	struct list_head twins[HC_LEVELS];

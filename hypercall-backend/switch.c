@@ -126,7 +126,8 @@ static __always_inline bool hc_same_desc(const struct desc_struct *a,
 }
 
 /* Out of line: most tasks have no thread-local segments. */
-static noinline void hc_write_tls(struct thread_struct *t, unsigned int cpu)
+static noinline void __no_kprobe hc_write_tls(struct thread_struct *t,
+					      unsigned int cpu)
 {
 	struct desc_struct *known = this_cpu_ptr(hc_known_tls);
 	u8 masked = hc_begin();
@@ -239,7 +240,7 @@ static __always_inline void hc_load_gs_held_back(void)
 	}
 }
 
-static void hc_set_segment_base(unsigned int which, u64 base)
+static void __no_kprobe hc_set_segment_base(unsigned int which, u64 base)
 {
 	u8 masked = hc_begin();
 
@@ -330,7 +331,7 @@ void hc_switch_online(void)
  *
  * Context: not preemptible.
  */
-void __kprobes hc_load_sp0(unsigned long sp0)
+void notrace __no_kprobe hc_load_sp0(unsigned long sp0)
 {
 	u8 masked = hc_begin();
 

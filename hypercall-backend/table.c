@@ -43,7 +43,7 @@
  * activates or deactivates an address space. The queue has been issued on
  * return, unless @walk is NULL.
  */
-void hc_walk_resched(struct hc_walk *walk)
+void __no_kprobe hc_walk_resched(struct hc_walk *walk)
 {
 	if (!walk)
 		return;
@@ -223,8 +223,8 @@ void hc_finish_unpinning(struct hc_unpinning *u, bool flush)
  *
  * Context: any; set_pmd() or its like follows.
  */
-void hc_alloc_ptpage(struct mm_struct *mm, unsigned long pfn,
-		     enum pt_level level)
+void __no_kprobe hc_alloc_ptpage(struct mm_struct *mm, unsigned long pfn,
+				 enum pt_level level)
 {
 	bool pinned;
 	u8 masked;
@@ -246,7 +246,7 @@ void hc_alloc_ptpage(struct mm_struct *mm, unsigned long pfn,
  *
  * Context: any.
  */
-void hc_release_ptpage(unsigned long pfn, enum pt_level level)
+void __no_kprobe hc_release_ptpage(unsigned long pfn, enum pt_level level)
 {
 	void *table = __va(PFN_PHYS(pfn));
 	struct hc_unpinning u = { .nr = 0 };

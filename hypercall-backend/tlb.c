@@ -26,7 +26,7 @@ static DEFINE_PER_CPU(struct cpumask, hc_flush_mask);
  *
  * Context: any.
  */
-void hc_flush_tlb(void)
+void __no_kprobe hc_flush_tlb(void)
 {
 	u8 masked = hc_begin();
 
@@ -40,7 +40,7 @@ void hc_flush_tlb(void)
  *
  * Context: any.
  */
-void hc_flush_tlb_one_user(unsigned long addr)
+void __no_kprobe hc_flush_tlb_one_user(unsigned long addr)
 {
 	u8 masked;
 
@@ -62,8 +62,8 @@ void hc_flush_tlb_one_user(unsigned long addr)
  *
  * Context: preemption off.
  */
-void hc_flush_tlb_multi(const struct cpumask *cpus,
-			const struct flush_tlb_info *info)
+void __no_kprobe hc_flush_tlb_multi(const struct cpumask *cpus,
+				    const struct flush_tlb_info *info)
 {
 	struct cpumask *mask;
 	struct mmuext_op *op;
@@ -100,7 +100,7 @@ void hc_enter_lazy_mmu(void)
  *
  * Context: as for hc_enter_lazy_mmu().
  */
-void hc_leave_lazy_mmu(void)
+void __no_kprobe hc_leave_lazy_mmu(void)
 {
 	u8 masked = hc_begin();
 
@@ -116,7 +116,7 @@ void hc_leave_lazy_mmu(void)
  *
  * Context: any.
  */
-void hc_flush_lazy_mmu(void)
+void __no_kprobe hc_flush_lazy_mmu(void)
 {
 	u8 masked = hc_begin();
 

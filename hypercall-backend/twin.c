@@ -351,7 +351,7 @@ void hc_alloc_pud(struct mm_struct *mm, unsigned long pfn)
 	hc_alloc_table(mm, pfn, PT_PUD);
 }
 
-static void hc_release_table(unsigned long pfn, unsigned int level)
+static void __no_kprobe hc_release_table(unsigned long pfn, unsigned int level)
 {
 	enum pt_level pt_level = level == 2 ? PT_PMD : PT_PUD;
 	u64 *table = __va(PFN_PHYS(pfn));

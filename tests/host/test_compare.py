@@ -137,7 +137,25 @@ WARNING: modpost: vmlinux: section mismatch in reference: a+0x4 (section: .text)
 
 
 class Lint(unittest.TestCase):
-    """The SPDX check and tests/lint.toml."""
+    """The SPDX check, tests/lint.toml, and who uses Xen's event mask."""
+
+    def test_who_uses_the_event_mask(self):
+        """A function that uses it is named, unless kprobes refuses it."""
+        source = """
+extern char xen_vcpu_info[64];
+extern char other;
+static __attribute__((noinline)) char inner(void) { return xen_vcpu_info[1]; }
+char outer(void) { return inner() + other; }
+char written(void) { xen_vcpu_info[1] = 1; return other; }
+__attribute__((section(".kprobes.text"))) char refused(void) { return xen_vcpu_info[1]; }
+__attribute__((section(".noinstr.text"))) char entry(void) { return xen_vcpu_info[1]; }
+__attribute__((section(".init.text"))) char init(void) { return xen_vcpu_info[1]; }
+"""
+        with tempfile.TemporaryDirectory(prefix="pvops-test.") as scratch:
+            out = pathlib.Path(scratch) / "x.o"
+            subprocess.run(["gcc", "-O2", "-fno-pic", "-mcmodel=kernel", "-x", "c", "-c", "-o", out, "-"],
+                           input=source, text=True, check=True)
+            self.assertEqual(["inner", "written"], lint.readers_of_the_mask(elf.Elf(out)))
 
     def test_spdx(self):
         """A file needs an SPDX line with our licence in its first lines."""

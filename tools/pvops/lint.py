@@ -24,7 +24,7 @@ import subprocess
 import tempfile
 import tomllib
 
-from . import common, csource, floors, hooks, kernel, mailseries, objects
+from . import common, csource, elf, floors, hooks, kernel, mailseries, objects
 from .common import BUILD, ROOT, Failure, say
 
 ALLOWED = ROOT / "tests/lint.toml"
@@ -253,6 +253,30 @@ def check_floors(results: Results, out: pathlib.Path = BUILD / "out/main") -> No
     results.check("files use only files below them", problems)
 
 
+def readers_of_the_mask(obj: elf.Elf) -> list[str]:
+    """Functions that a kprobe may be in, and that use the event mask of Xen (see hc_begin())."""
+    found = set()
+    for section in obj.sections:
+        if not section.flags & elf.SHF_EXECINSTR or section.name in (".kprobes.text", ".noinstr.text", ".init.text"):
+            continue
+        functions = [one for one in obj.symbols if one.kind == elf.STT_FUNC and one.section == section.index]
+        for relocation in obj.relocations(section):
+            if relocation.symbol == "xen_vcpu_info":
+                found.update(one.name for one in functions
+                             if one.value <= relocation.offset < one.value + one.size)
+    return sorted(found)
+
+
+def check_probes(results: Results, out: pathlib.Path = BUILD / "out/main") -> None:
+    """Each function of the backend hypercall that uses the event mask is out of reach for kprobes."""
+    objs = sorted((out / floors.BUILT / "hypercall-backend").glob("*.o"))
+    if not objs:
+        raise Failure(f"{common.shown(out)} has no objects of hypercall-backend; 'make kernel' makes them")
+    results.check("no kprobe where the event mask is read or written",
+                  [f"{obj.name}: {function} is not __no_kprobe"
+                   for obj in objs for function in readers_of_the_mask(elf.Elf(obj))])
+
+
 def lint_config(text: str) -> str:
     """Switch IBT off: with IBT objtool runs on vmlinux.o only, and not on each object."""
     return objects.change_config(text, {"X86_KERNEL_IBT": "n"})
@@ -311,7 +335,7 @@ def check_objtool(results: Results, out: pathlib.Path = BUILD / "out/main") -> N
                                            if not permitted(entries, "objtool", "vmlinux.o", line)])
 
 
-CHECKS = ("files", "patches", "checkpatch", "kerneldoc", "names", "floors", "compile", "objtool")
+CHECKS = ("files", "patches", "checkpatch", "kerneldoc", "names", "floors", "probes", "compile", "objtool")
 
 
 def main() -> int:
@@ -338,6 +362,8 @@ def main() -> int:
         check_names(results)
     if "floors" in chosen:
         check_floors(results)
+    if "probes" in chosen:
+        check_probes(results)
     if "compile" in chosen:
         check_compile(results)
     if "objtool" in chosen:
