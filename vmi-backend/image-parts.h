@@ -16,12 +16,6 @@
 #define INSN_RET	0xc3
 #define INSN_INT3	0xcc
 
-/* Do SIZE bytes at OFFSET end at or before LIMIT? */
-static inline bool vmi_range_fits(u64 offset, u64 size, u64 limit)
-{
-	return offset <= limit && size <= limit - offset;
-}
-
 static inline bool vmi_ranges_overlap(u64 a, u64 a_size, u64 b, u64 b_size)
 {
 	return a < b + b_size && b < a + a_size;

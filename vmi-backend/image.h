@@ -118,4 +118,10 @@ const char *vmi_call_name(u32 call);
 u32 vmi_call_flags(u32 call);
 const char *vmi_rule_message(unsigned int rule);
 
+/* Do SIZE bytes at OFFSET end at or before LIMIT? */
+static inline bool vmi_range_fits(u64 offset, u64 size, u64 limit)
+{
+	return offset <= limit && size <= limit - offset;
+}
+
 #endif /* _VMI_BACKEND_IMAGE_H */

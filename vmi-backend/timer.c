@@ -334,8 +334,7 @@ VMI_SAME_PLACE(offset, tsc_offset);
 static bool vmi_is_shared(const struct vmi64_section *shared, u32 at, u32 size)
 {
 	return shared && IS_ALIGNED(at, PAGE_SIZE) && at >= shared->load_off &&
-	       at - shared->load_off < shared->load_size &&
-	       shared->load_size - (at - shared->load_off) >= size;
+	       vmi_range_fits(at - shared->load_off, size, shared->load_size);
 }
 
 /**
