@@ -285,12 +285,8 @@ static u32 read_khz(u32 msr)
 }
 
 /*
- * User space reads the page itself. A copy in the form of user_clock would be
- * wrong for a while: the hypervisor changes the page when it moves the guest or
- * sets its clock. No code of the ROM or of the kernel need run before a program
- * reads the clock again, and the program does not look at the page's sequence.
- * Also, a multiplier of 32 bits differs from the scale by up to 2^-32, and the
- * copy would drift away from the time by which alarms are set.
+ * User space reads the page itself. No copy in the form of user_clock could be
+ * right, see "A clock for programs" in vmi64-abi.rst.
  */
 static s32 get_time_info(struct vmi64_time *out)
 {
