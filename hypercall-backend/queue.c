@@ -202,7 +202,7 @@ void pvops_check_read(const pte_t *ptep)
 	WARN_ONCE(hc_is_queued(ptep),
 		  "pvops: hypercall: a page-table entry is read that is still to be written\n");
 }
-EXPORT_SYMBOL_GPL(pvops_check_read);
+EXPORT_SYMBOL(pvops_check_read);	/* headers call it, for every module */
 #endif
 
 /*

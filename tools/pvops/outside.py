@@ -17,8 +17,11 @@ SOURCE = common.ROOT / "tests/guest/modules"
 def modules(image: pathlib.Path) -> list[pathlib.Path]:
     """The modules for an image; none if the image is not in one of our builds."""
     out = kernel_builder.build_of(image)
-    if out is None or not (out / "vmlinux.symvers").exists():
+    # Symbols of a kernel that was built with modules, or of an image alone; make knows the former.
+    alone = out and not (out / "Module.symvers").exists()
+    if out is None or alone and not (out / "vmlinux.symvers").exists():
         return []
+    symbols = [f"KBUILD_EXTRA_SYMBOLS={out / 'vmlinux.symvers'}"] if alone else []
     where = out / "outside"
     stamp = where / ".pvops-inputs"
     want = common.digest_of([SOURCE], f"{image.stat().st_mtime_ns}")
@@ -30,8 +33,7 @@ def modules(image: pathlib.Path) -> list[pathlib.Path]:
             log = common.LOG / f"outside-{out.name}.log"
             env = kernel_builder.make_environment()
             common.run_logged([*make, "modules_prepare"], log, what="preparing for modules", env=env)
-            # Only an image was built: its symbols are in a file of their own.
-            common.run_logged([*make, f"M={where}", f"KBUILD_EXTRA_SYMBOLS={out / 'vmlinux.symvers'}", "modules"],
+            common.run_logged([*make, f"M={where}", *symbols, "modules"],
                               log, what="building modules outside of the tree", env=env)
             stamp.write_text(want)
     return sorted(where.glob("*.ko"))
