@@ -275,6 +275,7 @@ class Descriptions(unittest.TestCase):
                      "userland = true\njobs = ['clock']", "kind = 'xen-domu'\nroms = ['hw']",
                      "kind = 'xen-dom0'\nroms = ['hw']\nrom_initrd = true",
                      "kind = 'xen-domu'\nuserland = true\ndisk = 9",
+                     "kind = 'xen-domu'\nservices = true", "services = true\nuserland = true\njobs = ['userland']",
                      "cpus = 'two'", "nosuch = 1", "kind = 'moon'", "like = 'it'",
                      "like = 'absent'", "[expect]\nbackend = 1", "not toml"):
             with tempfile.TemporaryDirectory() as directory:

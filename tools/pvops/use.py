@@ -108,8 +108,9 @@ def write_down(request: Request, as_bundle: bool) -> None:
     description = world.load(request.name)
     # A bundle is the world as `make boot` boots it, a command what `make run` starts.
     request.jobs = [*description.jobs, *request.jobs] if as_bundle else ["shell"]
-    if as_bundle and description.userland:
-        common.need_space(directory.parent, 3 * userland.SIZE, "a bundle with Debian's disk")
+    if as_bundle and description.root_disk:
+        disk = userland.DISKS[description.root_disk]
+        common.need_space(directory.parent, 3 * disk.size, f"a bundle with {disk.about}")
     with request.machine(keep=directory) as made:
         if as_bundle:
             archive = frozen.bundle(made, directory)

@@ -67,6 +67,7 @@ class World:
     # three times "cpus"; the last step must be "shutdown"
     steps: list[str] = dataclasses.field(default_factory=list)
     userland: bool = False              # after the report, Debian with systemd (tools.pvops.userland)
+    services: bool = False              # the disk with services as /dev/vda, for a job that mounts it
     reboots: bool = False               # a reboot is one, and not the end of the machine
     uefi: bool = False                  # OVMF instead of SeaBIOS
     # VMI-64 ROMs (tools.pvops.rom --list) of the machine under test, in the
@@ -78,6 +79,11 @@ class World:
     jobs: list[str] = dataclasses.field(default_factory=list)
     host: Host = dataclasses.field(default_factory=Host)
     expect: Expect = dataclasses.field(default_factory=Expect)
+
+    @property
+    def root_disk(self) -> str:
+        """The disk of tools.pvops.userland that the machine has, or nothing."""
+        return "debian" if self.userland else "services" if self.services else ""
 
 
 def names() -> list[str]:
@@ -148,6 +154,8 @@ def _build(name: str, data: dict) -> World:
                       "xen-domu")
     if world.userland and (world.disk or world.network or world.steps or set(world.jobs) - {"userland"}):
         raise Failure(f"worlds/{name}.toml: userland: without disk, network, steps, and jobs but `userland`")
+    if world.services and (world.userland or world.kind == "xen-domu"):
+        raise Failure(f"worlds/{name}.toml: services: without userland, and not for the kind xen-domu")
     if strange := {step for step in world.steps if not times(step)}:
         raise Failure(f"worlds/{name}.toml: steps: no step {' '.join(sorted(strange))}; "
                       f"there are: {' '.join(STEPS)}, each perhaps with *NUMBER")

@@ -54,8 +54,8 @@ def machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
     """
     if not kernel.is_file():
         raise Failure(f"{common.shown(kernel)}: no such kernel image")
-    if world.userland:
-        userland.image()
+    if world.root_disk:
+        userland.image(world.root_disk)
     with _scratch(world.name, keep) as scratch:
         parts = [initramfs.image("guest"), *cpios]
         parts += initramfs.job_images(jobs)

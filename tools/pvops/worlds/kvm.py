@@ -26,7 +26,7 @@ class Kvm(Machine):
                  "-kernel", "/guest/kernel", "-initrd", "/guest/initrd",
                  "-append", self.cmdline, *self.rom_args(roms, pathlib.Path("/guest/zero")),
                  *self.world.guest_qemu_args]
-        if self.world.userland:
+        if self.world.root_disk:
             inner += disk("/dev/vda")
         if "count" in self.host_files:
             inner += ["-chardev", "pipe,id=count,path=/tmp/count",
@@ -34,7 +34,7 @@ class Kvm(Machine):
         load_modules = "\n".join([
             "insmod /modules/irqbypass.ko", "insmod /modules/kvm.ko",
             f"insmod /modules/kvm-amd.ko {host.module_args}",
-            *(["insmod /modules/virtio_blk.ko"] if self.world.userland else [])]) + "\n"
+            *(["insmod /modules/virtio_blk.ko"] if self.world.root_disk else [])]) + "\n"
         guest.copy("guest/kernel", self.kernel)
         guest.copy("guest/initrd", self.initrd)
         guest.file("guest/zero", bytes(8))

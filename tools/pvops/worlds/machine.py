@@ -43,9 +43,9 @@ class Machine:
                 "-nographic", "-nic", "none"]
         if not self.world.reboots:
             args.append("-no-reboot")
-        if self.world.userland:
+        if self.world.root_disk:
             # What is written is gone when the machine ends.
-            args += [*disk(str(userland.IMAGE)), "-snapshot"]
+            args += [*disk(str(userland.DISKS[self.world.root_disk].path)), "-snapshot"]
         if self.icount:
             args += ["-icount", "shift=0,sleep=off"]
         return [*args, *map(str, argv), *self.world.qemu_args, *self.qemu_args]
