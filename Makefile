@@ -41,6 +41,7 @@ help:
 	@echo '  make bench                   what operations cost, in every world, against bare metal'
 	@echo '       VARIANTS="native xen"   some of them (make bench-list); LABEL=WORLD,BZIMAGE for others'
 	@echo '       OPS=a,b STEPS=count     some operations; measure, smp, count, loads, time'
+	@echo '       STEPS=services          servers, compilers, languages of Debian; LOADS=gcc,nginx: some'
 	@echo '       SHORT=1 BOOTS=1         less of everything; boots of each'
 	@echo '  make bench-compare A=F B=F   what changed between two reports'
 	@echo '  make bench-plot              pictures and a page of the last report'

@@ -8,7 +8,7 @@ import subprocess
 import tomllib
 import unittest
 
-from tools.pvops import bench, benchdata, boot, common, kernel, suite, world
+from tools.pvops import bench, benchdata, benchservices, boot, common, kernel, suite, world
 from tools.pvops.worlds import description
 
 DOCS = common.ROOT / "Documentation"
@@ -141,11 +141,12 @@ class Docs(unittest.TestCase):
                 self.assertIn(f"``{job.name}``", text)
 
     def test_every_benchmark_is_described(self):
-        """Each operation, step, variant and figure is in benchmarks.rst."""
+        """Each operation, step, variant, load and figure is in benchmarks.rst."""
         text = page("benchmarks.rst")
         variants = tomllib.loads(bench.VARIANTS.read_text(encoding="utf-8"))["variant"]
         operations = {op.removesuffix(benchdata.TWO_THREADS) for op in benchdata.ABOUT}
         for name in (*operations, benchdata.TWO_THREADS, *bench.STEPS, *(one["label"] for one in variants),
+                     *(load.name for load in benchservices.load_list()),
                      *(field.name for field in dataclasses.fields(benchdata.Row))):
             with self.subTest(name=name):
                 self.assertIn(f"``{name}``", text)

@@ -5,6 +5,7 @@
 VARIANTS ?=
 STEPS ?=
 OPS ?=
+LOADS ?=
 BOOTS ?=
 OP ?=
 CALLERS ?=
@@ -12,7 +13,7 @@ CALLERS ?=
 .PHONY: bench bench-list bench-compare bench-plot bench-profile bench-project
 bench:
 	@$(PYTHON) -m tools.pvops.bench $(VARIANTS) $(if $(STEPS),--steps $(call q,$(STEPS))) \
-		$(if $(OPS),--ops $(call q,$(OPS))) $(if $(BOOTS),--boots $(BOOTS)) \
+		$(if $(OPS),--ops $(call q,$(OPS))) $(if $(LOADS),--loads $(call q,$(LOADS))) $(if $(BOOTS),--boots $(BOOTS)) \
 		$(if $(filter 1 y yes,$(SHORT)),--short) $(if $(REPORT),--report $(call q,$(REPORT)))
 
 bench-list:

@@ -9,6 +9,8 @@ bench/variants.toml, in steps. Each step is a boot of its own:
     count       crossings into the hypervisor, by kind; bare metal has none: there
                 calls of pv ops are counted, if each is a call of a ROM
     loads       instructions of real loads
+    services    the same of servers, compilers and languages of Debian 12, per request
+                or job (bench/services.toml); only if --steps names it
     time        time per operation, as a multiple of a loop in the same run
 
 All steps but `time` run under -icount, where a TSC tick is one instruction.
@@ -32,13 +34,16 @@ import re
 import tomllib
 from typing import Iterable
 
-from . import benchcompare, benchdata, benchplot, bootstamp, common, initramfs, kernel, packages, report, world, xentrace
+from . import benchcompare, benchdata, benchplot, benchservices, bootstamp, common, initramfs, kernel, packages, \
+    report, userland, world, xentrace
 from .benchdata import Row
 from .common import Failure, say
 
 BENCH = common.ROOT / "bench"
 VARIANTS = BENCH / "variants.toml"
-STEPS = ("measure", "smp", "count", "loads", "time")
+STEPS = ("measure", "smp", "count", "loads", "services", "time")
+# Without --steps. The services need a disk that only root can make, and half an hour more.
+DEFAULT_STEPS = tuple(step for step in STEPS if step != "services")
 # Nothing is randomized. Nothing is printed, because printing costs instructions.
 # KUnit is off, because the kernels have different suites.
 CMDLINE = ("nokaslr norandmaps randomize_kstack_offset=off random.trust_cpu=on "
@@ -49,13 +54,16 @@ TRACE_MASK = 0x0020f000         # all events of TRC_PV
 SMP_CPUS = 4
 # Steps that a kind of world does not have. Bare metal has no hypervisor to cross
 # into, but calls may be counted there. The records of xentrace do not name the
-# domain. Therefore crossings are counted only if dom0 is the only domain.
-NOT_IN = {"count": ("direct", "xen-domu")}
+# domain. Therefore crossings are counted only if dom0 is the only domain. The disk
+# with services is dom0's.
+NOT_IN = {"count": ("direct", "xen-domu"), "services": ("xen-domu",)}
 # Millions of instructions to spend on one operation, roughly. A slow world takes
 # the smallest number of samples.
 BUDGET, BUDGET_SHORT, BUDGET_COUNT = 40, 10, 10
 # Seconds for one step, so that a machine that hangs is ended.
 LIMIT, LIMIT_NESTED = 400, 900
+# Of the step `services`, whose loads have limits of their own (bench/jobs/services).
+LIMIT_SERVICES = 1800
 # Operations of the short form: quick ones, one of each kind.
 SHORT_OPS = ("nothing", "reference", "getppid", "clock-gettime", "pipe-ping-pong", "mmap-1",
              "mmap-256", "mprotect-256", "mprotect-256-u2", "fault-anonymous", "fork-exit", "vfork-exec")
@@ -84,12 +92,17 @@ class Variant:
     needs: str = ""
     calls: bool = False
     short: bool = False
+    services: bool = False
     image: pathlib.Path | None = None   # instead of the flavour's
 
     @functools.cached_property
     def kind(self) -> str:
         """The world's."""
         return world.load(self.world).kind
+
+    def has(self, step: str) -> bool:
+        """Is there such a step in this variant's kind of world?"""
+        return self.kind not in NOT_IN.get(step, ()) or step == "count" and self.calls
 
 
 def load_variants(path: pathlib.Path = VARIANTS) -> list[Variant]:
@@ -150,6 +163,12 @@ class Plan:
     ops: list[str]                      # empty: all
     budget: int
     loads: list[str]
+    services: list[benchservices.Load] = dataclasses.field(default_factory=list)
+    services_boots: int = 1
+
+    def boots_of(self, step: str) -> int:
+        """How often the machine boots for a step."""
+        return {"time": 1, "services": self.services_boots}.get(step, self.boots)
 
 
 def _words(plan: Plan, step: str) -> str:
@@ -181,6 +200,23 @@ def alone(description: world.World) -> world.World:
                                domu_config=[*description.domu_config, 'tsc_mode = "native"'])
 
 
+def with_services(description: world.World) -> world.World:
+    """The world with the disk, the memory for it, and a CPU that is the same in all variants.
+
+    The C library and others choose their code by what CPUID says. A KVM guest has no
+    XSAVE here (worlds/kvm-npt.toml), so no guest has it, and all run the same code.
+    """
+    if description.userland:
+        raise Failure(f"{description.name}: this world has Debian's root file system in the place of the disk "
+                      "with services")
+    more = benchservices.MEMORY - description.memory
+    cpu = description.cpu if "-xsave" in description.cpu else f"{description.cpu},-xsave"
+    return dataclasses.replace(
+        description, services=True, memory=benchservices.MEMORY, cpu=cpu,
+        host=dataclasses.replace(description.host, memory=max(description.host.memory + more,
+                                                              benchservices.MEMORY + benchservices.HOST_MEMORY)))
+
+
 def boot(variant: Variant, step: str, seed: int, words: str, image: pathlib.Path,
          extra: str = "", limit: float | None = None) -> world.Result:
     """One step in one world; a Failure if it did not come to its end."""
@@ -200,6 +236,10 @@ def boot(variant: Variant, step: str, seed: int, words: str, image: pathlib.Path
             description.memory += 128
     if step == "loads":
         cpios.append(initramfs.image("bench-loads"))
+    if step == "services":
+        description = with_services(description)
+        cpios.append(benchservices.image(initramfs.OUT / "bench-services.cpio.gz", benchservices.load_list()))
+        limit = LIMIT_SERVICES
     if description.kind in ("direct", "kvm") and "boot" in words.split("/"):
         image = bootstamp.image_of(image)
     description = alone(description)
@@ -375,10 +415,9 @@ class Measurement:
 
     def run(self, variant: Variant) -> None:
         """All steps in one world."""
-        kind = variant.kind
         image = (variant.image or kernel.build(variant.flavour)).absolute()
         for step in self.plan.steps:
-            if kind in NOT_IN.get(step, ()) and not (step == "count" and variant.calls):
+            if not variant.has(step):
                 continue
             if step == "smp" and self.plan.ops and not set(self.plan.ops) & set(SMP_OPS):
                 continue
@@ -392,13 +431,13 @@ class Measurement:
 
     def step(self, variant: Variant, step: str, image: pathlib.Path) -> None:
         """The boots of one step."""
-        boots = self.plan.boots if step != "time" else 1
+        boots = self.plan.boots_of(step)
         costs: dict[str, list[benchdata.Sampled]] = collections.defaultdict(list)
         crossed: dict[str, list[dict[str, float]]] = collections.defaultdict(list)
         for seed in range(1, boots + 1):
             say(f"bench: {variant.label}: {step}, boot {seed} of {boots}")
-            extra = f"pvops.loads={','.join(self.plan.loads)} pvops.times=2" \
-                if step == "loads" else ""
+            loads = {"loads": self.plan.loads, "services": [load.name for load in self.plan.services]}.get(step)
+            extra = f"pvops.loads={','.join(loads)} pvops.times=2" if loads else ""
             result = self.booted(variant, step, seed, image, extra)
             lines = result.jobs["bench"].lines
             backend = result.report.get("backend", "none")
@@ -432,6 +471,10 @@ class Measurement:
                     row.crossings_spread = round(spread, 2)
                 self.save(False)
                 continue
+            if step == "services":
+                self.services(variant, backend, lines, costs)
+                self.save(False)
+                continue
             if step == "time":
                 for op, (time, spread) in benchdata.parse_times(lines).items():
                     row = self.row(variant, backend, op)
@@ -445,6 +488,25 @@ class Measurement:
             self.check_nothing(variant, costs)
             self.combine(variant, backend, costs)
             self.save(False)
+
+    def services(self, variant: Variant, backend: str, lines: list[str],
+                 costs: dict[str, list[benchdata.Sampled]]) -> None:
+        """The loads of one more boot; one that failed has no figure."""
+        found = benchservices.parse(lines, self.plan.services)
+        for load in self.plan.services:
+            if load.name not in found.costs:
+                continue
+            op = f"{benchdata.SERVICE}{load.name}"
+            costs[op].append(found.costs[load.name])
+            row = self.row(variant, backend, op)
+            total, spread = benchdata.combine(costs[op])
+            row.instructions, row.spread, row.boots = round(total / load.count, 1), round(spread, 3), len(costs[op])
+            row.about, row.unit = load.about, load.unit
+            # of the boot with most of it
+            row.idle = max(row.idle, round(found.idle[load.name], 2))
+        for failure in found.failures:
+            self.failures.append(f"{variant.label}: services: {failure}")
+            say(f"bench: FAILED {self.failures[-1]}")
 
     def booted(self, variant: Variant, step: str, seed: int, image: pathlib.Path,
                extra: str) -> world.Result:
@@ -512,6 +574,8 @@ class Measurement:
                      benchdata.time_table(rows)):
             if text:
                 print(f"\n{text}")
+        if dear := benchservices.not_below(rows):
+            print("\n" + "\n".join(dear))
 
 
 def load_costs(lines: Iterable[str]) -> dict[str, benchdata.Sampled]:
@@ -547,11 +611,12 @@ def main() -> int:
     parser.add_argument("variants", nargs="*",
                         help="labels of bench/variants.toml, or LABEL=WORLD[,BZIMAGE][,WORD]...")
     parser.add_argument("--list", action="store_true", help="list the variants")
-    parser.add_argument("--steps", default=",".join(STEPS), metavar="A,B",
+    parser.add_argument("--steps", default=",".join(DEFAULT_STEPS), metavar="A,B",
                         help=f"of {' '.join(STEPS)} (default: %(default)s)")
+    parser.add_argument("--loads", default="", metavar="A,B", help="only these loads of the step services")
     parser.add_argument("--ops", default="", metavar="A,B", help="only these operations")
-    parser.add_argument("--boots", type=int, default=2,
-                        help="boots of each step that measures instructions (default: %(default)s)")
+    parser.add_argument("--boots", type=int,
+                        help="boots of each step that measures instructions (default: 2, of the step services 1)")
     parser.add_argument("--budget", type=int, default=BUDGET, metavar="N",
                         help="millions of instructions for one operation (default: %(default)s)")
     parser.add_argument("--short", action="store_true", help="a short form: some variants, "
@@ -576,16 +641,26 @@ def main() -> int:
     for op in ops:
         if op not in benchdata.ABOUT and op not in ("nothing", "reference"):
             raise Failure(f"no operation {op}; there are: {' '.join(benchdata.ABOUT)}")
-    if args.boots < 1 or args.budget < 1:
+    services = benchservices.chosen([load for load in args.loads.split(",") if load], benchservices.load_list())
+    if args.loads and "services" not in steps:
+        raise Failure("--loads is for the step services: add --steps services")
+    boots = 2 if args.boots is None else args.boots
+    if boots < 1 or args.budget < 1:
         raise Failure("--boots and --budget: at least 1")
-    words = args.variants or [v.label for v in everything if v.short or not args.short]
-    plan = Plan(steps, args.boots, ops, args.budget, list(LOADS))
+    picked = chosen(args.variants or [v.label for v in everything if (v.short or not args.short)
+                                      and (v.services or steps != ["services"])], everything)
+    plan = Plan(steps, boots, ops, args.budget, list(LOADS), services, args.boots or 1)
     if args.short:
         plan = Plan([s for s in steps if s in ("measure", "count")], 1, ops or list(SHORT_OPS),
                     min(args.budget, BUDGET_SHORT), list(LOADS))
+    if not any(variant.has(step) for variant in picked for step in plan.steps):
+        raise Failure(f"nothing to measure: {' '.join(variant.label for variant in picked)}: no step of "
+                      f"{','.join(steps)}{' with --short' if args.short else ''}; see Documentation/benchmarks.rst")
     packages.ensure()
+    if "services" in plan.steps:
+        userland.image("services")
     try:
-        measured = run(chosen(words, everything), plan, args.report.absolute())
+        measured = run(picked, plan, args.report.absolute())
     finally:
         world.stop_all()
     measured.show()

@@ -59,6 +59,8 @@ _ABOUT = {
     "load-stress-vm": "stress-ng, vm stressors",
     "load-stress-fork": "stress-ng, fork stressors",
 }
+# What the name of an operation begins with that is a load of bench/services.toml.
+SERVICE = "service-"
 # Operations that are measured once more with a second, sleeping thread in the process.
 TWO_THREADS = "-u2"
 _U2 = ("mmap-1", "mmap-256", "mremap-256", "mprotect-1", "mprotect-256", "fault-anonymous", "fault-cow",
@@ -104,6 +106,9 @@ class Row:
     calls: dict[str, float] | None = None           # pv op -> calls per operation
     time: float | None = None           # multiples of 100,000 instructions' loop
     time_spread: float = 0.0            # percent
+    about: str = ""                     # of a load that is not in ABOUT
+    unit: str = ""                      # of such a load: request or job
+    idle: float = 0.0                   # percent of its ticks in which the CPU was idle
 
     @property
     def total(self) -> float | None:
@@ -294,6 +299,12 @@ def ordered_ops(rows: Iterable[Row]) -> list[str]:
     return [op for op in ABOUT if op in there] + [op for op in there if op not in ABOUT]
 
 
+def described(op: str, rows: Iterable[Row]) -> str:
+    """An operation in words: of ABOUT, or those of a load of the step services."""
+    load = next((row for row in rows if row.op == op and row.about), None)
+    return f"{load.about}; a {load.unit}" if load else ABOUT.get(op, op)
+
+
 def variants(rows: Iterable[Row]) -> list[str]:
     """The labels that occur, in order."""
     return list(dict.fromkeys(row.variant for row in rows))
@@ -318,7 +329,7 @@ def instruction_table(rows: list[Row]) -> str:
     for op in ordered_ops(rows):
         found = [by_key.get((label, op)) for label in labels]
         if any(row and row.instructions is not None for row in found):
-            lines.append([ABOUT.get(op, op)] + [
+            lines.append([described(op, rows)] + [
                 cell for row in found for cell in _cell(row, found[0])])
     return _right(lines) if len(lines) > 1 else ""
 

@@ -2,6 +2,7 @@
 """Pictures of a benchmark report: SVG and PNG, and one HTML page with all of them.
 
     bench-instructions   each operation against the first variant
+    bench-services       the same of the loads of the step services
     bench-crossings-V    crossings into the hypervisor, by kind
     bench-boot           phases of booting
 """
@@ -14,7 +15,7 @@ import pathlib
 import subprocess
 import sys
 
-from . import benchdata, common
+from . import benchdata, benchservices, common
 from .benchdata import Row
 from .common import Failure
 
@@ -48,12 +49,13 @@ def _title(rows: list[Row], label: str) -> str:
     return f"{label} (backend {backend})" if backend not in ("", "none", label) else label
 
 
-def instructions(rows: list[Row], where: pathlib.Path) -> str | None:
-    """Bars of instructions per operation, as multiples of the first variant's."""
+def instructions(rows: list[Row], where: pathlib.Path, services: bool = False) -> str | None:
+    """Bars of instructions per operation or load, as multiples of the first variant's."""
     labels = benchdata.variants(rows)
     found = {(row.variant, row.op): row for row in rows if row.instructions}
     ops = [op for op in benchdata.ordered_ops(rows)
-           if (labels[0], op) in found and not op.startswith("boot")]
+           if (labels[0], op) in found and not op.startswith("boot")
+           and op.startswith(benchdata.SERVICE) == services]
     if not ops:
         return None
     pyplot = _pyplot()
@@ -81,15 +83,15 @@ def instructions(rows: list[Row], where: pathlib.Path) -> str | None:
     axes.set_xticks(ticks, [f"{n:g}" for n in ticks])
     axes.minorticks_off()
     axes.set_yticks(range(len(ops)), [
-        f"{benchdata.ABOUT.get(op, op)}\n{found[(labels[0], op)].instructions:,.0f}"
+        f"{benchdata.described(op, rows)}\n{found[(labels[0], op)].instructions:,.0f}"
         f" instructions on {labels[0]}" for op in ops], fontsize=7)
     axes.set_ylim(len(ops) - 0.4, -0.6)
     axes.grid(axis="x", color="#dddddd")
     axes.set_xlabel(f"instructions per operation, hypervisor included, as a multiple of "
                     f"{_title(rows, labels[0])}\n(1 = the same; logarithmic; lines: spread)")
-    axes.set_title("What an operation costs")
+    axes.set_title("What a load costs, per request or job" if services else "What an operation costs")
     axes.legend(loc="upper center", bbox_to_anchor=(0.3, -0.9 / len(ops) - 0.03), fontsize=8, ncols=3)
-    return _save(figure, where, "bench-instructions")
+    return _save(figure, where, "bench-services" if services else "bench-instructions")
 
 
 def crossings(rows: list[Row], label: str, where: pathlib.Path) -> str | None:
@@ -167,7 +169,7 @@ def draw_report(path: pathlib.Path) -> pathlib.Path:
 def draw(rows: list[Row], about: dict[str, object], where: pathlib.Path) -> pathlib.Path:
     """All pictures that the rows have figures for, and the page; returns the page."""
     where.mkdir(parents=True, exist_ok=True)
-    names = [instructions(rows, where), booting(rows, where)]
+    names = [instructions(rows, where), instructions(rows, where, services=True), booting(rows, where)]
     names += [crossings(rows, label, where) for label in benchdata.variants(rows)]
     parts = [_table(text) for text in (
         benchdata.instruction_table(rows),
@@ -184,6 +186,8 @@ def draw(rows: list[Row], about: dict[str, object], where: pathlib.Path) -> path
              for label, one in kernels.items()] if isinstance(kernels, dict) else []
     incomplete = "" if about.get("complete", True) else \
         "<p><b>Not complete: the run was cut short, or something failed.</b></p>"
+    dear = "".join(f"<li>{html.escape(line)}</li>" for line in benchservices.not_below(rows))
+    dear = f"<h2>Loads for which hypercall is not the cheapest</h2><ul>{dear}</ul>" if dear else ""
     page = where / "bench.html"
     partial = page.with_suffix(".partial")
     partial.write_text(f"""<!DOCTYPE html>
@@ -197,7 +201,7 @@ costs a CPU far more than the instruction that took it. x N: so many times the f
 column's; = : no difference beyond the spread. Crossings are what the hypervisor's own
 tracing counted.</p>
 <ul>{"".join(lines)}</ul>
-{"".join(pictures)}{"".join(parts)}</body></html>
+{dear}{"".join(pictures)}{"".join(parts)}</body></html>
 """, encoding="utf-8")
     partial.replace(page)
     return page
