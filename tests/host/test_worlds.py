@@ -302,6 +302,13 @@ class Descriptions(unittest.TestCase):
                 self.assertFalse([word for word in shell if word.startswith(("pvops.jobs", "systemd.mask"))])
         self.assertIn("pvops.jobs=shell", kinds._cmdline(kinds.KINDS["direct"], world.load("bare"), ["shell"], "").split())
 
+    def test_no_second_cpu_beside_one_that_enters_guests(self):
+        """A machine whose CPU enters guests by VMRUN has no other one, or one thread for all."""
+        for name in world.names():
+            one = world.load(name)
+            if one.kind == "kvm" or one.kind == "xen-domu" and one.domu_type != "pv":
+                self.assertTrue(one.one_thread or one.host.cpus == 1, name)
+
     def test_a_reset_is_no_reboot(self):
         """A machine of Debian's that was reset, or did not come back, has not passed."""
         one = "PVOPS-BEGIN report\nPVOPS-END report\nPVOPS-BEGIN job userland\nok a\nPVOPS-END job userland rc=0\n"
