@@ -3,13 +3,9 @@
  * The calls that KVM serves. Numbers and layouts are KVM's public ABI:
  * Documentation/virt/kvm/x86/{cpuid,msr,hypercalls}.rst of Linux.
  */
-#include "rom.h"
+#include "pvclock.h"
 
-#define CPUID_HYPERVISOR	(1u << 31)	/* leaf 1, ECX */
 #define CPUID_MWAIT		(1u << 3)	/* leaf 1, ECX */
-#define LEAF_FIRST		0x40000000
-#define LEAF_LAST		0x4000ff00
-#define LEAF_STEP		0x100
 #define LEAF_FEATURES		1		/* from the signature's leaf */
 #define LEAF_TIMING		0x10
 
@@ -35,15 +31,8 @@
 
 #define VCPU_PREEMPTED		1
 #define VCPU_FLUSH_TLB		2
-#define PVCLOCK_STABLE		1
-#define PVCLOCK_STOPPED		2
 
-#define NSEC_PER_SEC		1000000000ull
-#define SHARED_CLOCKS		64
 #define RFLAGS_IF		(1 << 9)
-
-/* One page. User space may map it for the clock of CPU 0, and sees all of it. */
-static struct pvclock clocks[SHARED_CLOCKS] __section(".shared") __aligned(4096);
 
 static struct {
 	u32 version;
@@ -52,45 +41,30 @@ static struct {
 } wall_clock __aligned(16);
 
 static u32 features, hints, leaf_base, leaf_max;
-static u8 stable_flag;		/* the flag to look at in a clock, or 0 */
-static bool amd;		/* use VMMCALL instead of VMCALL */
 static bool mwait;		/* a CPU may wait by MWAIT, unseen by KVM */
-static bool clock_early;	/* INIT_CPU(EARLY) enabled CPU 0's clock */
-static const struct pvclock *clock_on[SHARED_CLOCKS];	/* NULL if disabled */
-static u64 last_real;
-static u32 resumes;
-
-bool kvm_detect(void)
-{
-	u32 regs[4], leaf;
-
-	cpuid(0, 0, regs);
-	/* "AuthenticAMD", "HygonGenuine" */
-	amd = regs[1] == 0x68747541 || regs[1] == 0x6f677948;
-	cpuid(1, 0, regs);
-	if (!(regs[2] & CPUID_HYPERVISOR))
-		return false;
-	mwait = regs[2] & CPUID_MWAIT;
-	for (leaf = LEAF_FIRST; leaf <= LEAF_LAST; leaf += LEAF_STEP) {
-		cpuid(leaf, 0, regs);
-		/* "KVMKVMKVM" */
-		if (regs[1] != 0x4b4d564b || regs[2] != 0x564b4d56 || regs[3] != 0x4d)
-			continue;
-		leaf_base = leaf;
-		/* Old versions of KVM say 0: there is one more leaf. */
-		leaf_max = regs[0] ? regs[0] : leaf + LEAF_FEATURES;
-		cpuid(leaf + LEAF_FEATURES, 0, regs);
-		features = regs[0];
-		hints = regs[3];
-		stable_flag = features & FEATURE_CLOCK_STABLE ? PVCLOCK_STABLE : 0;
-		return true;
-	}
-	return false;
-}
 
 static bool has(u32 wanted)
 {
 	return (features & wanted) == wanted;
+}
+
+bool kvm_detect(void)
+{
+	u32 regs[4];
+
+	leaf_base = hypervisor_leaf(0x4b4d564b, 0x564b4d56, 0x4d, &leaf_max);
+	if (!leaf_base)
+		return false;
+	/* Old versions of KVM say 0: there is one more leaf. */
+	if (!leaf_max)
+		leaf_max = leaf_base + LEAF_FEATURES;
+	cpuid(1, 0, regs);
+	mwait = regs[2] & CPUID_MWAIT;
+	cpuid(leaf_base + LEAF_FEATURES, 0, regs);
+	features = regs[0];
+	hints = regs[3];
+	stable_flag = has(FEATURE_CLOCK_STABLE) ? PVCLOCK_STABLE : 0;
+	return true;
 }
 
 /*
@@ -145,15 +119,15 @@ u32 kvm_host(void)
 	       (has(FEATURE_MSI_EXT_DEST_ID) ? VMI64_HOST_EXT_DEST_ID : 0);
 }
 
-static s32 start_clock(u32 cpu, u64 percpu_phys)
+static s32 start_clock(const struct vmi64_cpu *info)
 {
-	u64 where = cpu < SHARED_CLOCKS ?
-		    phys(&clocks[cpu]) :
-		    percpu_phys + offsetof(struct rom_cpu, clock);
+	u64 where = info->cpu < SHARED_CLOCKS ?
+		    phys(&clocks[info->cpu]) :
+		    info->percpu_phys + offsetof(struct rom_cpu, clock);
 	s32 err = vmi_wrmsr(MSR_SYSTEM_TIME_NEW, where | MSR_ENABLED);
 
-	if (!err && cpu < SHARED_CLOCKS)
-		clock_on[cpu] = &clocks[cpu];
+	if (!err)
+		clock_started(info->cpu, (struct rom_cpu *)info->percpu_virt);
 	return err;
 }
 
@@ -162,7 +136,7 @@ s32 kvm_init_cpu(const struct vmi64_cpu *cpu)
 	struct rom_cpu *mine = (struct rom_cpu *)cpu->percpu_virt;
 
 	if (cpu->flags & VMI64_CPU_EARLY) {
-		if (has(FEATURE_CLOCKSOURCE2) && start_clock(cpu->cpu, 0))
+		if (has(FEATURE_CLOCKSOURCE2) && start_clock(cpu))
 			return -VMI64_EIO;
 		clock_early = has(FEATURE_CLOCKSOURCE2);
 		return 0;
@@ -173,27 +147,15 @@ s32 kvm_init_cpu(const struct vmi64_cpu *cpu)
 	 * for the boot CPU: clear these. Values that KVM wrote for this CPU
 	 * must stay, because KVM continues to count from them.
 	 */
-	if (!mine->seen || mine->cpu != cpu->cpu) {
+	if (clock_init_cpu(cpu))
 		mine->steal = (struct steal_time){ 0 };
-		mine->clock = (struct pvclock){ 0 };
-		mine->available = 0;
-		mine->cpu = cpu->cpu;
-		mine->seen = 1;
-	}
 	mine->eoi = 0;
 	mine->steal.preempted = 0;
-	/* After hibernation this may be another VM, with a clock from 0. */
-	if (cpu->flags & VMI64_CPU_RESUME) {
-		last_real = 0;
-		resumes++;
-	}
-	if (mine->resumes != resumes) {
-		mine->resumes = resumes;
-		mine->available = 0;
-	}
 
-	if (has(FEATURE_CLOCKSOURCE2) && start_clock(cpu->cpu, cpu->percpu_phys))
-		return -VMI64_EIO;
+	if (cpu->flags & VMI64_CPU_BOOT)
+		clock_early = false;
+	if (has(FEATURE_CLOCKSOURCE2) && start_clock(cpu))
+		goto withdraw;
 	if (has(FEATURE_STEAL_TIME) &&
 	    vmi_wrmsr(MSR_STEAL_TIME, (cpu->percpu_phys +
 				       offsetof(struct rom_cpu, steal)) | MSR_ENABLED))
@@ -203,7 +165,6 @@ s32 kvm_init_cpu(const struct vmi64_cpu *cpu)
 				      offsetof(struct rom_cpu, eoi)) | MSR_ENABLED))
 		goto withdraw;
 	mine->ready = 1;
-	clock_early = false;
 	return 0;
 
 withdraw:
@@ -222,7 +183,7 @@ void kvm_exit_cpu(u32 flags)
 		if (clock_early) {
 			vmi_wrmsr(MSR_SYSTEM_TIME_NEW, 0);
 			clock_early = false;
-			clock_on[0] = NULL;
+			clock_stopped(0);
 		}
 		return;
 	}
@@ -240,83 +201,8 @@ void kvm_exit_cpu(u32 flags)
 	}
 	if (has(FEATURE_CLOCKSOURCE2)) {
 		vmi_wrmsr(MSR_SYSTEM_TIME_NEW, 0);
-		if (cpu < SHARED_CLOCKS)
-			clock_on[cpu] = NULL;
+		clock_stopped(cpu);
 	}
-}
-
-/* A * B / 2^32. Not in C: for a 128-bit type, gcc aligns the stack. */
-static inline u64 multiply(u64 a, u32 b)
-{
-	u64 low, high;
-
-	asm("mulq %3; shrdq $32, %1, %0"
-	    : "=a" (low), "=d" (high) : "0" (a), "r" ((u64)b));
-	return low;
-}
-
-/* Nanoseconds; KVM makes the version odd while it writes. */
-static inline u64 read_clock(const struct pvclock *clock, u8 *flags)
-{
-	u64 delta, value;
-	u32 version;
-	int shift;
-
-	do {
-		/* If it is odd it is another one in the end. */
-		version = clock->version & ~1u;
-		asm volatile("" : : : "memory");
-		delta = read_tsc() - clock->tsc_timestamp;
-		/* The time stamp may be from a counter that is a little ahead. */
-		if ((s64)delta < 0)
-			delta = 0;
-		shift = clock->tsc_shift;
-		/* The asm keeps the branches: gcc would shift both ways and choose. */
-		if (shift < 0) {
-			asm volatile("" : "+r" (delta));
-			delta >>= -shift;
-		} else {
-			asm volatile("" : "+r" (delta));
-			delta <<= shift;
-		}
-		value = clock->system_time +
-			multiply(delta, clock->tsc_to_system_mul);
-		*flags = clock->flags;
-		asm volatile("" : : : "memory");
-	} while (clock->version != version);
-	return value;
-}
-
-/* VALUE, or the value returned before if that is later. */
-static u64 never_backwards(u64 *where, u64 value)
-{
-	u64 last = __atomic_load_n(where, __ATOMIC_RELAXED);
-
-	do {
-		if (value <= last)
-			return last;
-	} while (!__atomic_compare_exchange_n(where, &last, value, false,
-					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	return value;
-}
-
-/* Never backwards across CPUs, even if KVM does not promise that. */
-static u64 read_real(u32 cpu)
-{
-	const struct pvclock *clock = NULL;
-	u64 value;
-	u8 flags;
-
-	if (cpu < SHARED_CLOCKS)
-		clock = clock_on[cpu];
-	else if (MINE(ready))
-		clock = &((struct rom_cpu *)any_percpu(cpu))->clock;
-	if (!clock)
-		clock = &clocks[0];
-	value = read_clock(clock, &flags);
-	if (flags & stable_flag)
-		return value;
-	return never_backwards(&last_real, value);
 }
 
 static u64 read_stolen(u32 cpu)
@@ -345,25 +231,8 @@ static u64 get_cycle_counter(u32 kind, u32 cpu)
 		return read_stolen(cpu);
 	if (kind == VMI64_CYCLES_AVAILABLE && has(FEATURE_STEAL_TIME) &&
 	    cpu < rom.nr_cpus)
-		/* KVM accounts stolen time with a delay. */
-		return never_backwards(&((struct rom_cpu *)any_percpu(cpu))->available,
-				       read_real(cpu) - read_stolen(cpu));
+		return not_stolen(cpu, read_real(cpu), read_stolen(cpu));
 	return 0;
-}
-
-static u64 get_cycle_frequency(void)
-{
-	return clocks[0].tsc_to_system_mul ? NSEC_PER_SEC : 0;
-}
-
-/* The TSC frequency that KVM uses for its clock: 10^9 * 2^32 / mul, shifted. */
-static u32 tsc_khz(void)
-{
-	int shift = clocks[0].tsc_shift;
-	u64 khz = 1000000ull << 32;
-
-	khz /= clocks[0].tsc_to_system_mul;
-	return shift < 0 ? khz << -shift : khz >> shift;
 }
 
 static s32 get_time_info(struct vmi64_time *out)
@@ -375,7 +244,7 @@ static s32 get_time_info(struct vmi64_time *out)
 		info.flags = VMI64_TIME_REAL | VMI64_TIME_SYNC | VMI64_TIME_PREFER;
 		if (has(FEATURE_STEAL_TIME))
 			info.flags |= VMI64_TIME_AVAILABLE | VMI64_TIME_STOLEN;
-		info.tsc_khz = tsc_khz();
+		info.tsc_khz = clock_tsc_khz();
 		if (has(FEATURE_CLOCK_STABLE))
 			info.user_clock = (u64)&clocks[0] - rom.load_virt;
 	}
@@ -426,7 +295,7 @@ static s64 hypercall(u64 number, u64 a, u64 b, u64 c, u64 d)
 {
 	s64 result;
 
-	if (amd)
+	if (rom.vmmcall)
 		asm volatile("vmmcall"
 			     : "=a" (result)
 			     : "0" (number), "b" (a), "c" (b), "d" (c), "S" (d)
@@ -518,7 +387,7 @@ static u32 test_and_clear_stopped(void)
 	return 1;
 }
 
-IMPLEMENTS(GET_CYCLE_FREQUENCY, KVM, get_cycle_frequency);
+IMPLEMENTS(GET_CYCLE_FREQUENCY, KVM, clock_frequency);
 IMPLEMENTS(GET_CYCLE_COUNTER, KVM, get_cycle_counter);
 IMPLEMENTS(GET_TIME_INFO, KVM, get_time_info);
 IMPLEMENTS(GET_WALLCLOCK_TIME, KVM, get_wallclock_time);

@@ -48,6 +48,8 @@ __used s32 vmi_init(struct vmi64_init *init)
 		return -VMI64_ENODEV;
 	}
 	cpuid(0, 0, regs);
+	/* "AuthenticAMD", "HygonGenuine" */
+	rom.vmmcall = regs[1] == 0x68747541 || regs[1] == 0x6f677948;
 	if (regs[0] >= leaf_features) {
 		cpuid(leaf_features, 0, regs);
 		rom.invpcid = regs[1] & features_invpcid;
@@ -70,6 +72,11 @@ __used s32 vmi_init(struct vmi64_init *init)
 		set_string(init->variant, sizeof(init->variant), "KVM");
 		/* A kernel for 4.0 reserves the field, and ignores it. */
 		init->host = kvm_host();
+	} else if (xen_detect()) {
+		/* Before Hyper-V, whose interface Xen may offer as well. */
+		rom.mode = MODE_XEN;
+		set_string(init->variant, sizeof(init->variant), "Xen");
+		init->host = xen_host();
 	} else if (hyperv_detect()) {
 		rom.mode = MODE_HYPERV;
 		set_string(init->variant, sizeof(init->variant), "Hyper-V");
@@ -98,6 +105,8 @@ static u32 answer(u32 call)
 		return with_index(call, kvm_answer(call), VARIANT_KVM);
 	if (rom.mode == MODE_HYPERV)
 		return with_index(call, hyperv_answer(call), VARIANT_HYPERV);
+	if (rom.mode == MODE_XEN)
+		return with_index(call, xen_answer(call), VARIANT_XEN);
 	if (rom.mode == MODE_INLINE)
 		found = find(call, VARIANT_INLINE);
 	if (rom.mode != MODE_NATIVE && found == VMI64_RELOC(VMI64_RELOC_NONE, 0))
@@ -128,6 +137,8 @@ static s32 init_cpu(const struct vmi64_cpu *cpu)
 		return kvm_init_cpu(cpu);
 	if (rom.mode == MODE_HYPERV)
 		return hyperv_init_cpu(cpu);
+	if (rom.mode == MODE_XEN)
+		return xen_init_cpu(cpu);
 #if VMI_ROM_ALLCALL
 	if (cpu->flags & VMI64_CPU_RESUME)
 		native_resume_time();
@@ -149,6 +160,10 @@ static void exit_cpu(u32 flags)
 	}
 	if (rom.mode == MODE_HYPERV) {
 		hyperv_exit_cpu(flags);
+		return;
+	}
+	if (rom.mode == MODE_XEN) {
+		xen_exit_cpu(flags);
 		return;
 	}
 #if VMI_ROM_ALLCALL

@@ -12,8 +12,9 @@
 #define VARIANT_INLINE	1
 #define VARIANT_KVM	2
 #define VARIANT_HYPERV	3
+#define VARIANT_XEN	4
 
-/* KVM's struct pvclock_vcpu_time_info. Each CPU's has its own cache line. */
+/* Linux's struct pvclock_vcpu_time_info, of KVM and Xen. Each CPU's has its own cache line. */
 struct pvclock {
 	u32 version;
 	u32 pad0;
@@ -34,6 +35,14 @@ struct steal_time {
 	u8 pad[47];
 } __aligned(64);
 
+/* Xen's struct vcpu_runstate_info. */
+struct runstate {
+	u32 state;
+	u32 pad;
+	u64 entered;
+	u64 time[4];
+} __aligned(64);
+
 /* Hyper-V's input of a flush. It must not cross a page. */
 struct flush_input {
 	u64 space;
@@ -52,14 +61,18 @@ struct flush_input {
  * @percpu_phys: physical address of this area
  * @vp: Hyper-V's number of this CPU
  * @steal: steal time, written by KVM
- * @clock: clock, written by KVM if the CPU has none in the SHARED section
+ * @runstate: what this CPU did how long, written by Xen
+ * @stolen: the largest stolen time that was returned under Xen
+ * @stolen_base: Xen's time minus that; constant while Xen knows the address
+ * @clock: clock, written by KVM or Xen if the CPU has none in the SHARED section
  * @eoi: KVM sets bit 0 if the next EOI needs no write to the APIC
  * @ready: INIT_CPU was made on this CPU, and EXIT_CPU was not made since
- * @seen: @ready was set at some time, so that the contents belong to this CPU
+ * @seen: INIT_CPU was begun on this CPU, so that the contents belong to it
  * @cpu: number of this CPU, valid while @ready is set
  * @alarm: START_ALARM was made, and EXIT_CPU was not made since
  * @resumes: how often the machine had resumed when @available was cleared
  * @available: the last result of GET_CYCLE_COUNTER(AVAILABLE) for this CPU
+ * @clock_on: @clock is in use
  */
 struct rom_cpu {
 	u32 vp_assist;
@@ -68,6 +81,9 @@ struct rom_cpu {
 	u64 percpu_phys;
 	u32 vp;
 	struct steal_time steal;
+	struct runstate runstate;
+	u64 stolen;
+	u64 stolen_base;
 	struct pvclock clock;
 	u64 available;
 	u32 eoi;
@@ -76,6 +92,7 @@ struct rom_cpu {
 	u32 cpu;
 	u32 alarm;
 	u32 resumes;
+	u32 clock_on;
 };
 
 extern struct rom_cpu vmi_cpu;		/* an offset from %gs, see MINE() */
@@ -107,6 +124,7 @@ extern struct rom_cpu vmi_cpu;		/* an offset from %gs, see MINE() */
  * @mode: MODE_*
  * @tsc_khz: TSC frequency that the kernel passed to INIT_CPU, or 0
  * @invpcid: the CPU has INVPCID
+ * @vmmcall: a hypercall is VMMCALL, and VMCALL otherwise
  */
 struct rom {
 	u64 load_virt;
@@ -119,6 +137,7 @@ struct rom {
 	u32 mode;
 	u32 tsc_khz;
 	bool invpcid;
+	bool vmmcall;
 };
 
 #define MODE_NATIVE	0	/* INIT_CPU and EXIT_CPU only */
@@ -126,6 +145,7 @@ struct rom {
 #define MODE_CALL	2	/* every call, by instructions of the CPU */
 #define MODE_INLINE	3	/* the same, INLINE where possible */
 #define MODE_HYPERV	4	/* the calls that Hyper-V can serve better */
+#define MODE_XEN	5	/* the calls that Xen can serve better */
 
 extern struct rom rom;
 
@@ -137,6 +157,9 @@ extern u64 vmi_counts[VMI64_CALL_END];
 #else
 #define COUNT(NAME)	do { } while (0)
 #endif
+
+/* rom.c */
+u32 hypervisor_leaf(u32 b, u32 c, u32 d, u32 *max);
 
 /* kvm.c */
 bool kvm_detect(void);
@@ -154,6 +177,13 @@ u32 hyperv_host(void);
 u32 hyperv_answer(u32 call);
 s32 hyperv_init_cpu(const struct vmi64_cpu *cpu);
 void hyperv_exit_cpu(u32 flags);
+
+/* xen.c */
+bool xen_detect(void);
+u32 xen_host(void);
+u32 xen_answer(u32 call);
+s32 xen_init_cpu(const struct vmi64_cpu *cpu);
+void xen_exit_cpu(u32 flags);
 
 /* The physical address of something in the load area. */
 static inline u64 phys(const void *own)

@@ -205,6 +205,7 @@ PVOPS-HOST check ok dom0-disk
     def test_the_worlds_with_devices_must_have_it(self):
         """A world with disk or network must have the checks of dom0."""
         self.assertEqual(world.host_jobs(world.load("xen-domU")), ["dom0"])
+        self.assertEqual(world.host_jobs(world.load("vmi-xen-hvm-save")), ["dom0"])
         self.assertEqual(world.host_jobs(world.load("xen-dom0")), [])
 
     def test_xen_complains(self):
@@ -215,7 +216,9 @@ PVOPS-HOST check ok dom0-disk
             read = report.parse((line + "\n").encode())
             self.assertEqual(read.splats([]), [line])
             self.assertEqual(read.splats(["d1v0|mm.c|crashed"]), [])
-        self.assertEqual(report.parse(b"(XEN) d0 has maximum 232 PIRQs\n").splats([]), [])
+        for line in (b"(XEN) d0 has maximum 232 PIRQs\n", b"(XEN) HVM d1v0 save: LAPIC\n",
+                     b"(XEN) d1v1: upcall vector f3\n"):
+            self.assertEqual(report.parse(line).splats([]), [])
 
 
 class Descriptions(unittest.TestCase):
@@ -274,6 +277,10 @@ class Descriptions(unittest.TestCase):
                      f"{domu.replace('toolstack', 'net')}steps = ['shutdown']",
                      "userland = true\njobs = ['clock']", "kind = 'xen-domu'\nroms = ['hw']",
                      "kind = 'xen-dom0'\nroms = ['hw']\nrom_initrd = true",
+                     "kind = 'xen-domu'\ndomu_type = 'hvm'\nroms = ['hw']",
+                     "kind = 'xen-domu'\nroms = ['hw']\nrom_device = 'pci-testdev'",
+                     "save_at = 'a line'", "kind = 'xen-domu'\nsave_at = 'a line'",
+                     f"{domu}domu_type = 'hvm'\nsteps = ['save', 'shutdown']\nsave_at = 'a line'",
                      "kind = 'xen-domu'\nuserland = true\ndisk = 9",
                      "kind = 'xen-domu'\nservices = true", "services = true\nuserland = true\njobs = ['userland']",
                      "cpus = 'two'", "nosuch = 1", "kind = 'moon'", "like = 'it'",

@@ -91,16 +91,20 @@ def _guest(archive: Archive) -> None:
         archive.copy(f"sbin/{name}", WORLDS / "guest/stop", 0o755)
 
 
+def _firmware(archive: Archive) -> None:
+    for source, name in FIRMWARE.items():
+        if not os.path.exists(source):
+            raise Failure(f"{source}: not there; is qemu-system-x86 installed?")
+        archive.copy(name, pathlib.Path(source))
+
+
 def _host_kvm(archive: Archive) -> None:
     _busybox(archive)
     archive.copy("init", WORLDS / "host/kvm-init", 0o755)
     qemu = _tool("qemu-system-x86_64")
     archive.copy("usr/bin/qemu-system-x86_64", qemu)
     _libraries(archive, [qemu])
-    for source, name in FIRMWARE.items():
-        if not os.path.exists(source):
-            raise Failure(f"{source}: not there; is qemu-system-x86 installed?")
-        archive.copy(name, pathlib.Path(source))
+    _firmware(archive)
     for module in ("virt/lib/irqbypass", "arch/x86/kvm/kvm", "arch/x86/kvm/kvm-amd",
                    "drivers/block/virtio_blk"):
         # busybox's insmod cannot decompress
@@ -132,6 +136,20 @@ def _host_xen(archive: Archive) -> None:
     archive.copy("bin/e2fsck", programs[-1], 0o755)
     # pthread_cancel() opens libgcc_s when it is called, so ldd does not show it
     _libraries(archive, programs, ("libgcc_s.so.1",))
+
+
+def _host_xen_hvm(archive: Archive) -> None:
+    """What an HVM domain needs in dom0: firmware and a device model, where libxl looks for them."""
+    name = "usr/libexec/xen-qemu-system-i386"
+    qemu = packages.DEB_ROOT / name
+    archive.copy(name, qemu, 0o755)
+    _libraries(archive, [qemu])
+    loader = "usr/lib/xen-4.17/boot/hvmloader"
+    archive.copy(loader, packages.DEB_ROOT / loader)
+    _firmware(archive)
+    # libxl always passes -vnc
+    keys = "usr/share/qemu/keymaps/en-us"
+    archive.copy(keys, pathlib.Path("/", keys))
 
 
 def _domain(archive: Archive) -> None:
@@ -178,6 +196,7 @@ IMAGES: dict[str, tuple[Callable[[Archive], None], tuple[str, ...]]] = {
     "host-kvm": (_host_kvm, ("worlds/host/kvm-init",)),
     "host-xen": (_host_xen, ("worlds/host/xen-init", "worlds/host/xen-device",
                              "worlds/host/xen-steps")),
+    "host-xen-hvm": (_host_xen_hvm, ()),
     "domain": (_domain, ("tests/guest/domain", "tests/guest/src/check.h",
                          "tests/guest/src/memory.h", "tools/pvops/jobfiles.py")),
     "kselftests": (_kselftests, ("tests/guest/kselftests", "tests/guest/selftest.sh",

@@ -45,7 +45,9 @@ SPLATS = (r"WARNING: ", r"BUG: ", r"Call Trace", r"unchecked MSR access", r"\bOo
 
 # Complaints of Xen about a domain: they name a virtual CPU of the domain (d1v0), or a
 # file and line of Xen. No world may have such a line, unless its allow_lines permit it.
-XEN_COMPLAINTS = (r"^\(XEN\) .*\bd(?:\d+|\[[^]]*\])v\d+", r"^\(XEN\) [\w/]+\.c:\d+:",
+# What Xen says of an HVM domain that is made, and of a kernel that asks for events, is no complaint.
+XEN_COMPLAINTS = (r"^\(XEN\) (?!HVM d\d+v\d+ save: |d\d+v\d+: upcall vector ).*\bd(?:\d+|\[[^]]*\])v\d+",
+                  r"^\(XEN\) [\w/]+\.c:\d+:",
                   r"^\(XEN\) .*(?:Bad type|Error getting mfn|Bad L\d flags|domain_crash)",
                   r"^\(XEN\) Domain \d+ .*crashed", r"^\(XEN\) .*(?:Xen BUG|Assertion|WARN)")
 

@@ -59,13 +59,16 @@ class World:
     cmdline: str = ""                   # added for the kernel under test
     qemu_args: list[str] = dataclasses.field(default_factory=list)
     guest_qemu_args: list[str] = dataclasses.field(default_factory=list)
-    domu_type: str = "pv"               # xl's: pv or pvh
+    domu_type: str = "pv"               # xl's: pv, pvh or hvm
     domu_config: list[str] = dataclasses.field(default_factory=list)
     disk: int = 0                       # MiB of the domain's virtual disk, ext4
     network: bool = False               # a network interface to dom0
     # what dom0 does to the domain while it runs the job `toolstack`; "cpus*3" is
     # three times "cpus"; the last step must be "shutdown"
     steps: list[str] = dataclasses.field(default_factory=list)
+    # a line of the domain's console: dom0 saves the domain a few seconds later, and
+    # restores it (hvm)
+    save_at: str = ""
     userland: bool = False              # after the report, Debian with systemd (tools.pvops.userland)
     services: bool = False              # the disk with services as /dev/vda, for a job that mounts it
     reboots: bool = False               # a reboot is one, and not the end of the machine
@@ -147,11 +150,15 @@ def _build(name: str, data: dict) -> World:
     if strange := set(world.roms) - set(rom.names()):
         raise Failure(f"worlds/{name}.toml: roms: no ROM {' '.join(sorted(strange))}; "
                       "python3 -m tools.pvops.rom --list")
-    if world.roms and world.kind not in ("direct", "kvm", *(["xen-domu"] if world.rom_initrd else [])):
-        raise Failure(f"worlds/{name}.toml: roms: only for the kinds direct and kvm, and with rom_initrd for xen-domu")
+    if world.roms and not (world.kind in ("direct", "kvm") or world.kind == "xen-domu"
+                           and (world.rom_initrd or world.domu_type == "hvm" and world.rom_device)):
+        raise Failure(f"worlds/{name}.toml: roms: only for the kinds direct and kvm; for xen-domu with rom_initrd, "
+                      "or with rom_device if domu_type is hvm")
     if world.kind != "xen-domu" and (world.disk or world.network or world.steps):
         raise Failure(f"worlds/{name}.toml: disk, network and steps: only for the kind "
                       "xen-domu")
+    if world.save_at and not (world.kind == "xen-domu" and world.domu_type == "hvm" and not world.steps):
+        raise Failure(f"worlds/{name}.toml: save_at: only for the kind xen-domu and domu_type hvm, without steps")
     if world.userland and (world.disk or world.network or world.steps or set(world.jobs) - {"userland"}):
         raise Failure(f"worlds/{name}.toml: userland: without disk, network, steps, and jobs but `userland`")
     if world.services and (world.userland or world.kind == "xen-domu"):

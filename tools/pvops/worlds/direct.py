@@ -9,7 +9,6 @@ from .machine import Machine
 
 class Direct(Machine):
     """QEMU's own emulation, without a hypervisor."""
-    CONSOLE = "console=ttyS0 earlyprintk=serial,ttyS0,115200"
 
     def argv(self) -> list[str]:
         firmware: list[object] = []

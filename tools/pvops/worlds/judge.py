@@ -11,7 +11,7 @@ from .description import Expect, World
 
 def host_jobs(world: World) -> list[str]:
     """The job of dom0's own checks, if dom0 makes any in this world."""
-    return [report.HOST_JOB] if world.disk or world.network else []
+    return [report.HOST_JOB] if world.disk or world.network or world.save_at else []
 
 
 def has_pvops(console: Console) -> bool:

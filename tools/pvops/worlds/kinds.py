@@ -31,7 +31,7 @@ MODULE_JOBS = {"tracers": kernel_builder.modules, "modules": outside.modules}
 
 
 def _cmdline(kind: type[Machine], world: World, jobs: list[str], extra: str) -> str:
-    words = [kind.CONSOLE, "panic=-1 ignore_loglevel", world.cmdline, extra]
+    words = [kind.console(world), "panic=-1 ignore_loglevel", world.cmdline, extra]
     login = world.userland and jobs == ["shell"]
     if jobs and not login:
         words.append(f"pvops.jobs={','.join(jobs)}")

@@ -11,7 +11,6 @@ from .machine import Machine, disk
 
 class Kvm(Machine):
     """A host kernel whose initramfs starts QEMU on the kernel under test."""
-    CONSOLE = "console=ttyS0 earlyprintk=serial,ttyS0,115200"
 
     def argv(self) -> list[str]:
         host = self.world.host
@@ -47,5 +46,5 @@ class Kvm(Machine):
             guest.copy(f"guest/{name}", source)
         return self.qemu("-smp", self.host_cpus(), "-m", host.memory,
                          "-kernel", packages.unpacked("boot/vmlinuz-6.12.*-cloud-amd64"),
-                         "-initrd", self.joined(initramfs.image("host-kvm"), guest),
+                         "-initrd", self.joined([initramfs.image("host-kvm")], guest),
                          "-append", f"console=ttyS0 panic=-1 quiet {host.cmdline}")

@@ -22,7 +22,7 @@ class Machine:
     There is a subclass for each kind of machine.
     """
     # The console of the kernel under test, and a disk there, for its command line.
-    CONSOLE: ClassVar[str]
+    CONSOLE: ClassVar[str] = "console=ttyS0 earlyprintk=serial,ttyS0,115200"
     ROOT: ClassVar[str] = "/dev/vda"
 
     world: World
@@ -34,6 +34,12 @@ class Machine:
     qemu_args: list[str]
     # Further files for /guest of a host, by name: see worlds/host/kvm-init.
     host_files: dict[str, pathlib.Path]
+
+    @classmethod
+    def console(cls, world: World) -> str:
+        """The console in this world, for the kernel's command line."""
+        del world
+        return cls.CONSOLE
 
     def qemu(self, *argv: object) -> list[str]:
         """The outermost QEMU, always emulation."""
@@ -69,10 +75,10 @@ class Machine:
             args += ["-fw_cfg", f"name=etc/optionroms-checksum,file={zero}"]
         return args
 
-    def joined(self, base: pathlib.Path, more: Archive) -> pathlib.Path:
-        """An image followed by this run's files, which are compressed already."""
+    def joined(self, bases: list[pathlib.Path], more: Archive) -> pathlib.Path:
+        """Images followed by this run's files, which are compressed already."""
         path = self.scratch / "host.cpio"
-        path.write_bytes(base.read_bytes() + more.content(compress=False))
+        path.write_bytes(b"".join(base.read_bytes() for base in bases) + more.content(compress=False))
         return path
 
     def argv(self) -> list[str]:

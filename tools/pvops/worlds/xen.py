@@ -3,14 +3,15 @@
 
 import gzip
 import hashlib
+import json
 import os
 import pathlib
 import random
 
-from .. import common, initramfs, packages
+from .. import common, initramfs, packages, rom
 from .. import kernel as kernel_builder
 from ..cpio import Archive
-from .description import times
+from .description import World, times
 from .machine import Machine
 
 
@@ -45,6 +46,11 @@ class DomU(_Xen):
     """The kernel under test as a quiet dom0 if it can be one, and again in a domain."""
     ROOT = "/dev/xvda"
 
+    @classmethod
+    def console(cls, world: World) -> str:
+        # A PC with a serial port.
+        return Machine.CONSOLE if world.domu_type == "hvm" else cls.CONSOLE
+
     def argv(self) -> list[str]:
         steps = [one for step in self.world.steps for one in times(step)]
         config = [
@@ -56,6 +62,10 @@ class DomU(_Xen):
             f'on_reboot = "{"restart" if "reboot:1" in steps else "destroy"}"',
             *self.world.domu_config]
         guest = Archive()
+        images = [initramfs.image("host-xen")]
+        if self.world.domu_type == "hvm":
+            images.append(initramfs.image("host-xen-hvm"))
+            config += self._hvm(guest)
         if self.world.disk:
             config.append('disk = ["phy:/dev/loop0,xvda,w"]')
             guest.copy("guest/disk", self._disk())
@@ -66,6 +76,8 @@ class DomU(_Xen):
             guest.file("guest/network", b"")
         if steps:
             guest.file("guest/steps", (" ".join(steps) + "\n").encode())
+        if self.world.save_at:
+            guest.file("guest/save-at", (self.world.save_at + "\n").encode())
         guest.copy("guest/kernel", self.kernel)
         guest.copy("guest/initrd", self.initrd)
         for name, source in self.host_files.items():
@@ -75,7 +87,17 @@ class DomU(_Xen):
         return self._xen(kernel_builder.dom0(self.kernel), host.dom0_cpus, host.dom0_memory,
                          "console=hvc0 panic=-1 loglevel=5 kunit.enable=0 "
                          + host.dom0_cmdline,
-                         self.joined(initramfs.image("host-xen"), guest))
+                         self.joined(images, guest))
+
+    def _hvm(self, guest: Archive) -> list[str]:
+        """Settings for a PC with a serial port and no display, and with ROMs on PCI devices."""
+        roms = [] if self.world.rom_initrd else self.world.roms
+        devices = []
+        for number, name in enumerate(roms):
+            guest.copy(f"guest/{number}.rom", rom.image(name))
+            devices += ["-device", f"{self.world.rom_device},romfile=/guest/{number}.rom"]
+        return ['serial = "pty"', 'vga = "none"', "nographic = 1", "vnc = 0",
+                f"device_model_args = {json.dumps(devices)}"]
 
     def _disk(self) -> pathlib.Path:
         """A file system with files, and their checksums in FILES.sha256."""
