@@ -204,6 +204,7 @@ struct change {
 #define FLAW_NEWER	0x1	/* the ROM is for a later minor version */
 #define FLAW_UNSEALED	0x2	/* the checksum is not corrected */
 #define FLAW_SHORT	0x4	/* the last byte is missing */
+#define FLAW_FIRST	0x8	/* the ROM is for 4.0 */
 
 /**
  * struct flaw - what is wrong with an image
@@ -293,7 +294,14 @@ static const struct flaw flaws[] = {
 	FLAW(HEADER_FLAGS, "reserved field of the start", 0,
 	     SET(rom.reserved2, 1)),
 	FLAW(HEADER_FLAGS, "reserved field of the header", 0,
-	     SET(header.reserved[6], 1)),
+	     SET(header.reserved[4], 1)),
+	FLAW(HEADER_FLAGS, "names of variants in 4.0", FLAW_FIRST,
+	     SET(header.nr_variants, 1)),
+	FLAW(HEADER_FLAGS, "place of names in 4.0", FLAW_FIRST,
+	     SET(header.variant_off, 8)),
+	FLAW(OK, "4.0", FLAW_FIRST),
+	FLAW(OK, "names of variants that are nowhere", 0,
+	     SET(header.variant_off, U32_MAX), SET(header.nr_variants, U32_MAX)),
 	FLAW(OK, "reserved fields of a newer one", FLAW_NEWER,
 	     SET(rom.reserved0, 1), SET(header.reserved[0], 1)),
 
@@ -495,6 +503,10 @@ static void vmi_test_apply_flaw(struct sample *image, const struct flaw *flaw)
 	if (flaw->flags & FLAW_NEWER) {
 		image->rom.api_minor = VMI64_API_MINOR + 1;
 		image->header.api_minor = VMI64_API_MINOR + 1;
+	}
+	if (flaw->flags & FLAW_FIRST) {
+		image->rom.api_minor = 0;
+		image->header.api_minor = 0;
 	}
 	for (i = 0; i < ARRAY_SIZE(flaw->changes); i++)
 		memcpy((u8 *)image + flaw->changes[i].off, &flaw->changes[i].value,

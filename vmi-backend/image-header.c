@@ -142,6 +142,9 @@ static unsigned int vmi_check_kind(const struct vmi_image *image,
 	     !vmi_all_zero(header->reserved, ARRAY_SIZE(header->reserved))))
 		return vmi_refuse(refusal, VMI64_V_HEADER_FLAGS,
 				  "a reserved field is not 0");
+	if (!header->api_minor && (header->variant_off || header->nr_variants))
+		return vmi_refuse(refusal, VMI64_V_HEADER_FLAGS,
+				  "a field that 4.0 reserves is not 0");
 
 	if (!(header->flags & VMI64_ROM_RING0))
 		return vmi_refuse(refusal, VMI64_V_RING, "%s", "");

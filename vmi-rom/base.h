@@ -59,6 +59,14 @@ struct record {
 		.variant = VARIANT_##which,				\
 	}
 
+/* What tools call a variant: the hypervisor or machine that it is for. */
+#define VARIANT_NAME(which, text)					\
+	static const struct vmi64_variant variant_##which		\
+	__used __section(".vmi.variants") = {				\
+		.variant = VARIANT_##which,				\
+		.name = text,						\
+	}
+
 extern const struct vmi64_call vmi_calls[];
 extern const struct vmi64_call vmi_calls_end[];
 

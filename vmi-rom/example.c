@@ -168,6 +168,7 @@ static u64 get_cycle_counter(u32 kind, u32 cpu)
 	return kind == VMI64_CYCLES_REAL ? read_tsc() : 0;
 }
 
+VARIANT_NAME(TCG, "TCG");
 IMPLEMENTS(INIT_CPU, TCG, init_cpu);
 IMPLEMENTS(EXIT_CPU, TCG, exit_cpu);
 IMPLEMENTS(GET_TIME_INFO, TCG, get_time_info);

@@ -9,8 +9,18 @@ const char vmi_licence[] __used = "GPL";
 const char vmi_vendor[] __used = "pvops";
 #if VMI_ROM_ALLCALL
 const char vmi_product[] __used = "VMI-64 ROM (all-call)";
+VARIANT_NAME(NATIVE, "every machine");
+VARIANT_NAME(INLINE, "every machine, inline");
+/* These are linked in, but this ROM never offers them. */
+VARIANT_NAME(KVM, "KVM, by the ROM hw");
+VARIANT_NAME(XEN, "Xen, by the ROM hw");
+VARIANT_NAME(HYPERV, "Hyper-V, by the ROM hw");
 #else
 const char vmi_product[] __used = "VMI-64 ROM (hw)";
+VARIANT_NAME(NATIVE, "every machine");
+VARIANT_NAME(KVM, "KVM");
+VARIANT_NAME(XEN, "Xen");
+VARIANT_NAME(HYPERV, "Hyper-V");
 #endif
 
 /* For tests: build a ROM that breaks this rule about running code. */

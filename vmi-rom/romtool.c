@@ -87,6 +87,76 @@ static void print_calls(const struct vmi_image *image)
 	}
 }
 
+/*
+ * The name of a variant, or NULL. The kernel does not check these names, so this
+ * does: a name that is not right is none.
+ */
+static const char *variant_name(const struct vmi_image *image, u8 variant)
+{
+	const struct vmi64_header *header = image->header;
+	const struct vmi64_variant *table;
+	u32 i, j;
+
+	if (!vmi_range_fits(header->variant_off,
+			    (u64)header->nr_variants * sizeof(*table), image->size))
+		return NULL;
+	table = (const void *)(image->data + header->variant_off);
+	for (i = 0; i < header->nr_variants; i++) {
+		const u8 *name = table[i].name;
+
+		if (table[i].variant != variant)
+			continue;
+		for (j = 0; j < sizeof(table[i].name); j++) {
+			if (!name[j])
+				return j ? (const char *)name : NULL;
+			if (name[j] < 0x20 || name[j] > 0x7e)
+				return NULL;
+		}
+	}
+	return NULL;
+}
+
+/* Whether call I is the first one of its variant. */
+static bool is_first(const struct vmi_image *image, u32 i)
+{
+	u32 before;
+
+	for (before = 0; before < i; before++)
+		if (image->calls[before].variant == image->calls[i].variant)
+			return false;
+	return true;
+}
+
+/* Which calls the ROM has for which hypervisor. */
+static void print_offers(const struct vmi_image *image)
+{
+	u32 i, j;
+
+	printf("\n  offered, as far as the machine has what a call needs\n");
+	for (i = 0; i < image->header->nr_calls; i++) {
+		u8 variant = image->calls[i].variant;
+		const char *name = variant_name(image, variant);
+		size_t column = 80;
+
+		if (!is_first(image, i))
+			continue;
+		if (name)
+			printf("    on %s (variant %u):", name, variant);
+		else
+			printf("    by variant %u, which has no name:", variant);
+		for (j = i; j < image->header->nr_calls; j++) {
+			const char *call = vmi_call_name(image->calls[j].call);
+
+			if (image->calls[j].variant != variant)
+				continue;
+			if (column + 1 + strlen(call) > 80)
+				column = printf("\n     ") - 1;
+			column += printf(" %s", call);
+		}
+		printf("\n");
+	}
+}
+
 static void print_fixups(const struct vmi_image *image)
 {
 	u32 used[COUNT(symbols)] = { 0 };
@@ -127,6 +197,30 @@ static void json_text(const char *name, const char *text)
 static void json_number(const char *name, s64 number)
 {
 	printf(", \"%s\": %lld", name, (long long)number);
+}
+
+static void json_offers(const struct vmi_image *image)
+{
+	u32 i, j;
+
+	for (i = 0; i < image->header->nr_calls; i++) {
+		u8 variant = image->calls[i].variant;
+		const char *name = variant_name(image, variant);
+
+		if (!is_first(image, i))
+			continue;
+		printf("%s\n   {", i ? "," : "");
+		if (name)
+			json_text("on", name);
+		else
+			printf("\"on\": null");
+		json_number("variant", variant);
+		printf(", \"calls\": [\"%s\"", vmi_call_name(image->calls[i].call));
+		for (j = i + 1; j < image->header->nr_calls; j++)
+			if (image->calls[j].variant == variant)
+				printf(", \"%s\"", vmi_call_name(image->calls[j].call));
+		printf("]}");
+	}
 }
 
 static void json_image(const struct vmi_image *image)
@@ -170,6 +264,8 @@ static void json_image(const struct vmi_image *image)
 		json_number("length", call->length);
 		printf("}");
 	}
+	printf("],\n  \"offers\": [");
+	json_offers(image);
 	printf("],\n  \"fixups\": [");
 	for (i = 0; i < header->nr_fixups; i++) {
 		const struct vmi64_fixup *fixup = &image->fixups[i];
@@ -289,6 +385,20 @@ static bool diff_calls(const struct vmi_image *one, const struct vmi_image *two)
 	return differ;
 }
 
+static bool diff_names(const struct vmi_image *one, const struct vmi_image *two)
+{
+	bool differ = false;
+	char what[32];
+	u32 variant;
+
+	for (variant = 0; variant <= 0xff; variant++) {
+		snprintf(what, sizeof(what), "name of variant %u", variant);
+		differ |= diff_text(what, variant_name(one, variant) ?: "",
+				    variant_name(two, variant) ?: "");
+	}
+	return differ;
+}
+
 static bool diff_images(const struct vmi_image *one, const struct vmi_image *two)
 {
 	const struct vmi64_header *a = one->header, *b = two->header;
@@ -304,6 +414,7 @@ static bool diff_images(const struct vmi_image *one, const struct vmi_image *two
 	differ |= diff_number("size of the load area", a->load_size, b->load_size);
 	differ |= diff_sections(one, two);
 	differ |= diff_calls(one, two);
+	differ |= diff_names(one, two);
 	differ |= diff_number("number of fixups", a->nr_fixups, b->nr_fixups);
 	if (!differ && memcmp(one->data, two->data, one->size)) {
 		printf("  other bytes, outside of calls\n");
@@ -379,6 +490,7 @@ static int check_file(const char *name, const struct vmi_reader *reader,
 		print_header(image);
 		print_sections(image);
 		print_calls(image);
+		print_offers(image);
 		print_fixups(image);
 	}
 	return 0;

@@ -72,6 +72,7 @@ typedef int64_t vmi64_s64;
 #define VMI64_SECTION_SIZE	32
 #define VMI64_CALL_SIZE		16
 #define VMI64_FIXUP_SIZE	16
+#define VMI64_VARIANT_SIZE	32
 #define VMI64_INIT_SIZE		176
 #define VMI64_CPU_SIZE		40
 #define VMI64_TIME_SIZE		32
@@ -417,6 +418,9 @@ struct vmi64_rom {
  * @nr_calls: number of entries of the call table
  * @fixup_off: offset of struct vmi64_fixup[nr_fixups]
  * @nr_fixups: number of fixups; may be 0
+ * @variant_off: offset of struct vmi64_variant[nr_variants]; since 4.1
+ * @nr_variants: number of names of variants; may be 0. The kernel does not read
+ *	them; since 4.1
  * @reserved: 0
  */
 struct vmi64_header {
@@ -439,7 +443,9 @@ struct vmi64_header {
 	vmi64_u32 nr_calls;
 	vmi64_u32 fixup_off;
 	vmi64_u32 nr_fixups;
-	vmi64_u32 reserved[7];
+	vmi64_u32 variant_off;
+	vmi64_u32 nr_variants;
+	vmi64_u32 reserved[5];
 };
 
 /**
@@ -482,6 +488,17 @@ struct vmi64_call {
 	vmi64_u32 entry;
 	vmi64_u32 length;
 	vmi64_u32 reserved;
+};
+
+/**
+ * struct vmi64_variant - the name of a variant, for tools
+ * @variant: as in struct vmi64_call
+ * @name: the hypervisor or machine for which implementations of this variant
+ *	are; printable ASCII, not empty, and filled up with NULs, at least one
+ */
+struct vmi64_variant {
+	vmi64_u8 variant;
+	vmi64_u8 name[31];
 };
 
 /**

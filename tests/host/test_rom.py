@@ -14,6 +14,7 @@ from tools.pvops import badrom, common, elf, rom, rompack, vmicalls
 
 RULES = {int(number): message for number, message in
          re.findall(r'X\((\d+), \w+, "([^"]+)"\)', test_vmi_abi.HEADER.read_text(encoding="utf-8"))}
+C = rompack.C
 CALLS = {name: number for name, (number, _, _) in test_vmi_abi.calls().items()}
 
 
@@ -514,6 +515,49 @@ class Options(unittest.TestCase):
         self.assertEqual((False, 6), (two["good"], two["rule"]))
         self.assertIsNone(three)
 
+    def test_offers(self):
+        """Which calls there are for which hypervisor, in both forms."""
+        offers = {one["on"]: one["calls"] for one in self._json(rom.image("hw"))["offers"]}
+        self.assertEqual({"every machine", "KVM", "Xen", "Hyper-V"}, set(offers))
+        self.assertEqual(["INIT_CPU", "EXIT_CPU"], offers["every machine"])
+        self.assertIn("LOCK_KICK", offers["KVM"])
+        self.assertNotIn("LOCK_KICK", offers["Xen"])
+        self.assertIn("START_ALARM", offers["Hyper-V"])
+        said = rom.check(rom.image("hw"), options=())[1]
+        self.assertRegex(said, r"\n    on Xen \(variant 4\):\n      GET_CYCLE_FREQUENCY GET_CYCLE_COUNTER ")
+        self.assertTrue(all(len(line) <= 80 for line in said.split("offered")[1].split("fixups")[0].splitlines()))
+        # 4.0 has no names
+        self.assertEqual({None}, {one["on"] for one in self._json(rom.image("other/4.0"))["offers"]})
+
+    def test_bad_names_are_none(self):
+        """The kernel does not read the names; the tool reads none outside of the table or of ASCII."""
+        changes = {"outside": ("variant_off", 0xfffffff0), "too many": ("nr_variants", 0x7fffffff),
+                   "none": ("nr_variants", 0)}
+        for field, value in changes.values():
+            changed = badrom.Image(rom.image("hw").read_bytes())
+            changed.header[field] = value
+            self.assertEqual({None}, {one["on"] for one in self._json(self._sealed(changed))["offers"]})
+        for text in (b"", b"\x1b[31m\0", b"x" * 31):
+            changed = badrom.Image(rom.image("hw").read_bytes())
+            at = changed.header["variant_off"] + 2 * C["VARIANT_SIZE"]
+            self.assertEqual(2 + 1, changed.bytes[at])
+            changed.bytes[at + 1:at + 1 + max(len(text), 1)] = text or b"\0"
+            self.assertEqual({None, "every machine", "KVM", "Xen"},
+                             {one["on"] for one in self._json(self._sealed(changed))["offers"]})
+
+    def _sealed(self, image):
+        """A file with the image, its checksum right."""
+        image.bytes[-1] = (image.bytes[-1] - sum(image.bytes)) % 256
+        scratch = tempfile.TemporaryDirectory(prefix="pvops-rom.")
+        self.addCleanup(scratch.cleanup)
+        path = pathlib.Path(scratch.name) / "changed.rom"
+        path.write_bytes(image.bytes)
+        return path
+
+    def _json(self, path):
+        done = subprocess.run([rom.tool(), "--json", path], capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)[0]
+
     def test_diff(self):
         """--diff names what changed, and nothing if nothing did."""
         tool, good = rom.tool(), rom.image("allcall")
@@ -523,18 +567,16 @@ class Options(unittest.TestCase):
 
         done = diff(good, good)
         self.assertEqual((0, 2), (done.returncode, done.stdout.count("\n")))
-        with tempfile.TemporaryDirectory(prefix="pvops-rom.") as scratch:
-            changed = badrom.Image(good.read_bytes())
-            changed.header["rom_version"] += 1
-            at = changed.code(changed.call(CALLS["SET_PTE"], "INLINE")["entry"]) + 4
-            changed.bytes[at:at + 3] = b"\x90\x90\x90"
-            changed.bytes[-1] = (changed.bytes[-1] - sum(changed.bytes)) % 256
-            other = pathlib.Path(scratch) / "other.rom"
-            other.write_bytes(changed.bytes)
-            done = diff(good, other)
+        changed = badrom.Image(good.read_bytes())
+        changed.header["rom_version"] += 1
+        at = changed.code(changed.call(CALLS["SET_PTE"], "INLINE")["entry"]) + 4
+        changed.bytes[at:at + 3] = b"\x90\x90\x90"
+        changed.bytes[changed.header["variant_off"] + 1] = ord("E")
+        done = diff(good, self._sealed(changed))
         self.assertEqual(1, done.returncode)
         said = [line.strip() for line in done.stdout.splitlines() if line.startswith(" ")]
-        self.assertEqual(2, len(said), said)
+        self.assertEqual(3, len(said), said)
+        self.assertEqual('name of variant 0: "every machine", then "Every machine"', said[2])
         self.assertRegex(said[0], "^version of the ROM: 0x")
         self.assertRegex(said[1], r"^changed: \d+ SET_PTE, variant \d+, INLINE$")
         done = diff(rom.image("hw"), good)

@@ -20,9 +20,10 @@ LAYOUT = {
     "vmi64_header": (96, "magic 0, header_size 4, api_minor 6, api_major 7, image_size 8, flags 12, load_size 16, "
                          "rom_version 20, licence_off 24, vendor_off 28, product_off 32, init_entry 36, "
                          "reloc_entry 40, section_off 44, nr_sections 48, call_off 52, nr_calls 56, fixup_off 60, "
-                         "nr_fixups 64, reserved 68"),
+                         "nr_fixups 64, variant_off 68, nr_variants 72, reserved 76"),
     "vmi64_section": (32, "type 0, flags 4, image_off 8, image_size 12, load_off 16, load_size 20, reserved 24"),
     "vmi64_call": (16, "call 0, type 2, variant 3, entry 4, length 8, reserved 12"),
+    "vmi64_variant": (32, "variant 0, name 1"),
     "vmi64_fixup": (16, "place 0, kind 4, symbol 5, reserved0 6, addend 8, reserved1 12"),
     "vmi64_init": (176, "size 0, api_minor 4, api_major 5, ring 6, levels 7, flags 8, nr_cpus 12, load_virt 16, "
                         "load_phys 24, percpu 32, percpu_offset 40, apic_virt 48, options 56, saved_dirty_bit 64, "
@@ -33,7 +34,7 @@ LAYOUT = {
     "vmi64_flush": (32, "start 0, end 8, top_pfn 16, stride_shift 24, flags 28"),
 }
 SIZES = {"ROM": "vmi64_rom", "HEADER": "vmi64_header", "SECTION": "vmi64_section", "CALL": "vmi64_call",
-         "FIXUP": "vmi64_fixup", "INIT": "vmi64_init", "CPU": "vmi64_cpu", "TIME": "vmi64_time",
+         "FIXUP": "vmi64_fixup", "VARIANT": "vmi64_variant", "INIT": "vmi64_init", "CPU": "vmi64_cpu", "TIME": "vmi64_time",
          "FLUSH": "vmi64_flush"}
 
 # Numbers that are the same operation in VMI 3.0, with the names of VMI 3.0.

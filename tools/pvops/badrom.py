@@ -21,7 +21,7 @@ HEADER = {"magic": (0, 4), "header_size": (4, 2), "api_minor": (6, 1), "api_majo
           "licence_off": (24, 4), "vendor_off": (28, 4), "product_off": (32, 4),
           "init_entry": (36, 4), "reloc_entry": (40, 4), "section_off": (44, 4),
           "nr_sections": (48, 4), "call_off": (52, 4), "nr_calls": (56, 4), "fixup_off": (60, 4),
-          "nr_fixups": (64, 4), "reserved": (68, 4)}
+          "nr_fixups": (64, 4), "variant_off": (68, 4), "nr_variants": (72, 4), "reserved": (76, 4)}
 SECTION = {"type": (0, 4), "flags": (4, 4), "image_off": (8, 4), "image_size": (12, 4),
            "load_off": (16, 4), "load_size": (20, 4), "reserved": (24, 4)}
 CALL = {"call": (0, 2), "type": (2, 1), "variant": (3, 1), "entry": (4, 4), "length": (8, 4),
@@ -205,6 +205,8 @@ def _inline_rex2(image: Image) -> None:
 def _minor(image: Image, minor: int) -> None:
     """Another minor version, in both places."""
     image.rom["api_minor"] = image.header["api_minor"] = minor
+    if not minor:                       # names of variants came with 4.1
+        image.header["variant_off"] = image.header["nr_variants"] = 0
 
 
 def _ring3_call(image: Image) -> None:

@@ -168,6 +168,15 @@ class Packer:
         return b"".join(struct.pack("<HBBIII", call, kind, variant, entry, length, 0)
                         for call, variant, kind, entry, length in self.calls)
 
+    def variant_table(self) -> bytes:
+        """struct vmi64_variant[]."""
+        start, end = self.elf.value("vmi_variants"), self.elf.value("vmi_variants_end")
+        size = C["VARIANT_SIZE"]
+        found = self.elf.read(start, end - start)
+        if len(found) % size:
+            raise Failure(f"{self.path}: .vmi.variants has {len(found)} bytes; each name has {size}")
+        return b"".join(sorted(found[at:at + size] for at in range(0, len(found), size)))
+
     def fixup_table(self) -> bytes:
         """struct vmi64_fixup[]."""
         return b"".join(struct.pack("<IBBHiI", place, kind, symbol, 0, addend, 0)
@@ -209,6 +218,9 @@ def pack(path: pathlib.Path, version: int = 1, vendor: int = 0xffff,
     image += packer.call_table()
     fixups = _aligned(image, 8) if packer.fixups else 0
     image += packer.fixup_table()
+    names = packer.variant_table()
+    variants = _aligned(image, 8) if names else 0
+    image += names
     places: dict[str, tuple[int, Part]] = {}
     table = b""
     for part in parts:
@@ -228,11 +240,12 @@ def pack(path: pathlib.Path, version: int = 1, vendor: int = 0xffff,
     if blocks > 255:
         raise Failure(f"{path}: image of {size} bytes, {255 * BLOCK} is the limit")
     flags = C["ROM_RING0"]
-    struct.pack_into("<IHBBIIIIIIIIIIIIIII", image, header,
+    struct.pack_into("<IHBBIIIIIIIIIIIIIIIII", image, header,
                      C["MAGIC"], C["HEADER_SIZE"], C["API_MINOR"], C["API_MAJOR"], size, flags,
                      value("vmi_load_size"), version, *strings, value("vmi_init"),
                      value("vmi_get_relocation_info"), sections, len(parts), calls,
-                     len(packer.calls), fixups, len(packer.fixups))
+                     len(packer.calls), fixups, len(packer.fixups),
+                     variants, len(names) // C["VARIANT_SIZE"])
     # the BIOS calls offset 3: a far return
     struct.pack_into("<HB5sIBBHIIHHI", image, 0, C["ROM_SIGNATURE"], blocks, b"\xcb\0\0\0\0",
                      C["SIGNATURE"], C["API_MINOR"], C["API_MAJOR"], 0, header, 0, pcir, 0, 0)
