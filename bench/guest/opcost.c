@@ -228,9 +228,10 @@ static void measure_all(void)
 
 	/*
 	 * Huge pages would vary from run to run. The benchmark compares 4 KiB
-	 * pages.
+	 * pages, unless the kernel's command line asks for large folios.
 	 */
-	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	if (!getenv("FOLIOS"))
+		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	find_overhead();
 	if (!with_time && !count_how && !loop_op)
 		prove_counting();

@@ -23,7 +23,9 @@
 #endif
 
 #define MAX_WRITERS	8
-#define THP		"/sys/kernel/mm/transparent_hugepage/enabled"
+#define THP_DIRECTORY	"/sys/kernel/mm/transparent_hugepage/"
+#define THP		THP_DIRECTORY "enabled"
+#define THP_2M		THP_DIRECTORY "hugepages-2048kB"
 #define BUDGET_NS	(NSEC_PER_SEC * 3 / 2)
 
 static int cpus[64];
@@ -633,7 +635,7 @@ static void huge(void)
 
 	/* Below 512 MiB of memory the kernel disables them by default. */
 	write_file(THP, "madvise");
-	if (!read_file(THP, text, sizeof(text))) {
+	if (!read_file(THP, text, sizeof(text)) || access(THP_2M, F_OK)) {
 		skip("mm-huge", "no transparent huge pages in this machine");
 		return;
 	}
