@@ -377,6 +377,11 @@ static void __init vmi_leaves_guests_their_devices(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, IS_ENABLED(CONFIG_HYPERV) ? PVOPS_POSSIBLE : PVOPS_OFFERED,
 			pvops_test_probe(b, &facts, &reason));
 
+	hyper.type = X86_HYPER_VMWARE;
+	KUNIT_EXPECT_EQ(test, PVOPS_POSSIBLE, pvops_test_probe(b, &facts, &reason));
+	KUNIT_EXPECT_STREQ(test, reason.text,
+			   "ROM \"P\" at 0xc8000, but the guest code for Some brings its clock");
+
 	hyper.type = X86_HYPER_JAILHOUSE;
 	hyper.ignore_nopv = true;
 	KUNIT_EXPECT_EQ(test, PVOPS_ABSENT, pvops_test_probe(b, &facts, &reason));

@@ -28,23 +28,26 @@
 #include "vmi.h"
 
 /*
- * Guest code of Linux that brings devices: the buses of Hyper-V and Xen, the
- * PCI and timers of a Jailhouse cell, the upcall of ACRN. Linux runs the
- * callbacks of one hypervisor only. With those of the ROM such a guest would
- * have no disk. A kernel without CONFIG_HYPERV recognizes Hyper-V all the same,
- * and has no bus for it.
+ * What guest code of Linux brings that a ROM does not, or NULL. Devices are the buses
+ * of Hyper-V and Xen, the PCI and timers of a Jailhouse cell, the upcall of ACRN. Linux
+ * runs the callbacks of one hypervisor only. With those of the ROM such a guest would
+ * have no disk. A kernel without CONFIG_HYPERV recognizes Hyper-V all the same, and has
+ * no bus for it. The guest code for VMware is in every kernel that can be a guest. It
+ * knows the frequency of the TSC and steal time by calls that no ROM makes.
  */
-static bool __init vmi_guest_brings_devices(const struct hypervisor_x86 *hyper)
+static const char * __init vmi_guest_code_brings(const struct hypervisor_x86 *hyper)
 {
 	switch (hyper->type) {
 	case X86_HYPER_MS_HYPERV:
-		return IS_ENABLED(CONFIG_HYPERV);
+		return IS_ENABLED(CONFIG_HYPERV) ? "devices" : NULL;
 	case X86_HYPER_XEN_HVM:
 	case X86_HYPER_JAILHOUSE:
 	case X86_HYPER_ACRN:
-		return true;
+		return "devices";
+	case X86_HYPER_VMWARE:
+		return "its clock";
 	default:
-		return false;
+		return NULL;
 	}
 }
 
@@ -52,6 +55,8 @@ static enum pvops_confidence __init
 vmi_probe(const struct pvops_backend *self, const struct pvops_facts *facts,
 	  struct pvops_reason *reason)
 {
+	const char *brings;
+
 	if (facts->entry == PVOPS_ENTRY_XEN_PV) {
 		pvops_set_reason(reason, "started by Xen as a PV guest, in ring 3");
 		return PVOPS_ABSENT;
@@ -70,15 +75,16 @@ vmi_probe(const struct pvops_backend *self, const struct pvops_facts *facts,
 				 facts->hyper_name);
 		return PVOPS_ABSENT;
 	}
-	if (!facts->hyper || !vmi_guest_brings_devices(facts->hyper)) {
+	brings = facts->hyper ? vmi_guest_code_brings(facts->hyper) : NULL;
+	if (!brings) {
 		pvops_set_reason(reason, "ROM \"%s\" at 0x%llx, API %u.%u",
 				 facts->rom.product, facts->rom.where,
 				 facts->rom.api_major, facts->rom.api_minor);
 		return PVOPS_OFFERED;
 	}
-	pvops_set_reason(reason, "ROM \"%s\" at 0x%llx, but the guest code for %s brings devices",
+	pvops_set_reason(reason, "ROM \"%s\" at 0x%llx, but the guest code for %s brings %s",
 			 facts->rom.product, facts->rom.where,
-			 facts->hyper_name);
+			 facts->hyper_name, brings);
 	return PVOPS_POSSIBLE;
 }
 
@@ -172,7 +178,8 @@ static int __init vmi_set_refusal_reason(const struct vmi_rom *rom,
 static enum x86_hypervisor_type __init
 vmi_choose_hyper_type(const struct pvops_facts *facts)
 {
-	if (facts->hyper && !vmi_guest_brings_devices(facts->hyper))
+	if (facts->hyper && (facts->hyper->type == X86_HYPER_VMWARE ||
+			     !vmi_guest_code_brings(facts->hyper)))
 		return facts->hyper->type;
 	return facts->hypervisor_bit ? X86_HYPER_VMI : X86_HYPER_NATIVE;
 }
