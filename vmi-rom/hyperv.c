@@ -407,9 +407,7 @@ static s32 flush_remote(const struct vmi64_flush *flush, u64 *cpus, u32 bits)
 	irq_restore(flags);
 	if (status)
 		return -VMI64_EIO;
-	for (word = 0; word * 64 < bits; word++)
-		cpus[word] = 0;
-	return 0;
+	return flushed_all(cpus, bits);
 }
 
 IMPLEMENTS(GET_CYCLE_FREQUENCY, HYPERV, get_cycle_frequency);

@@ -209,4 +209,14 @@ static inline void *any_percpu(u32 cpu)
 	return (void *)(rom.percpu_offset[cpu] + rom.percpu);
 }
 
+/* FLUSH_REMOTE has left no CPU to the kernel. */
+static inline s32 flushed_all(u64 *cpus, u32 bits)
+{
+	u32 word;
+
+	for (word = 0; word * 64 < bits; word++)
+		cpus[word] = 0;
+	return 0;
+}
+
 #endif /* _VMI_ROM_H */

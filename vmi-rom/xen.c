@@ -418,9 +418,7 @@ static s32 flush_remote(const struct vmi64_flush *flush, u64 *cpus, u32 bits)
 		return 0;
 	if (hypercall(HC_HVM_OP, HVM_FLUSH_TLBS, 0, 0))
 		return -VMI64_EIO;
-	for (word = 0; word * 64 < bits; word++)
-		cpus[word] = 0;
-	return 0;
+	return flushed_all(cpus, bits);
 }
 
 IMPLEMENTS(GET_CYCLE_FREQUENCY, XEN, clock_frequency);
