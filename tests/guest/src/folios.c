@@ -25,15 +25,9 @@ static size_t wrong;
 static void expect_pages(const char *what, const char *map, size_t first, size_t pages,
 			 uint64_t seed)
 {
-	for (size_t i = first; i < first + pages; i++) {
-		const char *page = map + i * PAGE;
-
-		if (*(const uint64_t *)page == pattern(seed, i) &&
-		    *(const uint64_t *)(page + PAGE - 8) == pattern(~seed, i))
-			continue;
-		if (!wrong++)
+	for (size_t i = first; i < first + pages; i++)
+		if (!page_is_right(map, i, seed) && !wrong++)
 			printf("# %s: page %zu is wrong\n", what, i);
-	}
 }
 
 static size_t in_child(char *map, uint64_t seed)

@@ -39,14 +39,19 @@ static inline void fill_pages(char *base, size_t pages, uint64_t seed)
 	}
 }
 
+/* Is page I after BASE as fill_pages() has left it? */
+static inline bool page_is_right(const char *base, size_t i, uint64_t seed)
+{
+	return *(uint64_t *)(base + i * PAGE) == pattern(seed, i) &&
+	       *(uint64_t *)(base + i * PAGE + PAGE - 8) == pattern(~seed, i);
+}
+
 static inline size_t wrong_pages(const char *base, size_t pages, uint64_t seed)
 {
 	size_t wrong = 0;
 
 	for (size_t i = 0; i < pages; i++)
-		wrong += *(uint64_t *)(base + i * PAGE) != pattern(seed, i) ||
-			 *(uint64_t *)(base + i * PAGE + PAGE - 8) !=
-			 pattern(~seed, i);
+		wrong += !page_is_right(base, i, seed);
 	return wrong;
 }
 
