@@ -157,19 +157,10 @@ static unsigned int vmi_check_kind(const struct vmi_image *image,
 /* V13 for the string at OFF. Returns NULL if it is not valid. */
 static const char *vmi_find_string(const struct vmi_image *image, u32 off)
 {
-	u32 i;
-
 	if (!off || off >= image->size)
 		return NULL;
-	for (i = 0; i < VMI64_MAX_STRING && off + i < image->size; i++) {
-		u8 c = image->data[off + i];
-
-		if (!c)
-			return i ? (const char *)image->data + off : NULL;
-		if (c < 0x20 || c > 0x7e)
-			return NULL;
-	}
-	return NULL;
+	return vmi_printable(image->data + off,
+			     min_t(u32, image->size - off, VMI64_MAX_STRING));
 }
 
 /* V13 and V14: the strings, and the licence. */

@@ -124,4 +124,18 @@ static inline bool vmi_range_fits(u64 offset, u64 size, u64 limit)
 	return offset <= limit && size <= limit - offset;
 }
 
+/* TEXT, if it is printable ASCII, not empty, and has its NUL within ROOM bytes. */
+static inline const char *vmi_printable(const u8 *text, u32 room)
+{
+	u32 i;
+
+	for (i = 0; i < room; i++) {
+		if (!text[i])
+			return i ? (const char *)text : NULL;
+		if (text[i] < 0x20 || text[i] > 0x7e)
+			return NULL;
+	}
+	return NULL;
+}
+
 #endif /* _VMI_BACKEND_IMAGE_H */

@@ -95,24 +95,15 @@ static const char *variant_name(const struct vmi_image *image, u8 variant)
 {
 	const struct vmi64_header *header = image->header;
 	const struct vmi64_variant *table;
-	u32 i, j;
+	u32 i;
 
 	if (!vmi_range_fits(header->variant_off,
 			    (u64)header->nr_variants * sizeof(*table), image->size))
 		return NULL;
 	table = (const void *)(image->data + header->variant_off);
-	for (i = 0; i < header->nr_variants; i++) {
-		const u8 *name = table[i].name;
-
-		if (table[i].variant != variant)
-			continue;
-		for (j = 0; j < sizeof(table[i].name); j++) {
-			if (!name[j])
-				return j ? (const char *)name : NULL;
-			if (name[j] < 0x20 || name[j] > 0x7e)
-				return NULL;
-		}
-	}
+	for (i = 0; i < header->nr_variants; i++)
+		if (table[i].variant == variant)
+			return vmi_printable(table[i].name, sizeof(table[i].name));
 	return NULL;
 }
 
