@@ -52,7 +52,6 @@
 static u32 leaf_base, leaf_max, hvm_features;
 static bool safe_clock;		/* XENFEAT_hvm_safe_pvclock */
 static bool addresses;		/* Xen can write to the kernel's addresses */
-static bool clocks_lost;	/* Xen has lost the clocks' addresses */
 static u32 incarnation;		/* of the domain, at INIT_CPU(BOOT) */
 
 /* Xen may change the registers of the arguments. */
@@ -185,7 +184,7 @@ static s32 start_clock(const struct vmi64_cpu *cpu)
 
 	if (cpu->flags & VMI64_CPU_BOOT)
 		cpuid_tsc_khz(&incarnation);
-	if (clocks_lost || cpu->cpu >= SHARED_CLOCKS || own_vcpu() >= LEGACY_CPUS)
+	if (cpu->cpu >= SHARED_CLOCKS || own_vcpu() >= LEGACY_CPUS)
 		return 0;
 	clock->pad0 = 1;
 	if (set_area(VCPU_TIME_AREA, (u64)clock) || clock->pad0) {
@@ -193,12 +192,10 @@ static s32 start_clock(const struct vmi64_cpu *cpu)
 		return -VMI64_EIO;
 	}
 	cpuid_tsc_khz(&now);
-	if (now == incarnation) {
+	if (now == incarnation)
 		clock_started(cpu->cpu, (struct rom_cpu *)cpu->percpu_virt);
-	} else {
-		clocks_lost = true;
+	else
 		set_area(VCPU_TIME_AREA, 0);
-	}
 	return 0;
 }
 
@@ -281,7 +278,6 @@ static u64 read_stolen(u32 cpu)
 		return 0;
 	its = any_percpu(cpu);
 	if (MINE(ready) && MINE(cpu) == cpu && MINE(runstate.state)) {
-		clocks_lost = true;
 		clock_stopped(cpu);
 		start_runstate(its);
 	}
@@ -327,10 +323,8 @@ s32 xen_init_cpu(const struct vmi64_cpu *cpu)
 		mine->stolen = 0;
 		mine->stolen_base = NO_BASE;
 	}
-	if (cpu->flags & VMI64_CPU_BOOT) {
+	if (cpu->flags & VMI64_CPU_BOOT)
 		clock_early = false;
-		clocks_lost = false;
-	}
 	if (has_clock() && start_clock(cpu))
 		return -VMI64_EIO;
 	if (addresses && ((cpu->flags & VMI64_CPU_BOOT && choose_layout()) ||
