@@ -22,8 +22,10 @@
 
 /*
  * PCI Firmware Specification 3.3, 5.1.2: the PCI data structure of an image in
- * an expansion ROM. Offsets of fields, and its size.
+ * an expansion ROM. Offsets of fields, and its size. 5.1.1: where each image has
+ * the offset of the structure.
  */
+#define VMI_PCIR_OFFSET		0x18
 #define VMI_PCIR_SIGNATURE	0x52494350	/* "PCIR" */
 #define VMI_PCIR_BLOCKS		0x10
 #define VMI_PCIR_INDICATOR	0x15

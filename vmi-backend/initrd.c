@@ -23,96 +23,12 @@
 #include <linux/minmax.h>
 #include <linux/pgtable.h>
 #include <linux/printk.h>
-#include <linux/string.h>
 
 #include <asm/bootparam.h>
 #include <asm/processor.h>
 #include <asm/setup.h>
 
 #include "vmi.h"
-
-/**
- * vmi_find_rom_file() - find the next file with a ROM in a cpio archive
- * @archive: the archive, or what is left of it
- * @size: (in/out) number of bytes from @archive on
- * @file: (out) contents and size of the file. The size is at most what the
- *	archive has
- *
- * If the archive ends within the file or the padding behind it, there is no file.
- *
- * Context: boot CPU, or a KUnit case.
- * Return: what is left of the archive behind the file, NULL if there is no file.
- */
-static void *vmi_find_rom_file(void *archive, size_t *size,
-			       struct cpio_data *file)
-{
-	long next = 0;
-
-	do {
-		archive += next;
-		*size -= next;
-		*file = find_cpio_data(VMI64_INITRD_FILE, archive, *size, &next);
-		if (!file->data)
-			return NULL;
-		/* Otherwise the name is longer, and only begins like that. */
-	} while (file->name[0]);
-
-	*size -= next;
-	return archive + next;
-}
-
-/**
- * vmi_search_archive() - check each file with a ROM in a cpio archive
- * @search: (in/out) the search
- * @archive: the archive; anything else has no such file
- * @size: size of @archive in bytes
- * @where: physical address of @archive
- *
- * Context: as vmi_search_at().
- */
-void vmi_search_archive(struct vmi_search *search, void *archive, size_t size,
-			u64 where)
-{
-	void *start = archive;
-	struct cpio_data file;
-
-	while ((archive = vmi_find_rom_file(archive, &size, &file))) {
-		u32 length = min_t(size_t, file.size, VMI64_MAX_IMAGE);
-
-		vmi_search_file(search, file.data, where + (file.data - start),
-				length, length);
-	}
-}
-
-/**
- * vmi_search_cut_archive() - check a ROM whose end the archive lacks
- * @search: (in/out) a search that has found nothing. Its @other is overwritten
- * @archive: an archive in which there is no complete file with a ROM
- * @size: size of @archive in bytes, at most VMI64_MAX_IMAGE
- * @where: physical address of @archive
- *
- * find_cpio_data() does not tell an archive that was cut off from one that has
- * no such file. In a copy with zeroes behind it the file is there, if all of it
- * fits. If the archive lacks no more than the padding behind the file, the file
- * is complete and is used.
- *
- * Context: as vmi_search_at().
- */
-void vmi_search_cut_archive(struct vmi_search *search, const void *archive,
-			    u32 size, u64 where)
-{
-	size_t left = VMI64_MAX_IMAGE;
-	struct cpio_data file;
-	u32 off;
-
-	memset(search->other, 0, VMI64_MAX_IMAGE);
-	memcpy(search->other, archive, size);
-	if (!vmi_find_rom_file(search->other, &left, &file))
-		return;
-	off = (u8 *)file.data - search->other;
-	vmi_search_file(search, file.data, where + off, file.size,
-			off < size ? size - off : 0);
-}
 
 #ifdef CONFIG_BLK_DEV_INITRD
 

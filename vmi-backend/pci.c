@@ -15,15 +15,11 @@
 #include <linux/kernel.h>
 #include <linux/pci_regs.h>
 #include <linux/printk.h>
-#include <linux/unaligned.h>
 
 #include <asm/e820/api.h>
 #include <asm/pci-direct.h>
 
 #include "vmi.h"
-
-/* PCI Firmware Specification 3.3, 5.1.1: any image has its offset of PCIR here. */
-#define IMAGE_PCIR		0x18
 
 struct vmi_pci_function {
 	u8 bus;
@@ -45,35 +41,23 @@ static void __init vmi_unmap_rom_piece(void *piece, u32 size)
 	early_iounmap((__force void __iomem *)piece, size);
 }
 
-/* Check each image of an expansion ROM. Its PCIR says where the next one is. */
+/* Check each image of an expansion ROM. */
 static void __init vmi_search_expansion_rom(struct vmi_search *search,
 					    u64 addr, u32 size)
 {
 	u32 off = 0;
 
 	while (off + VMI64_BLOCK <= size) {
-		u32 room = size - off, length = 0;
+		u32 room = size - off, length;
 		u8 *image = vmi_map_rom_piece(addr + off, &room);
-		bool last = true;
-		u16 pcir;
+		bool last;
 
 		if (!image)
 			return;
-		if (get_unaligned_le16(image) == VMI64_ROM_SIGNATURE) {
-			pcir = get_unaligned_le16(image + IMAGE_PCIR);
-			if (pcir + VMI_PCIR_SIZE <= room &&
-			    get_unaligned_le32(image + pcir) ==
-			    VMI_PCIR_SIGNATURE) {
-				length = VMI64_BLOCK *
-					 get_unaligned_le16(image + pcir +
-							    VMI_PCIR_BLOCKS);
-				last = image[pcir + VMI_PCIR_INDICATOR] &
-				       VMI_PCIR_LAST;
-			}
-			if (length && length <= room &&
-			    vmi_image_signed(image) && vmi_search_copies(search))
-				vmi_search_at(search, image, addr + off, length);
-		}
+		length = vmi_rom_image_length(image, room, &last);
+		if (length && length <= room &&
+		    vmi_image_signed(image) && vmi_search_copies(search))
+			vmi_search_at(search, image, addr + off, length);
 		vmi_unmap_rom_piece(image, room);
 		if (last || !length)
 			return;

@@ -5,7 +5,6 @@
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
-#include <linux/align.h>
 #include <linux/init.h>
 #include <linux/io.h>
 #include <linux/kernel.h>
@@ -15,31 +14,6 @@
 #include <pvops/backend.h>
 
 #include "vmi.h"
-
-/**
- * vmi_search_window() - check each step of a window
- * @search: (in/out) the search
- * @window: mapping of the window
- * @where: physical address of the window
- * @size: size of the window in bytes
- *
- * A good image is skipped: the search continues at the next step behind it. A
- * bad image is not, because the length that it claims may be wrong.
- *
- * Context: as vmi_search_at().
- */
-void vmi_search_window(struct vmi_search *search, const void *window, u64 where,
-		       u32 size)
-{
-	u32 off = 0, length;
-
-	while (off + VMI64_ROM_SIZE <= size) {
-		length = vmi_search_at(search, window + off, where + off,
-				       size - off);
-		off += length ? ALIGN(length, VMI64_WINDOW_STEP)
-			      : VMI64_WINDOW_STEP;
-	}
-}
 
 static bool __init vmi_window_has_signature(const void *window)
 {

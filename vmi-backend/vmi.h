@@ -16,7 +16,7 @@
 #include <pvops/ops.h>
 #include <vmi/vmi64.h>
 
-#include "image.h"
+#include "place.h"
 
 struct clock_event_device;
 struct notifier_block;
@@ -65,8 +65,6 @@ bool vmi_rom_is_off(void);
 DECLARE_PER_CPU(bool, vmi_ready);
 DECLARE_PER_CPU_PAGE_ALIGNED(u8[VMI64_PAGE], vmi_percpu);
 
-void vmi_warn(const char *line);
-
 /* Does the ROM have code for a call? False for the answers NONE and NOP. */
 static inline bool vmi_offers(const struct vmi_rom *rom, u32 call)
 {
@@ -81,50 +79,18 @@ static inline void *vmi_entry(const struct vmi_rom *rom, u32 call)
 	return (void *)(rom->virt + rom->image.calls[index].entry);
 }
 
-/**
- * struct vmi_search - a search for a ROM in several places
- * @reader: the kernel for which images are checked
- * @copy: buffer of VMI64_MAX_IMAGE bytes, for the image that is found
- * @other: a second such buffer, for the images that are checked after that
- * @image: the image that was found, in @copy
- * @where: physical address of that image
- * @found: number of different good images, 0 to 2
- * @refused: text about the last image that was refused, or empty
- */
-struct vmi_search {
-	struct vmi_reader reader;
-	u8 *copy;
-	u8 *other;
-	struct vmi_image image;
-	u64 where;
-	unsigned int found;
-	char refused[96];
-};
-
-/* candidate.c */
+/* copies.c */
 bool vmi_reader_here(struct vmi_reader *reader);
-int vmi_refusal_text(char *text, size_t size, u64 where,
-		     const struct vmi_refusal *refusal);
 bool vmi_search_copies(struct vmi_search *search);
 void vmi_search_trim(const struct vmi_search *search, u32 keep);
-u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
-		  u32 room);
-void vmi_search_file(struct vmi_search *search, const void *file, u64 where,
-		     u32 size, u32 room);
 
 /* pci.c */
 void vmi_search_pci(struct vmi_search *search);
 
 /* initrd.c */
-void vmi_search_archive(struct vmi_search *search, void *archive, size_t size,
-			u64 where);
-void vmi_search_cut_archive(struct vmi_search *search, const void *archive,
-			    u32 size, u64 where);
 void vmi_search_initrd(struct vmi_search *search);
 
 /* search.c */
-void vmi_search_window(struct vmi_search *search, const void *window, u64 where,
-		       u32 size);
 void vmi_refuse_unsigned(struct vmi_search *search);
 void vmi_search(const struct pvops_backend *self,
 		const struct pvops_facts *facts, struct pvops_rom *fact);
