@@ -4,12 +4,12 @@
  *
  * Whatever the bytes are: nothing outside of them is read or written, also when
  * an image that passed is loaded, fixed up and asked (the sanitizers see to it),
- * and the rule that is named is one. The first byte says for whom the check is.
+ * and the rule that is named is one. vmi-romtool prints and compares an image that
+ * passed. The first byte says for whom the check is.
  */
-#include <stdlib.h>
-#include <string.h>
-
-#include "../../vmi-backend/image.h"
+#define main romtool_main
+#include "../../vmi-rom/romtool.c"
+#undef main
 
 /* As the ABI has it: so that a fuzzer need not find the checksum by chance. */
 static void seal(u8 *data, size_t size)
@@ -68,16 +68,78 @@ static void use(const struct vmi_image *image)
 	free(percpu);
 }
 
+static void print(const struct vmi_image *image)
+{
+	print_header(image);
+	print_sections(image);
+	print_calls(image);
+	print_offers(image);
+	print_fixups(image);
+	json_image(image);
+}
+
+/*
+ * The table of names of variants is read by the tool only, and not checked before. So
+ * the image is also printed with a table that is where NAMES say. What is printed is
+ * lost.
+ */
+static void use_tool(const struct vmi_image *image, const struct vmi_reader *reader,
+		     const u32 *names)
+{
+	static char lost[1 << 20];
+	struct vmi64_header *header;
+	struct vmi_refusal refusal;
+	struct vmi_image other;
+	FILE *kept = stdout;
+	u8 sum = 0, *data;
+	u32 i;
+
+	stdout = fmemopen(lost, sizeof(lost), "w");
+	data = malloc(image->size);
+	if (!stdout || !data)
+		abort();
+	memcpy(data, image->data, image->size);
+	header = (void *)(data + ((u8 *)image->header - image->data));
+	header->rom_version ^= 1;
+	header->variant_off = names[0];
+	header->nr_variants = names[1];
+	for (i = 0; i + 1 < image->size; i++)
+		sum += data[i];
+	data[i] = -sum;
+
+	print(image);
+	if (diff_images(image, image))
+		abort();
+	/* The last byte of an image may be part of something. */
+	if (!vmi_image_check(&other, data, image->size, reader, &refusal)) {
+		print(&other);
+		if (!diff_images(image, &other))
+			abort();
+	}
+	free(data);
+	fclose(stdout);
+	stdout = kept;
+	/* A name must not reach the terminal as a control sequence. */
+	for (i = 0; lost[i]; i++)
+		if (lost[i] != '\n' && (lost[i] < 0x20 || lost[i] > 0x7e))
+			abort();
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct vmi_reader reader = { 0 };
 	struct vmi_refusal refusal;
 	struct vmi_image image;
 	size_t room;
+	u32 names[2] = { 0 };
 	u8 *copy;
 
 	if (!size)
 		return 0;
+	if (size > sizeof(names))
+		memcpy(names, data + size - sizeof(names), sizeof(names));
+	/* Otherwise nearly no table would be near the image's end. */
+	names[0] %= VMI64_MAX_IMAGE + 1;
 	reader.retpoline = data[0] & 2;
 	/* 4: as it comes; otherwise whole blocks, with what V1 to V3 want */
 	room = size - 1;
@@ -99,6 +161,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		if (refusal.rule)
 			abort();
 		use(&image);
+		use_tool(&image, &reader, names);
 	} else if (!*vmi_rule_message(refusal.rule) ||
 		   refusal.rule > VMI64_V_FIXUP_ADDEND ||
 		   strlen(refusal.detail) >= VMI_DETAIL_LEN) {

@@ -72,9 +72,9 @@ def tool() -> pathlib.Path:
     return _with_tree(OUT / "vmi-romtool")
 
 
-def fuzzer() -> pathlib.Path:
-    """Build the check of images for libFuzzer."""
-    return _with_tree(OUT / "fuzz-image")
+def fuzzer(name: str) -> pathlib.Path:
+    """Build a harness for libFuzzer: image or places."""
+    return _with_tree(OUT / f"fuzz-{name}")
 
 
 def check(*paths: pathlib.Path, options: tuple[str, ...] = ("--quiet",)) -> tuple[int, str]:
