@@ -35,6 +35,7 @@
 
 #include <trace/events/xen.h>
 
+#include "call.h"
 #include "ops.h"
 #include "queue.h"
 #include "tables.h"
@@ -488,6 +489,33 @@ __visible int hc_ptep_test_and_clear_young(struct vm_area_struct *vma,
 }
 PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_test_and_clear_young);
 
+/*
+ * Clear an entry of the current address space and flush its page on this CPU, by one
+ * hypercall. Xen finds the entry by the address that it maps, in the tables that this
+ * CPU has loaded. So the address must lead to the entry until Xen has cleared it. Only
+ * mremap() moves a table to another address. It takes the lock of the address space,
+ * of the mapping and of reverse mapping for that, and each caller of
+ * ptep_clear_flush() holds one of them.
+ *
+ * If Xen has cleared another entry, the page of this one must not be freed: the
+ * entry is cleared by the caller.
+ *
+ * This call does not keep Dirty. So no CPU may be able to set it.
+ */
+static noinline bool hc_clear_flushed(unsigned long addr, const pte_t *ptep)
+{
+	struct multicall_entry call = {
+		.op = __HYPERVISOR_update_va_mapping,
+		.args = { addr & PAGE_MASK, 0, UVMF_INVLPG | UVMF_LOCAL },
+	};
+
+	/* Xen refuses also while it validates a table above for another CPU. */
+	if (unlikely(hc_issue(&call)))
+		return false;
+	return !WARN_ONCE(READ_ONCE(ptep->pte),
+			  "pvops: hypercall: 0x%lx leads to another entry\n", addr);
+}
+
 /**
  * hc_ptep_clear_flush() - rmw.ptep_clear_flush
  * @vma: the mapping
@@ -506,10 +534,18 @@ __visible pteval_t hc_ptep_clear_flush(struct vm_area_struct *vma,
 	struct mm_struct *mm = vma->vm_mm;
 	pteval_t old;
 
-	if (hc_pinned(ptep))
+	if (hc_pinned(ptep)) {
+		old = READ_ONCE(ptep->pte);
+		if ((old & _PAGE_PRESENT) && !hc_may_become_dirty(old) &&
+		    mm == current->mm && hc_clear_flushed(addr, ptep)) {
+			hc_note_flush(vma, addr);
+			hc_flush_lazy_mmu();
+			return old;
+		}
 		old = hc_clear_pinned_now(ptep);
-	else
+	} else {
 		old = native_ptep_get_and_clear(ptep).pte;
+	}
 	if (pte_accessible(mm, __pte_ma(old))) {
 		flush_tlb_page(vma, addr);
 		hc_flush_lazy_mmu();

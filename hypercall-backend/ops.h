@@ -59,6 +59,7 @@ void hc_release_pud(unsigned long pfn);
 /* tlb.c */
 void hc_flush_tlb(void);
 void hc_flush_tlb_one_user(unsigned long addr);
+void hc_note_flush(struct vm_area_struct *vma, unsigned long addr);
 void hc_flush_tlb_multi(const struct cpumask *cpus,
 			const struct flush_tlb_info *info);
 void hc_enter_lazy_mmu(void);

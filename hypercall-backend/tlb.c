@@ -19,6 +19,12 @@
 /* The set of CPUs of a flush. Xen reads it when the queue is issued. */
 static DEFINE_PER_CPU(struct cpumask, hc_flush_mask);
 
+/*
+ * The page that Xen has flushed on this CPU together with the entry, and 1; or 0.
+ * Linux still has to note the flush, and flushes the page again.
+ */
+static DEFINE_PER_CPU(unsigned long, hc_flushed_page);
+
 /**
  * hc_flush_tlb() - mmu.flush_tlb_user, mmu.flush_tlb_kernel
  *
@@ -45,10 +51,29 @@ void __no_kprobe hc_flush_tlb_one_user(unsigned long addr)
 	u8 masked;
 
 	trace_xen_mmu_flush_tlb_one_user(addr);
+	if (this_cpu_read(hc_flushed_page) == (addr | 1))
+		return;
 	masked = hc_begin();
 	hc_queue_mmuext(MMUEXT_INVLPG_LOCAL)->arg1.linear_addr =
 		addr & PAGE_MASK;
 	hc_end(masked, XEN_LAZY_MMU);
+}
+
+/**
+ * hc_note_flush() - tell Linux of a flush that Xen has carried out on this CPU
+ * @vma: the mapping
+ * @addr: the page that Xen has flushed
+ *
+ * Other CPUs that may have the page in their TLBs are flushed.
+ *
+ * Context: the lock of the page's entry is held. So nobody writes the entry, and this
+ * task stays on this CPU.
+ */
+void hc_note_flush(struct vm_area_struct *vma, unsigned long addr)
+{
+	this_cpu_write(hc_flushed_page, addr | 1);
+	flush_tlb_page(vma, addr);
+	this_cpu_write(hc_flushed_page, 0);
 }
 
 /**

@@ -77,6 +77,70 @@ void hc_test_bits_set_meanwhile_are_kept(struct kunit *test)
 }
 
 /*
+ * An entry of the current address space that no CPU may make Dirty is cleared by the
+ * address that it maps, in one call with the flush. Any other entry, and one that Xen
+ * refuses to clear so, is cleared by its own address.
+ * Otherwise a page that is copied on write costs two calls, or Dirty is lost, or
+ * an entry of another address space is cleared.
+ */
+void hc_test_entry_is_cleared_by_address(struct kunit *test)
+{
+	static const struct {
+		pteval_t entry;
+		bool other_mm, refused, by_address;
+	} cases[] = {
+		{ HC_FLAGS & ~_PAGE_RW, .by_address = true },
+		{ HC_FLAGS | HC_AD, .by_address = true },
+		{ HC_FLAGS },
+		{ HC_FLAGS & ~_PAGE_RW, .other_mm = true },
+		{ HC_FLAGS & ~_PAGE_RW, .refused = true },
+		{ _PAGE_SOFT_DIRTY },
+	};
+	pte_t *pte = (pte_t *)hc_stub.table;
+	struct vm_area_struct vma = {};
+	struct mm_struct *mm, *mine;
+	unsigned long flags;
+	pteval_t old;
+	unsigned int i;
+
+	mm = kunit_kzalloc(test, sizeof(*mm) + cpumask_size(), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	vma.vm_mm = mm;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		hc_stub.table[5] = cases[i].entry;
+		hc_stub.leads_to = &hc_stub.table[5];
+		hc_stub.refuse_address = cases[i].refused;
+		hc_stub.nr_hypercalls = 0;
+		hc_stub.nr_calls = 0;
+
+		local_irq_save(flags);
+		hc_test_begin();
+		mine = current->mm;
+		if (!cases[i].other_mm)
+			current->mm = mm;
+		old = hc_ptep_clear_flush(&vma, 0x5000, &pte[5]);
+		current->mm = mine;
+		hc_test_end();
+		local_irq_restore(flags);
+
+		KUNIT_EXPECT_EQ_MSG(test, cases[i].entry, old, "case %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, 0, hc_stub.table[5], "case %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, 1 + cases[i].refused, hc_stub.nr_hypercalls,
+				    "case %u", i);
+		if (cases[i].by_address) {
+			KUNIT_EXPECT_EQ(test, __HYPERVISOR_update_va_mapping,
+					hc_stub.calls[0].op);
+			KUNIT_EXPECT_EQ(test, 0x5000, hc_stub.calls[0].first);
+		} else {
+			KUNIT_EXPECT_EQ_MSG(test, __HYPERVISOR_mmu_update,
+					    hc_stub.calls[hc_stub.nr_calls - 1].op,
+					    "case %u", i);
+		}
+	}
+}
+
+/*
  * In a lazy section commits of one table share a hypercall, and ordinary memory is
  * written at once. Outside of a section each is a hypercall.
  * Otherwise mprotect() changes nothing, or changes the wrong table.

@@ -98,6 +98,13 @@ static long hc_stub_request(struct multicall_entry *call)
 			if (op[i].cmd == MMUEXT_TLB_FLUSH_ALL)
 				hc_stub.nr_flushes++;
 		}
+	} else if (call->op == __HYPERVISOR_update_va_mapping) {
+		r->first = call->args[0];
+		if (call->args[0] >= TASK_SIZE_MAX)
+			return 0;
+		if (hc_stub.refuse_address)
+			return -EINVAL;
+		*hc_stub.leads_to = call->args[1];
 	}
 	return 0;
 }

@@ -36,6 +36,8 @@ struct hc_stub {
 	struct hc_stub_record calls[HC_STUB_CALLS];
 	u64 *table;
 	u64 *twins[2];		/* other tables that the stub updates */
+	u64 *leads_to;		/* the entry to which addresses of programs lead */
+	bool refuse_address;	/* refuse updates by such an address */
 	u64 *in_stock;
 	unsigned int nr_put;	/* number of tables put back into stock */
 };

@@ -29,6 +29,7 @@ static struct kunit_case hc_test_cases[] = {
 	HC_CASE(refused_operation_does_not_stop_others),
 	HC_CASE(cr3_is_noted_after),
 	HC_CASE(bits_set_meanwhile_are_kept),
+	HC_CASE(entry_is_cleared_by_address),
 	HC_CASE(commits_share_a_hypercall),
 	HC_CASE(dirty_set_before_queued_removal_is_kept),
 	HC_CASE(many_queued_removals_are_all_looked_at),

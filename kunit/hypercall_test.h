@@ -26,6 +26,7 @@ void hc_test_refused_operation_does_not_stop_others(struct kunit *test);
 /* hypercall_entry_test.c */
 void hc_test_ordinary_memory_needs_no_hypercall(struct kunit *test);
 void hc_test_bits_set_meanwhile_are_kept(struct kunit *test);
+void hc_test_entry_is_cleared_by_address(struct kunit *test);
 void hc_test_commits_share_a_hypercall(struct kunit *test);
 void hc_test_dirty_set_before_queued_removal_is_kept(struct kunit *test);
 void hc_test_many_queued_removals_are_all_looked_at(struct kunit *test);

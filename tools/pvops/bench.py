@@ -66,7 +66,8 @@ LIMIT, LIMIT_NESTED = 400, 900
 LIMIT_SERVICES = 1800
 # Operations of the short form: quick ones, one of each kind.
 SHORT_OPS = ("nothing", "reference", "getppid", "clock-gettime", "pipe-ping-pong", "mmap-1",
-             "mmap-256", "mprotect-256", "mprotect-256-u2", "fault-anonymous", "fork-exit", "vfork-exec")
+             "mmap-256", "mprotect-256", "mprotect-256-u2", "fault-anonymous", "fault-cow", "fork-exit",
+             "vfork-exec")
 # SVM exit codes, AMD APM volume 2, appendix C.
 SVM_EXITS = {0x4e: "page fault", 0x60: "interrupt", 0x61: "NMI", 0x64: "interrupt window",
              0x65: "CR0 write, selective", 0x6e: "RDTSC", 0x6f: "RDPMC", 0x72: "CPUID",
