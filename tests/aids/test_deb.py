@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The packages of a kernel: the image installs on Debian 12, DKMS builds modules with the headers, both run."""
+"""The packages of a kernel: the image installs on Debian 12, DKMS builds modules with the headers, both run.
 
+FLAVOUR in the environment names the kernel; otherwise it is main, which has few modules and signs none.
+"""
+
+import lzma
 import os
 import pathlib
 import shutil
@@ -21,6 +25,9 @@ DEST_MODULE_LOCATION[1]="/updates"
 """
 
 
+FLAVOUR = os.environ.get("FLAVOUR", "main")
+
+
 def run(*argv, **options):
     """A command; what it printed is shown if it fails."""
     done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, check=False, **options)
@@ -29,19 +36,30 @@ def run(*argv, **options):
     return done.stdout
 
 
+def plain(module, directory):
+    """A module as it is loaded, without compression. Returns its path, in the directory."""
+    path = directory / module.name.removesuffix(".xz")
+    path.write_bytes(module.read_bytes() if module.suffix == ".ko" else lzma.decompress(module.read_bytes()))
+    return path
+
+
 class Packages(unittest.TestCase):
-    """Packages of the kernel main, which has few modules."""
+    """Packages of one kernel."""
 
     @classmethod
     def setUpClass(cls):
-        cls.image, cls.headers = deb.build("main")
+        cls.image, cls.headers = deb.build(FLAVOUR)
         scratch = tempfile.TemporaryDirectory(prefix="pvops-deb.", dir=common.BUILD)
         cls.addClassCleanup(scratch.cleanup)
+        # once it has run, no world boots any more
+        cls.addClassCleanup(world.stop_all)
         cls.scratch = pathlib.Path(scratch.name)
         for package in (cls.image, cls.headers):
             run("dpkg", "-x", package, cls.scratch / "root")
         cls.release = next((cls.scratch / "root/lib/modules").iterdir()).name
         cls.vmlinuz = cls.scratch / f"root/boot/vmlinuz-{cls.release}"
+        cls.config = (cls.scratch / f"root/boot/config-{cls.release}").read_text()
+        cls.headers_tree = cls.scratch / f"root/usr/src/linux-headers-{cls.release}"
 
     def test_installed_on_debian(self):
         """dpkg installs the image on Debian 12, configures and removes it."""
@@ -57,34 +75,54 @@ class Packages(unittest.TestCase):
         self.assertFalse((root / f"boot/vmlinuz-{self.release}").exists())
         shutil.rmtree(root)
 
-    def test_dkms(self):
-        """DKMS builds modules against the headers package; they load in three kinds of machines."""
+    def build_outside(self):
+        """Modules that DKMS built against the headers package."""
         packages.install(["dkms"])
         sources, tree = self.scratch / "src", self.scratch / "dkms"
+        if tree.exists():
+            return sorted((tree / "plain").iterdir())
         shutil.copytree(outside.SOURCE, sources / "outside-1")
         (sources / "outside-1/dkms.conf").write_text(DKMS)
-        tree.mkdir()
-        headers = self.scratch / f"root/usr/src/linux-headers-{self.release}"
+        (tree / "plain").mkdir(parents=True)
         common_options = ("-m", "outside", "-v", "1", "--dkmstree", tree, "--sourcetree", sources)
         run("dkms", "add", *common_options)
-        run("dkms", "build", *common_options, "-k", self.release, "--kernelsourcedir", headers, "--no-depmod")
-        built = sorted(tree.glob(f"outside/1/{self.release}/x86_64/module/*.ko*"))
-        self.assertEqual(["outside_gpl.ko", "outside_proprietary.ko"],
-                         [path.name.removesuffix(".xz") for path in built])
+        run("dkms", "build", *common_options, "-k", self.release, "--kernelsourcedir", self.headers_tree, "--no-depmod")
+        return [plain(path, tree / "plain")
+                for path in sorted(tree.glob(f"outside/1/{self.release}/x86_64/module/*.ko*"))]
+
+    def boot(self, name, job, modules, extra=""):
+        """The job in a world, with these modules and with the kernel of the package."""
         archive = cpio.Archive()
-        for path in built:
-            if path.suffix == ".xz":
-                run("xz", "-d", path)
-                path = path.with_suffix("")
-            archive.copy(f"lib/modules/{path.name}", path)
-        modules = archive.write(self.scratch / "modules.cpio")
-        self.addCleanup(world.stop_all)
-        for name in ("bare", "kvm-npt", "xen-dom0"):
+        for file, path in modules.items():
+            archive.copy(f"lib/modules/{file}", path)
+        result = world.run(name, [job], kernel=self.vmlinuz, cpios=[archive.write(self.scratch / "modules.cpio")],
+                           need_pvops=True, check_kunit=False, extra_cmdline=extra,
+                           log=common.LOG / f"deb-{FLAVOUR}-{name}-{job}.log")
+        self.assertEqual([], result.problems)
+        self.assertEqual(self.release, result.report["release"])
+
+    def test_dkms(self):
+        """DKMS builds modules against the headers package; they load in three kinds of machines."""
+        built = self.build_outside()
+        self.assertEqual(["outside_gpl.ko", "outside_proprietary.ko"], [path.name for path in built])
+        for name in ("bare", "kvm-npt", "xen-dom0" if "CONFIG_XEN_DOM0=y\n" in self.config else "xen-domU"):
             with self.subTest(world=name):
-                result = world.run(name, ["modules"], kernel=self.vmlinuz, cpios=[modules], need_pvops=True,
-                                   check_kunit=False, log=common.LOG / f"deb-{name}.log")
-                self.assertEqual([], result.problems)
-                self.assertEqual(self.release, result.report["release"])
+                self.boot(name, "modules", {path.name: path for path in built})
+
+    def test_signed(self):
+        """Under lockdown a module of the package loads, and one that DKMS built only after it was signed."""
+        if "CONFIG_MODULE_SIG=y\n" not in self.config:
+            self.skipTest(f"{FLAVOUR} signs no modules")
+        packaged = next(self.scratch.glob(f"root/lib/modules/{self.release}/kernel/drivers/net/dummy.ko*"))
+        unsigned = self.build_outside()[0]
+        key = common.BUILD / f"packages/{FLAVOUR}/build/certs"
+        signed = self.scratch / "signed.ko"
+        # DKMS may have signed it, by a key that this kernel does not know
+        run("objcopy", "--strip-debug", unsigned, self.scratch / "unsigned.ko")
+        run(self.headers_tree / "scripts/sign-file", "sha256", key / "signing_key.pem", key / "signing_key.x509",
+            self.scratch / "unsigned.ko", signed)
+        self.boot("bare", "signed", {"packaged.ko": plain(packaged, self.scratch), "signed.ko": signed,
+                                     "unsigned.ko": self.scratch / "unsigned.ko"}, "lockdown=integrity")
 
 
 if __name__ == "__main__":

@@ -517,9 +517,15 @@ class Given(unittest.TestCase):
             self.assertIn("its configuration lacks", said.call_args[0][0])
 
     def test_image(self):
-        """An image and our own kernel have the suites, unless the image is unpatched."""
-        self.assertEqual((self.tree, True), kernel.given(self.tree, None))
+        """Our own kernel has the suites, and an image unless the configuration beside it says otherwise."""
         self.assertEqual((None, True), kernel.given(None, None))
+        image = self.tree / "vmlinuz-6.12.117"
+        self.assertEqual((image, True), kernel.given(image, None))
+        self.assertTrue(kernel.can_be_dom0(image))
+        for suites in (False, True):
+            (self.tree / "config-6.12.117").write_text("CONFIG_PVOPS_KUNIT_TEST=y\n" * suites)
+            self.assertEqual((image, suites), kernel.given(image, None))
+        self.assertFalse(kernel.can_be_dom0(image))
 
 
 if __name__ == "__main__":

@@ -280,11 +280,22 @@ def build_of(image: pathlib.Path) -> pathlib.Path | None:
     return image.parents[len(pathlib.PurePath(IMAGE).parts) - 1]
 
 
+def _config_of(image: pathlib.Path) -> str | None:
+    """The configuration of an image: in its build, or beside an installed one. None if there is none."""
+    out = build_of(image)
+    config = out / ".config" if out else image.with_name(image.name.replace("vmlinuz", "config", 1))
+    return config.read_text(encoding="utf-8") if config != image and config.exists() else None
+
+
+def _may_have(image: pathlib.Path, symbol: str) -> bool:
+    """Whether an image has an option; true if nobody knows."""
+    config = _config_of(image)
+    return config is None or f"CONFIG_{symbol}=y\n" in config
+
+
 def can_be_dom0(image: pathlib.Path) -> bool:
     """Whether Xen can start an image as dom0; true if nobody knows."""
-    out = build_of(image)
-    config = out / ".config" if out else None
-    return config is None or not config.exists() or "CONFIG_XEN_DOM0=y\n" in config.read_text(encoding="utf-8")
+    return _may_have(image, "XEN_DOM0")
 
 
 def dom0(image: pathlib.Path) -> pathlib.Path:
@@ -312,7 +323,7 @@ def of_tree(kdir: pathlib.Path) -> tuple[pathlib.Path, bool]:
 def given(image: pathlib.Path | None, kdir: pathlib.Path | None) -> tuple[pathlib.Path | None, bool]:
     """The kernel that a user named, by an image or by a tree, and whether it has our KUnit suites if it has pvops."""
     if kdir is None:
-        return image, True
+        return image, image is None or _may_have(image, "PVOPS_KUNIT_TEST")
     if image:
         raise Failure(f"the kernel is to be {image} and the one in {kdir}: give KERNEL= or KDIR=")
     return of_tree(kdir)
