@@ -264,29 +264,39 @@ static s32 start_runstate(volatile struct rom_cpu *mine)
 /*
  * Stolen time of any CPU, which never goes backwards: Xen's begins with the time
  * before the CPU was started, and counts the time in which it is unplugged.
- *
- * Xen writes that a CPU runs before it runs. If the CPU itself reads something else,
- * the domain was restored from a file or on another machine, and Xen has lost its
- * addresses. The CPU then gives the run state's again, and leaves the clock alone.
  */
-static u64 read_stolen(u32 cpu)
+static inline u64 stolen_from(u32 cpu)
 {
-	volatile struct rom_cpu *its;
+	volatile struct rom_cpu *its = any_percpu(cpu);
 	u64 stolen, base;
 
-	if (!addresses || cpu >= rom.nr_cpus)
-		return 0;
-	its = any_percpu(cpu);
-	if (MINE(ready) && MINE(cpu) == cpu && MINE(runstate.state)) {
-		clock_stopped(cpu);
-		start_runstate(its);
-	}
 	/* That CPU may give the address anew at any time. */
 	base = its->stolen_base;
 	if (base == NO_BASE || !read_runstate(&its->runstate, &stolen) ||
 	    its->stolen_base != base)
 		return its->stolen;
 	return never_backwards((u64 *)&its->stolen, stolen - base);
+}
+
+/*
+ * Xen writes that a CPU runs before it runs. If the CPU itself reads something else,
+ * the domain was restored from a file or on another machine, and Xen has lost its
+ * addresses. The CPU then gives the run state's again, and leaves the clock alone.
+ */
+static __attribute__((noinline)) u64 stolen_after_restore(u32 cpu)
+{
+	clock_stopped(cpu);
+	start_runstate(any_percpu(cpu));
+	return stolen_from(cpu);
+}
+
+static u64 read_stolen(u32 cpu)
+{
+	if (!addresses || cpu >= rom.nr_cpus)
+		return 0;
+	if (MINE(runstate.state) && MINE(ready) && MINE(cpu) == cpu)
+		return stolen_after_restore(cpu);
+	return stolen_from(cpu);
 }
 
 /* The addresses of this CPU. Xen writes its run state to address 0 once: vmi-rom.rst. */
