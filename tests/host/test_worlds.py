@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """Reading consoles, world descriptions and configuration fragments."""
 
+import contextlib
 import dataclasses
+import errno
 import gzip
+import io
 import lzma
+import os
 import pathlib
 import subprocess
 import tempfile
 import unittest
 from unittest import mock
 
-from tools.pvops import boot, common, cpio, integrate, kernel, packages, report, world
+from tools.pvops import boot, common, cpio, deb, integrate, kernel, packages, report, world
 from tools.pvops.worlds import description, judge, kinds
 
 CONSOLE = b"""\
@@ -476,6 +480,27 @@ class Conditions(unittest.TestCase):
                     common.Failure, r"it failed \(status 3\); see .*it.log"):
                 common.run_logged(["sh", "-c", "echo said; exit 3"], log, what="it")
             self.assertEqual(log.read_text(), "said\n")
+
+    def test_disk_that_fills_up(self):
+        """A disk that is full in the middle of a build or of a copy is one line, and no half of a copy stays."""
+        with tempfile.TemporaryDirectory() as directory:
+            log = pathlib.Path(directory) / "it.log"
+            with mock.patch("sys.stderr"), self.assertRaisesRegex(
+                    common.Failure, r"it failed \(a disk is full; free some space and try again\); see .*it.log"):
+                common.run_logged(["sh", "-c", "echo 'write: No space left on device'; exit 1"], log, what="it")
+
+            source = pathlib.Path(directory) / "source/main"
+            source.mkdir(parents=True)
+            for name in (".pvops-inputs", "one", "two"):
+                (source / name).touch()
+            full = OSError(errno.ENOSPC, "No space left on device")
+            said = io.StringIO()
+            with mock.patch.object(kernel, "OUT", source.parent), mock.patch.object(deb, "say"), \
+                    mock.patch("shutil.copystat"), mock.patch("shutil.copyfile", side_effect=full), \
+                    contextlib.redirect_stderr(said), self.assertRaises(SystemExit):
+                common.command(lambda: deb._begin("main", pathlib.Path(directory) / "build"))
+            self.assertRegex(said.getvalue(), r"^pvops: cannot copy: .*No space left on device; and 2 more files\n$")
+            self.assertEqual(["it.log", "source"], sorted(os.listdir(directory)))
 
     def test_missing_kernel(self):
         """A kernel image that does not exist is one line."""

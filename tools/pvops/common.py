@@ -2,6 +2,7 @@
 """What every tool here shares: paths, one-line errors, child processes."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -49,6 +50,12 @@ def command(main: Callable[[], int | None]) -> None:
         status = 130
     except BrokenPipeError:
         status = 141
+    except shutil.Error as error:
+        # of copytree(): a list with an entry for each file
+        failed = error.args[0] if isinstance(error.args[0], list) else [("", "", error.args[0])]
+        more = f"; and {len(failed) - 1} more files" if len(failed) > 1 else ""
+        print(f"pvops: cannot copy: {failed[0][2]}{more}", file=sys.stderr)
+        status = 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"pvops: {where}{error.strerror or error}", file=sys.stderr)
@@ -185,9 +192,10 @@ def run_logged(argv: list[str], log: pathlib.Path, *, what: str,
             stop(child)
     if child.returncode:
         # with -j the error may be far above the end of the log
-        errors = [line for line in log.read_text(errors="replace").splitlines()
-                  if re.search(r"(?i)\berror: ", line)]
+        text = log.read_text(errors="replace")
+        errors = [line for line in text.splitlines() if re.search(r"(?i)\berror: ", line)]
         for line in [*errors[:10], "", *last_lines(log)]:
             print(f"    {line}", file=sys.stderr)
-        raise Failure(f"{what} failed (status {child.returncode}); "
-                      f"see {shown(log)}")
+        full = "a disk is full; free some space and try again" \
+            if os.strerror(errno.ENOSPC) in text else f"status {child.returncode}"
+        raise Failure(f"{what} failed ({full}); see {shown(log)}")

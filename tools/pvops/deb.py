@@ -29,8 +29,11 @@ def _begin(name: str, out: pathlib.Path) -> None:
     say(f"starting from {common.shown(source)}")
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(source, partial, symlinks=True)
-    partial.rename(out)
+    try:
+        shutil.copytree(source, partial, symlinks=True)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def build(name: str) -> list[pathlib.Path]:
