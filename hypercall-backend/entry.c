@@ -162,8 +162,8 @@ void hc_set_pte(pte_t *ptep, pte_t pte)
  * @pmd: its new value
  *
  * mremap() moves an L1 table by this op, and Xen devalidates and validates the
- * table. Reverse mapping may update the table meanwhile, and Xen refuses that. So
- * the owner of the table is noted as in transit, and the update is tried again.
+ * table. If another CPU updates the table meanwhile, Xen refuses that. So the owner
+ * of the table is noted as in transit, and the update is tried again.
  *
  * Context: any.
  */
@@ -493,12 +493,13 @@ PV_CALLEE_SAVE_REGS_THUNK(hc_ptep_test_and_clear_young);
  * Clear an entry of the current address space and flush its page on this CPU, by one
  * hypercall. Xen finds the entry by the address that it maps, in the tables that this
  * CPU has loaded. So the address must lead to the entry until Xen has cleared it. Only
- * mremap() moves a table to another address. It takes the lock of the address space,
- * of the mapping and of reverse mapping for that, and each caller of
- * ptep_clear_flush() holds one of them.
+ * mremap() moves a table to another address (khugepaged takes tables away, but not
+ * without pages of 2 MiB). mremap() takes the locks of the address space, of the
+ * mapping and of reverse mapping for that, and each caller of ptep_clear_flush() holds
+ * one of them.
  *
- * If Xen has cleared another entry, the page of this one must not be freed: the
- * entry is cleared by the caller.
+ * If Xen has cleared another entry, this one is still there, and its page is about to
+ * be freed. So the caller clears it.
  *
  * This call does not keep Dirty. So no CPU may be able to set it.
  */

@@ -20,8 +20,8 @@
 static DEFINE_PER_CPU(struct cpumask, hc_flush_mask);
 
 /*
- * The page that Xen has flushed on this CPU together with the entry, and 1; or 0.
- * Linux still has to note the flush, and flushes the page again.
+ * The address of a page that Xen has just flushed on this CPU, with bit 0 set; 0 if
+ * there is none. Linux still has to note the flush, and flushes the page again.
  */
 static DEFINE_PER_CPU(unsigned long, hc_flushed_page);
 

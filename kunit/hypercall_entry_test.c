@@ -132,6 +132,8 @@ void hc_test_entry_is_cleared_by_address(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, __HYPERVISOR_update_va_mapping,
 					hc_stub.calls[0].op);
 			KUNIT_EXPECT_EQ(test, 0x5000, hc_stub.calls[0].first);
+			KUNIT_EXPECT_EQ(test, UVMF_INVLPG | UVMF_LOCAL,
+					hc_stub.calls[0].flush);
 		} else {
 			KUNIT_EXPECT_EQ_MSG(test, __HYPERVISOR_mmu_update,
 					    hc_stub.calls[hc_stub.nr_calls - 1].op,

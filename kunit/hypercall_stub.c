@@ -100,6 +100,7 @@ static long hc_stub_request(struct multicall_entry *call)
 		}
 	} else if (call->op == __HYPERVISOR_update_va_mapping) {
 		r->first = call->args[0];
+		r->flush = call->args[2];
 		if (call->args[0] >= TASK_SIZE_MAX)
 			return 0;
 		if (hc_stub.refuse_address)

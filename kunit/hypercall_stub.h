@@ -14,7 +14,8 @@
 struct hc_stub_record {
 	unsigned long op;
 	unsigned long nr;
-	unsigned long first;	/* ptr of an update, cmd of an operation */
+	unsigned long first;	/* ptr of an update, cmd of an operation, address */
+	unsigned long flush;	/* what an update by address flushes */
 };
 
 /* What the stub shall do, and what it has seen. One case runs at a time. */

@@ -343,6 +343,49 @@ static void clear_returns_the_entry(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, val);
 }
 
+/* Does the CPU find the page, be it by its TLB? The kernel is not asked. */
+static bool pvops_test_finds(int __user *page)
+{
+	int val;
+	bool found;
+
+	pagefault_disable();
+	found = !get_user(val, page);
+	pagefault_enable();
+	return found;
+}
+
+/*
+ * After ptep_clear_flush() the CPU does not find the page any more, whatever the
+ * entry was, and one flush does not stand for the next.
+ * Otherwise a program reads and writes a page that belongs to someone else.
+ */
+static void clear_flush_reaches_the_tlb(struct kunit *test)
+{
+	int __user *page = make_user_page(test);
+	struct mapping map;
+	unsigned int i;
+	pte_t before;
+	int val;
+
+	lock_mapping(test, &map, page);
+	before = ptep_clear_flush(map.vma, map.addr, map.ptep);
+	for (i = 0; i < 6; i++) {
+		pte_t pte = i % 3 == 0 ? pte_mkdirty(before) :
+			    i % 3 == 1 ? pte_wrprotect(before) : pte_mkclean(before);
+
+		set_pte_at(current->mm, map.addr, map.ptep, pte);
+		KUNIT_EXPECT_TRUE_MSG(test, pvops_test_finds(page), "round %u", i);
+		ptep_clear_flush(map.vma, map.addr, map.ptep);
+		KUNIT_EXPECT_FALSE_MSG(test, pvops_test_finds(page), "round %u", i);
+	}
+	set_pte_at(current->mm, map.addr, map.ptep, before);
+	unlock_mapping(&map);
+
+	KUNIT_EXPECT_EQ(test, 0, get_user(val, page));
+	KUNIT_EXPECT_EQ(test, 1, val);
+}
+
 /*
  * A second CPU sets Dirty in an entry that is present and writable, as a page
  * walk for a write does. Meanwhile this CPU takes the entry away and puts a
@@ -520,6 +563,7 @@ static struct kunit_case rmw_cases[] = {
 	KUNIT_CASE(cpu_sets_accessed),
 	KUNIT_CASE(wrprotect_keeps_dirty),
 	KUNIT_CASE(clear_returns_the_entry),
+	KUNIT_CASE(clear_flush_reaches_the_tlb),
 	KUNIT_CASE(no_dirty_bit_is_lost),
 	KUNIT_CASE(race_catches_two_steps),
 	{}
