@@ -3,7 +3,7 @@
  * Places at which a ROM may be: finding images there and checking them.
  *
  * The code uses no other part of the kernel than find_cpio_data(). The same source
- * is compiled for the host, where it runs under a fuzzer.
+ * is compiled for the host, where it runs under a fuzzer with the check of images.
  */
 #ifndef _VMI_BACKEND_PLACE_H
 #define _VMI_BACKEND_PLACE_H

@@ -80,13 +80,12 @@ static void print(const struct vmi_image *image)
 
 /*
  * The table of names of variants is read by the tool only, and not checked before. So
- * the image is also printed with a table that is where NAMES say. What is printed is
- * lost.
+ * the image is also printed with the place and the size of the table that NAMES has.
  */
 static void use_tool(const struct vmi_image *image, const struct vmi_reader *reader,
 		     const u32 *names)
 {
-	static char lost[1 << 20];
+	static char lost[4 << 20];
 	struct vmi64_header *header;
 	struct vmi_refusal refusal;
 	struct vmi_image other;
@@ -120,7 +119,7 @@ static void use_tool(const struct vmi_image *image, const struct vmi_reader *rea
 	fclose(stdout);
 	stdout = kept;
 	/* A name must not reach the terminal as a control sequence. */
-	for (i = 0; lost[i]; i++)
+	for (i = 0; i < sizeof(lost) && lost[i]; i++)
 		if (lost[i] != '\n' && (lost[i] < 0x20 || lost[i] > 0x7e))
 			abort();
 }
@@ -140,6 +139,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		memcpy(names, data + size - sizeof(names), sizeof(names));
 	/* Otherwise nearly no table would be near the image's end. */
 	names[0] %= VMI64_MAX_IMAGE + 1;
+	names[1] %= 64;
 	reader.retpoline = data[0] & 2;
 	/* 4: as it comes; otherwise whole blocks, with what V1 to V3 want */
 	room = size - 1;

@@ -11,12 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/align.h>
 #include <linux/earlycpio.h>
 #include <sanitizer/asan_interface.h>
 
 #include "../../vmi-backend/place.h"
 
 #define WHERE	0xc8000u
+
+#define ROOM	ALIGN(VMI64_MAX_IMAGE, 4096)
 
 /* More than the path that find_cpio_data() compares and copies. */
 #define SLACK	4096u
@@ -58,7 +61,7 @@ static void take_place(const u8 *bytes, size_t size, size_t more)
 	memcpy(place, bytes, size);
 	size += more;
 	place_size = size;
-	/* No NUL stops who reads a name to its end, but at the very end. */
+	/* Without a NUL until the very end: reading a name too far is seen. */
 	memset(place + size, 'x', SLACK - 1);
 	place[size + SLACK - 1] = 0;
 	ASAN_POISON_MEMORY_REGION(place + size, SLACK);
@@ -112,17 +115,19 @@ static void walk_initrd(struct vmi_search *search)
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-	static u8 copy[VMI64_MAX_IMAGE] __aligned(8), other[VMI64_MAX_IMAGE] __aligned(8);
+	/* As large as copies.c makes them: find_cpio_data() reads behind a cut archive. */
+	static u8 copy[ROOM] __aligned(8), other[ROOM] __aligned(8);
 	struct vmi_search search = { .copy = copy, .other = other };
 
-	if (!size)
+	if (!size || size > VMI64_MAX_IMAGE)
 		return 0;
 	search.reader.retpoline = data[0] & 4;
 	memset(copy, 0xcc, sizeof(copy));
 	memset(other, 0xcc, sizeof(other));
 	nr_lines = 0;
-	/* 8: it is longer than an image may be. */
-	take_place(data + 1, size - 1, data[0] & 8 ? VMI64_MAX_IMAGE : 0);
+	/* 8: it is longer than an image may be, and an archive just as long. */
+	take_place(data + 1, size - 1, !(data[0] & 8) ? 0 :
+		   data[0] & 2 ? VMI64_MAX_IMAGE - (size - 1) : VMI64_MAX_IMAGE);
 	switch (data[0] & 3) {
 	case 0:
 		vmi_search_window(&search, place, WHERE, place_size);

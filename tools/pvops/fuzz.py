@@ -23,8 +23,9 @@ OUT = common.BUILD / "fuzz"
 # an input; a seed that is longer would be cut
 LONGEST = 40960
 CORPUS = common.ROOT / "tests/fuzz/corpus"
-# the first byte of an input: what it is, and a kernel with retpolines (places: and zeroes behind it)
-IMAGE, WINDOW, LONG_WINDOW, EXPANSION, INITRD = b"\x02", b"\x04", b"\x0c", b"\x05", b"\x06"
+# the first byte of an input: what it is, a kernel with retpolines, and for long ones zeroes behind it
+IMAGE, WINDOW, LONG_WINDOW, EXPANSION = b"\x02", b"\x04", b"\x0c", b"\x05"
+INITRD, LONG_INITRD = b"\x06", b"\x0e"
 
 
 def _image_seeds() -> dict[str, bytes]:
@@ -47,6 +48,7 @@ def _place_seeds() -> dict[str, bytes]:
             "long": LONG_WINDOW + bytes(2048) + image,
             "expansion": EXPANSION + _expansion(image), "initrd": INITRD + archive,
             "twice": INITRD + archive + archive, "cut": INITRD + archive[:len(archive) // 2],
+            "long-cut": LONG_INITRD + archive[:len(archive) // 2],
             "empty": INITRD + rompack.archive(b"")}
 
 
