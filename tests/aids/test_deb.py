@@ -79,16 +79,19 @@ class Packages(unittest.TestCase):
         """Modules that DKMS built against the headers package."""
         packages.install(["dkms"])
         sources, tree = self.scratch / "src", self.scratch / "dkms"
-        if tree.exists():
+        if (tree / "plain").exists():
             return sorted((tree / "plain").iterdir())
+        for half_made in (sources, tree):
+            shutil.rmtree(half_made, ignore_errors=True)
         shutil.copytree(outside.SOURCE, sources / "outside-1")
         (sources / "outside-1/dkms.conf").write_text(DKMS)
-        (tree / "plain").mkdir(parents=True)
+        tree.mkdir()
         common_options = ("-m", "outside", "-v", "1", "--dkmstree", tree, "--sourcetree", sources)
         run("dkms", "add", *common_options)
         run("dkms", "build", *common_options, "-k", self.release, "--kernelsourcedir", self.headers_tree, "--no-depmod")
-        return [plain(path, tree / "plain")
-                for path in sorted(tree.glob(f"outside/1/{self.release}/x86_64/module/*.ko*"))]
+        built = sorted(tree.glob(f"outside/1/{self.release}/x86_64/module/*.ko*"))
+        (tree / "plain").mkdir()
+        return [plain(path, tree / "plain") for path in built]
 
     def boot(self, name, job, modules, extra=""):
         """The job in a world, with these modules and with the kernel of the package."""

@@ -282,9 +282,9 @@ def build_of(image: pathlib.Path) -> pathlib.Path | None:
 
 def _config_of(image: pathlib.Path) -> str | None:
     """The configuration of an image: in its build, or beside an installed one. None if there is none."""
-    out = build_of(image)
-    config = out / ".config" if out else image.with_name(image.name.replace("vmlinuz", "config", 1))
-    return config.read_text(encoding="utf-8") if config != image and config.exists() else None
+    out, installed = build_of(image), image.resolve()
+    config = out / ".config" if out else installed.with_name(installed.name.replace("vmlinuz", "config", 1))
+    return config.read_text(encoding="utf-8") if config != installed and config.is_file() else None
 
 
 def _may_have(image: pathlib.Path, symbol: str) -> bool:
