@@ -304,6 +304,9 @@ static void mprotect_against_writers(void)
 			__asm__ volatile("pause");
 		second = *slot(area.nr - 1, pages / 2);
 		moved += first != second;
+		/* On a busy machine no writer may have run meanwhile. */
+		if (!atomic_load(&caught))
+			usleep(1000);
 		if (mprotect(p, pages * PAGE, PROT_READ | PROT_WRITE))
 			bail("mprotect: %s", strerror(errno));
 		usleep(200);
