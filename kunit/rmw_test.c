@@ -350,7 +350,7 @@ static bool pvops_test_finds(int __user *page)
 	bool found;
 
 	pagefault_disable();
-	found = !get_user(val, page);
+	found = !get_user(val, page) && val == 1;
 	pagefault_enable();
 	return found;
 }

@@ -472,23 +472,24 @@ class Conditions(unittest.TestCase):
                 self.assertRaisesRegex(common.Failure, r"MiB free, .* free some"):
             common.need_space(pathlib.Path(directory), 1 << 40, "it")
 
+    def failing(self, directory, script, why):
+        """Run a script that fails. Returns its log."""
+        log = pathlib.Path(directory) / "it.log"
+        with mock.patch("sys.stderr"), self.assertRaisesRegex(
+                common.Failure, rf"it failed \({why}\); see .*it.log"):
+            common.run_logged(["sh", "-c", script], log, what="it")
+        return log.read_text()
+
     def test_failing_command_names_its_log(self):
         """A command that fails is one line with its status and log."""
         with tempfile.TemporaryDirectory() as directory:
-            log = pathlib.Path(directory) / "it.log"
-            with mock.patch("sys.stderr"), self.assertRaisesRegex(
-                    common.Failure, r"it failed \(status 3\); see .*it.log"):
-                common.run_logged(["sh", "-c", "echo said; exit 3"], log, what="it")
-            self.assertEqual(log.read_text(), "said\n")
+            self.assertEqual("said\n", self.failing(directory, "echo said; exit 3", "status 3"))
 
     def test_disk_that_fills_up(self):
         """A disk that is full in the middle of a build or of a copy is one line, and no half of a copy stays."""
         with tempfile.TemporaryDirectory() as directory:
-            log = pathlib.Path(directory) / "it.log"
-            with mock.patch("sys.stderr"), self.assertRaisesRegex(
-                    common.Failure, r"it failed \(a disk is full; free some space and try again\); see .*it.log"):
-                common.run_logged(["sh", "-c", "echo 'write: No space left on device'; exit 1"], log, what="it")
-
+            self.failing(directory, "echo 'write: No space left on device'; exit 1",
+                         "a disk is full; free some space and try again")
             source = pathlib.Path(directory) / "source/main"
             source.mkdir(parents=True)
             for name in (".pvops-inputs", "one", "two"):
