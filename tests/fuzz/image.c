@@ -11,19 +11,24 @@
 #include "../../vmi-rom/romtool.c"
 #undef main
 
-/* As the ABI has it: so that a fuzzer need not find the checksum by chance. */
-static void seal(u8 *data, size_t size)
+static void set_checksum(u8 *data, size_t size)
 {
 	u8 sum = 0;
 	size_t i;
 
+	for (i = 0; i + 1 < size; i++)
+		sum += data[i];
+	data[size - 1] = -sum;
+}
+
+/* As the ABI has it: so that a fuzzer need not find the checksum by chance. */
+static void seal(u8 *data, size_t size)
+{
 	data[0] = 0x55;
 	data[1] = 0xaa;
 	memcpy(data + 8, "cVmi", 4);
 	data[2] = size / VMI64_BLOCK;
-	for (i = 0; i + 1 < size; i++)
-		sum += data[i];
-	data[size - 1] = -sum;
+	set_checksum(data, size);
 }
 
 static void use(const struct vmi_image *image)
@@ -90,7 +95,7 @@ static void use_tool(const struct vmi_image *image, const struct vmi_reader *rea
 	struct vmi_refusal refusal;
 	struct vmi_image other;
 	FILE *kept = stdout;
-	u8 sum = 0, *data;
+	u8 *data;
 	u32 i;
 
 	stdout = fmemopen(lost, sizeof(lost), "w");
@@ -100,11 +105,9 @@ static void use_tool(const struct vmi_image *image, const struct vmi_reader *rea
 	memcpy(data, image->data, image->size);
 	header = (void *)(data + ((u8 *)image->header - image->data));
 	header->rom_version ^= 1;
-	header->variant_off = names[0];
+	header->variant_off = names[0] % (image->size + 1);
 	header->nr_variants = names[1];
-	for (i = 0; i + 1 < image->size; i++)
-		sum += data[i];
-	data[i] = -sum;
+	set_checksum(data, image->size);
 
 	print(image);
 	if (diff_images(image, image))
@@ -130,16 +133,17 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	struct vmi_refusal refusal;
 	struct vmi_image image;
 	size_t room;
-	u32 names[2] = { 0 };
+	u64 hash = 0xcbf29ce484222325ull;
+	u32 names[2];
 	u8 *copy;
 
 	if (!size)
 		return 0;
-	if (size > sizeof(names))
-		memcpy(names, data + size - sizeof(names), sizeof(names));
-	/* Otherwise nearly no table would be near the image's end. */
-	names[0] %= VMI64_MAX_IMAGE + 1;
-	names[1] %= 64;
+	/* From all bytes (FNV), so that each change of one moves the table. */
+	for (room = 0; room < size; room++)
+		hash = (hash ^ data[room]) * 0x100000001b3ull;
+	names[0] = hash >> 32;
+	names[1] = hash % 64;
 	reader.retpoline = data[0] & 2;
 	/* 4: as it comes; otherwise whole blocks, with what V1 to V3 want */
 	room = size - 1;
