@@ -37,10 +37,13 @@ static unsigned long vmi_brk_before_copies __initdata;
  * vmi_search_copies() - allocate the copies of images, unless that is done
  * @search: (in/out) gets @copy and @other
  *
- * Context: boot CPU, before reserve_brk().
+ * __ref: a KUnit case, which has copies of its own, searches with code that is not
+ * freed with init. With copies, nothing of init is used here.
+ *
+ * Context: boot CPU, before reserve_brk(). Any, if @search has copies.
  * Return: true. The early heap has room for them (RESERVE_BRK).
  */
-bool __init vmi_search_copies(struct vmi_search *search)
+bool __ref vmi_search_copies(struct vmi_search *search)
 {
 	if (!search->copy) {
 		vmi_brk_before_copies = _brk_end;

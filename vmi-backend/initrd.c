@@ -15,7 +15,6 @@
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
 #include <linux/bits.h>
-#include <linux/earlycpio.h>
 #include <linux/init.h>
 #include <linux/initrd.h>
 #include <linux/io.h>
@@ -66,9 +65,7 @@ static u64 __init vmi_initrd_size(void)
 void __init vmi_search_initrd(struct vmi_search *search)
 {
 	u64 start = vmi_initrd_start(), size = vmi_initrd_size();
-	struct cpio_data file;
 	u64 limit = min_t(u64, MAXMEM, BIT_ULL(boot_cpu_data.x86_phys_bits)) - PAGE_SIZE;
-	size_t left = size;
 
 	if (!boot_params.hdr.type_of_loader || !start || !size)
 		return;
@@ -77,14 +74,7 @@ void __init vmi_search_initrd(struct vmi_search *search)
 			start);
 		return;
 	}
-	if (vmi_find_rom_file(__va(start), &left, &file)) {
-		pr_info("the initrd has " VMI64_INITRD_FILE "\n");
-		if (vmi_search_copies(search))
-			vmi_search_archive(search, __va(start), size, start);
-	} else if (size <= VMI64_MAX_IMAGE && vmi_search_copies(search)) {
-		/* Is it cut off? That is seen if all of it fits into the copy. */
-		vmi_search_cut_archive(search, __va(start), size, start);
-	}
+	vmi_search_archive(search, __va(start), size, start);
 }
 
 #else

@@ -45,24 +45,18 @@ static void __init vmi_unmap_rom_piece(void *piece, u32 size)
 static void __init vmi_search_expansion_rom(struct vmi_search *search,
 					    u64 addr, u32 size)
 {
-	u32 off = 0;
+	u32 off = 0, length;
 
-	while (off + VMI64_BLOCK <= size) {
-		u32 room = size - off, length;
-		u8 *image = vmi_map_rom_piece(addr + off, &room);
-		bool last;
+	do {
+		u32 mapped = size - off;
+		u8 *image = vmi_map_rom_piece(addr + off, &mapped);
 
 		if (!image)
 			return;
-		length = vmi_rom_image_length(image, room, &last);
-		if (length && length <= room &&
-		    vmi_image_signed(image) && vmi_search_copies(search))
-			vmi_search_at(search, image, addr + off, length);
-		vmi_unmap_rom_piece(image, room);
-		if (last || !length)
-			return;
+		length = vmi_search_rom_image(search, image, addr + off, size - off);
+		vmi_unmap_rom_piece(image, mapped);
 		off += length;
-	}
+	} while (length);
 }
 
 /* PCI Local Bus Specification 3.0, 6.2.5.2: expansion ROM base address. */

@@ -58,20 +58,25 @@ static void vmi_warn_refusal(struct vmi_search *search, u64 where,
  * @room: number of bytes from the place to the end of the window, of the PCI
  *	image or of the file, that it is in
  *
- * Context: boot CPU, or a KUnit case with its own @search.
+ * The copies are allocated here, when there is something to copy. Most machines
+ * have no ROM, and nothing is allocated on them.
+ *
+ * Context: boot CPU, or a KUnit case with its own @search and copies.
  * Return: size of the good image at the place, 0 if there is none.
  */
 u32 vmi_search_at(struct vmi_search *search, const void *place, u64 where,
 		  u32 room)
 {
-	u8 *copy = search->found ? search->other : search->copy;
 	struct vmi_refusal refusal = {};
 	struct vmi_image image;
 	unsigned int rule;
+	u8 *copy;
 
-	if (room < VMI64_ROM_SIZE || !vmi_image_signed(place))
+	if (room < VMI64_ROM_SIZE || !vmi_image_signed(place) ||
+	    !vmi_search_copies(search))
 		return 0;
 
+	copy = search->found ? search->other : search->copy;
 	room = min_t(u32, room, VMI64_MAX_IMAGE);
 	memcpy(copy, place, room);
 	rule = vmi_image_check(&image, copy, room, &search->reader, &refusal);
@@ -151,19 +156,11 @@ void vmi_search_window(struct vmi_search *search, const void *window, u64 where,
 	}
 }
 
-/**
- * vmi_rom_image_length() - find the end of an image of an expansion ROM
- * @image: the image, with any alignment
- * @room: number of bytes up to the end of the ROM, at least VMI64_BLOCK
- * @last: (out) whether no image follows
- *
- * Its PCI data structure says where the next image begins.
- *
- * Context: any.
- * Return: the length in bytes, a multiple of VMI64_BLOCK, or 0 if this is no image.
- * It may be more than @room.
+/*
+ * The length of an image of an expansion ROM, or 0 if this is no image. Its PCI data
+ * structure says where the next image begins. That may be behind the room.
  */
-u32 vmi_rom_image_length(const u8 *image, u32 room, bool *last)
+static u32 vmi_rom_image_length(const u8 *image, u32 room, bool *last)
 {
 	u16 pcir;
 
@@ -179,18 +176,38 @@ u32 vmi_rom_image_length(const u8 *image, u32 room, bool *last)
 }
 
 /**
- * vmi_find_rom_file() - find the next file with a ROM in a cpio archive
- * @archive: the archive, or what is left of it
- * @size: (in/out) number of bytes from @archive on
- * @file: (out) contents and size of the file. The size is at most what the
- *	archive has
+ * vmi_search_rom_image() - check one image of an expansion ROM
+ * @search: (in/out) the search
+ * @image: the image. The first VMI64_MAX_IMAGE bytes are mapped, or all @size bytes
+ * @where: physical address of the image
+ * @size: number of bytes from @image to the end of the ROM
  *
- * If the archive ends within the file or the padding behind it, there is no file.
+ * An image of another kind may be longer than what is mapped.
  *
- * Context: boot CPU, or a KUnit case.
- * Return: what is left of the archive behind the file, NULL if there is no file.
+ * Context: as vmi_search_at().
+ * Return: distance in bytes to the next image, which has at least VMI64_BLOCK bytes
+ * up to the end of the ROM, or 0 if no image follows.
  */
-void *vmi_find_rom_file(void *archive, size_t *size, struct cpio_data *file)
+u32 vmi_search_rom_image(struct vmi_search *search, const u8 *image, u64 where,
+			 u32 size)
+{
+	u32 room = min_t(u32, size, VMI64_MAX_IMAGE), length;
+	bool last;
+
+	if (room < VMI64_BLOCK)
+		return 0;
+	length = vmi_rom_image_length(image, room, &last);
+	if (length <= room)
+		vmi_search_at(search, image, where, length);
+	return last || length > size - VMI64_BLOCK ? 0 : length;
+}
+
+/*
+ * Find the next file with a ROM in what is left of a cpio archive. If the archive
+ * ends within the file or the padding behind it, there is no file. Returns what is
+ * left behind the file, or NULL.
+ */
+static void *vmi_find_rom_file(void *archive, size_t *size, struct cpio_data *file)
 {
 	long next = 0;
 
@@ -207,50 +224,21 @@ void *vmi_find_rom_file(void *archive, size_t *size, struct cpio_data *file)
 	return archive + next;
 }
 
-/**
- * vmi_search_archive() - check each file with a ROM in a cpio archive
- * @search: (in/out) the search
- * @archive: the archive; anything else has no such file
- * @size: size of @archive in bytes
- * @where: physical address of @archive
- *
- * Context: as vmi_search_at().
+/*
+ * find_cpio_data() does not tell an archive that was cut off from one that has no
+ * such file. In a copy with zeroes behind it the file is there, if all of it fits.
+ * If the archive lacks no more than the padding behind the file, the file is
+ * complete and is used.
  */
-void vmi_search_archive(struct vmi_search *search, void *archive, size_t size,
-			u64 where)
-{
-	void *start = archive;
-	struct cpio_data file;
-
-	while ((archive = vmi_find_rom_file(archive, &size, &file))) {
-		u32 length = min_t(size_t, file.size, VMI64_MAX_IMAGE);
-
-		vmi_search_file(search, file.data, where + (file.data - start),
-				length, length);
-	}
-}
-
-/**
- * vmi_search_cut_archive() - check a ROM whose end the archive lacks
- * @search: (in/out) a search that has found nothing. Its @other is overwritten
- * @archive: an archive in which there is no complete file with a ROM
- * @size: size of @archive in bytes, at most VMI64_MAX_IMAGE
- * @where: physical address of @archive
- *
- * find_cpio_data() does not tell an archive that was cut off from one that has
- * no such file. In a copy with zeroes behind it the file is there, if all of it
- * fits. If the archive lacks no more than the padding behind the file, the file
- * is complete and is used.
- *
- * Context: as vmi_search_at().
- */
-void vmi_search_cut_archive(struct vmi_search *search, const void *archive,
-			    u32 size, u64 where)
+static void vmi_search_cut_archive(struct vmi_search *search, const void *archive,
+				   u32 size, u64 where)
 {
 	size_t left = VMI64_MAX_IMAGE;
 	struct cpio_data file;
 	u32 off;
 
+	if (!vmi_search_copies(search))
+		return;
 	memset(search->other, 0, VMI64_MAX_IMAGE);
 	memcpy(search->other, archive, size);
 	if (!vmi_find_rom_file(search->other, &left, &file))
@@ -258,4 +246,37 @@ void vmi_search_cut_archive(struct vmi_search *search, const void *archive,
 	off = (u8 *)file.data - search->other;
 	vmi_search_file(search, file.data, where + off, file.size,
 			off < size ? size - off : 0);
+}
+
+/**
+ * vmi_search_archive() - check each file with a ROM in the cpio archive of the initrd
+ * @search: (in/out) a search that has found nothing
+ * @archive: the archive; anything else has no such file
+ * @size: size of @archive in bytes
+ * @where: physical address of @archive
+ *
+ * An archive that lacks the end of the file has no such file. In an archive of at
+ * most VMI64_MAX_IMAGE bytes that is seen, and there is a line about it.
+ *
+ * Context: as vmi_search_at().
+ */
+void vmi_search_archive(struct vmi_search *search, void *archive, size_t size,
+			u64 where)
+{
+	void *rest = archive;
+	struct cpio_data file;
+	size_t left = size;
+	bool any = false;
+
+	while ((rest = vmi_find_rom_file(rest, &left, &file))) {
+		u32 length = min_t(size_t, file.size, VMI64_MAX_IMAGE);
+
+		if (!any)
+			vmi_info("the initrd has " VMI64_INITRD_FILE);
+		any = true;
+		vmi_search_file(search, file.data, where + (file.data - archive),
+				length, length);
+	}
+	if (!any && size <= VMI64_MAX_IMAGE)
+		vmi_search_cut_archive(search, archive, size, where);
 }

@@ -4,6 +4,8 @@
  *
  * The code uses no other part of the kernel than find_cpio_data(). The same source
  * is compiled for the host, where it runs under a fuzzer with the check of images.
+ * So what decides is here, and what needs a machine is elsewhere: mapping,
+ * registers, the early heap.
  */
 #ifndef _VMI_BACKEND_PLACE_H
 #define _VMI_BACKEND_PLACE_H
@@ -12,15 +14,14 @@
 
 #include "image.h"
 
-struct cpio_data;
-
 /* Room for a line about an image that was refused. */
 #define VMI_REFUSAL_LEN	288
 
 /**
  * struct vmi_search - a search for a ROM in several places
  * @reader: the kernel for which images are checked
- * @copy: buffer of VMI64_MAX_IMAGE bytes, for the image that is found
+ * @copy: buffer of VMI64_MAX_IMAGE bytes, for the image that is found, or NULL as
+ *	long as nothing is to be checked
  * @other: a second such buffer, for the images that are checked after that
  * @image: the image that was found, in @copy
  * @where: physical address of that image
@@ -37,8 +38,10 @@ struct vmi_search {
 	char refused[96];
 };
 
-/* In rom.c; the fuzzer brings its own. */
+/* In rom.c and copies.c; the fuzzer brings its own. */
+void vmi_info(const char *line);
 void vmi_warn(const char *line);
+bool vmi_search_copies(struct vmi_search *search);
 
 int vmi_refusal_text(char *text, size_t size, u64 where,
 		     const struct vmi_refusal *refusal);
@@ -48,11 +51,9 @@ void vmi_search_file(struct vmi_search *search, const void *file, u64 where,
 		     u32 size, u32 room);
 void vmi_search_window(struct vmi_search *search, const void *window, u64 where,
 		       u32 size);
-u32 vmi_rom_image_length(const u8 *image, u32 room, bool *last);
-void *vmi_find_rom_file(void *archive, size_t *size, struct cpio_data *file);
+u32 vmi_search_rom_image(struct vmi_search *search, const u8 *image, u64 where,
+			 u32 size);
 void vmi_search_archive(struct vmi_search *search, void *archive, size_t size,
 			u64 where);
-void vmi_search_cut_archive(struct vmi_search *search, const void *archive,
-			    u32 size, u64 where);
 
 #endif /* _VMI_BACKEND_PLACE_H */

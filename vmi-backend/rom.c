@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * State that all parts of the backend use: the loaded ROM, which CPUs are ready
- * for its calls, and their per-CPU areas. Also the function that prints
- * warnings.
+ * for its calls, and their per-CPU areas. Also the functions that print
+ * lines.
  */
 #define pr_fmt(fmt) "pvops: vmi: " fmt
 
@@ -40,6 +40,20 @@ early_param("vmi_rom", vmi_parse_rom_options);
 bool __init vmi_rom_is_off(void)
 {
 	return !strcmp(vmi_rom_options, "off");
+}
+
+/**
+ * vmi_info() - print a line that is no warning
+ * @line: the line, without a newline
+ *
+ * A function of its own, so that a KUnit case can replace it.
+ *
+ * Context: any but NMI.
+ */
+void vmi_info(const char *line)
+{
+	KUNIT_STATIC_STUB_REDIRECT(vmi_info, line);
+	pr_info("%s\n", line);
 }
 
 /**

@@ -15,18 +15,6 @@
 
 #include "vmi.h"
 
-static bool __init vmi_window_has_signature(const void *window)
-{
-	u32 off;
-
-	for (off = 0; off < VMI64_WINDOW_END - VMI64_WINDOW_START;
-	     off += VMI64_WINDOW_STEP)
-		if (vmi_image_signed(window + off))
-			return true;
-	return false;
-}
-
-/* Most machines have no ROM here. Nothing is allocated or copied on them. */
 static void __init vmi_search_rom_window(struct vmi_search *search)
 {
 	u32 size = VMI64_WINDOW_END - VMI64_WINDOW_START;
@@ -36,8 +24,7 @@ static void __init vmi_search_rom_window(struct vmi_search *search)
 		pr_warn("the option-ROM window cannot be mapped; not looked at\n");
 		return;
 	}
-	if (vmi_window_has_signature(window) && vmi_search_copies(search))
-		vmi_search_window(search, window, VMI64_WINDOW_START, size);
+	vmi_search_window(search, window, VMI64_WINDOW_START, size);
 	early_memunmap(window, size);
 }
 

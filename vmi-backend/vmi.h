@@ -81,7 +81,6 @@ static inline void *vmi_entry(const struct vmi_rom *rom, u32 call)
 
 /* copies.c */
 bool vmi_reader_here(struct vmi_reader *reader);
-bool vmi_search_copies(struct vmi_search *search);
 void vmi_search_trim(const struct vmi_search *search, u32 keep);
 
 /* pci.c */

@@ -6,7 +6,8 @@
  *
  * Whatever the bytes are: nothing outside of the place is read or written, apart
  * from what find_cpio_data() is known to read (initrd.c), and the search ends. The
- * first byte says which place it is and for whom the check is.
+ * first byte says which place it is, for whom the check is, and whether there is
+ * memory for copies.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,11 @@
 static u8 *place;
 static size_t place_size;
 static unsigned int nr_lines;
+static unsigned int nr_infos;
+/* Was the archive looked at, and how many files were found in it? */
+static bool searched;
+static unsigned int nr_files;
+static bool no_copies;
 
 void vmi_warn(const char *line)
 {
@@ -36,20 +42,77 @@ void vmi_warn(const char *line)
 	nr_lines++;
 }
 
+/* The initrd has the file: once, and before any line about what is wrong with it. */
+void vmi_info(const char *line)
+{
+	if (!*line || !nr_files || nr_lines || nr_infos++)
+		abort();
+}
+
+/* In what is mapped of the place. */
+static bool has_signature(void)
+{
+	const u8 *at;
+
+	/* Wherever it is, a place begins at a multiple of 4. */
+	for (at = place; !__asan_address_is_poisoned(at + VMI64_ROM_SIZE - 1); at += 4)
+		if (vmi_image_signed(at))
+			return true;
+	return false;
+}
+
+/* Where nothing can be a ROM, the kernel allocates nothing. */
+bool vmi_search_copies(struct vmi_search *search)
+{
+	/* As large as copies.c makes them: find_cpio_data() reads behind a cut archive. */
+	static u8 copy[ROOM] __aligned(8), other[ROOM] __aligned(8);
+
+	if (search->copy)
+		return true;
+	if (!has_signature() && (!searched || nr_files || place_size > VMI64_MAX_IMAGE))
+		abort();
+	if (no_copies)
+		return false;
+	memset(copy, 0xcc, sizeof(copy));
+	memset(other, 0xcc, sizeof(other));
+	search->copy = copy;
+	search->other = other;
+	return true;
+}
+
 struct cpio_data __real_find_cpio_data(const char *path, void *data, size_t len,
 				       long *next);
 struct cpio_data __wrap_find_cpio_data(const char *path, void *data, size_t len,
 				       long *next);
 
-/* It may read behind the place, and nobody else may. */
+/*
+ * It may read behind the place, and nobody else may. What it is given is all that is
+ * left of the archive, and each part of the archive is looked at once. A copy is
+ * looked at only if no file is in the archive.
+ */
 struct cpio_data __wrap_find_cpio_data(const char *path, void *data, size_t len,
 				       long *next)
 {
+	u8 *start = data;
+	bool here = start >= place && start <= place + place_size;
 	struct cpio_data file;
 
+	if (here ? len != (size_t)(place + place_size - start) : nr_files)
+		abort();
+	if (start == place) {
+		if (searched)
+			abort();
+		searched = true;
+	}
 	ASAN_UNPOISON_MEMORY_REGION(place + place_size, SLACK);
 	file = __real_find_cpio_data(path, data, len, next);
 	ASAN_POISON_MEMORY_REGION(place + place_size, SLACK);
+	if (file.data) {
+		if ((u8 *)file.data < start || file.size > len ||
+		    (size_t)((u8 *)file.data - start) > len - file.size)
+			abort();
+		nr_files += here && !file.name[0];
+	}
 	return file;
 }
 
@@ -73,61 +136,49 @@ static void drop_place(void)
 	free(place);
 }
 
-/* As vmi_search_expansion_rom() in pci.c walks it. */
+/* Only a piece of the ROM is mapped at a time (pci.c). */
 static void walk_expansion_rom(struct vmi_search *search)
 {
-	size_t off = 0;
+	u32 off = 0, length;
 
-	while (off + VMI64_BLOCK <= place_size) {
-		u32 room = place_size - off, length;
-		bool last;
+	do {
+		u32 size = place_size - off;
 
-		if (room > VMI64_MAX_IMAGE)
-			room = VMI64_MAX_IMAGE;
-		length = vmi_rom_image_length(place + off, room, &last);
-		if (length && length <= room && vmi_image_signed(place + off))
-			vmi_search_at(search, place + off, WHERE + off, length);
-		if (last || !length)
-			return;
+		if (size > VMI64_MAX_IMAGE)
+			ASAN_POISON_MEMORY_REGION(place + off + VMI64_MAX_IMAGE,
+						  size - VMI64_MAX_IMAGE);
+		length = vmi_search_rom_image(search, place + off, WHERE + off, size);
+		ASAN_UNPOISON_MEMORY_REGION(place, place_size);
+		if (length % VMI64_BLOCK || (length && length + VMI64_BLOCK > size))
+			abort();
 		off += length;
-	}
+	} while (length);
 }
 
-/* As vmi_search_initrd() in initrd.c does it. */
 static void walk_initrd(struct vmi_search *search)
 {
-	struct cpio_data file;
-	size_t left = place_size;
-
-	if (vmi_find_rom_file(place, &left, &file)) {
-		if ((u8 *)file.data < place || left > place_size ||
-		    file.size > place_size ||
-		    (u8 *)file.data - place > (long)(place_size - file.size))
-			abort();
-		vmi_search_archive(search, place, place_size, WHERE);
-		/* A file that is there is taken, or there is a line about it. */
-		if (!search->found && !nr_lines)
-			abort();
-	} else if (place_size <= VMI64_MAX_IMAGE) {
-		vmi_search_cut_archive(search, place, place_size, WHERE);
-	}
+	vmi_search_archive(search, place, place_size, WHERE);
+	/* A file that is there is taken, or there is a line about it. */
+	if (nr_infos != !!nr_files ||
+	    (nr_files && !search->found && !nr_lines && !no_copies))
+		abort();
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-	/* As large as copies.c makes them: find_cpio_data() reads behind a cut archive. */
-	static u8 copy[ROOM] __aligned(8), other[ROOM] __aligned(8);
-	struct vmi_search search = { .copy = copy, .other = other };
+	struct vmi_search search = { 0 };
 
 	if (!size || size > VMI64_MAX_IMAGE)
 		return 0;
 	search.reader.retpoline = data[0] & 4;
-	memset(copy, 0xcc, sizeof(copy));
-	memset(other, 0xcc, sizeof(other));
+	no_copies = data[0] & 16;
 	nr_lines = 0;
-	/* 8: it is longer than an image may be, and an archive just as long. */
+	nr_infos = 0;
+	nr_files = 0;
+	searched = false;
+	/* 8: it is longer than an image may be, and one kind of archive just as long. */
 	take_place(data + 1, size - 1, !(data[0] & 8) ? 0 :
-		   data[0] & 2 ? VMI64_MAX_IMAGE - (size - 1) : VMI64_MAX_IMAGE);
+		   (data[0] & 3) == 2 ? VMI64_MAX_IMAGE - (size - 1) : VMI64_MAX_IMAGE);
 	switch (data[0] & 3) {
 	case 0:
 		vmi_search_window(&search, place, WHERE, place_size);
@@ -149,6 +200,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 	if (search.found > 2 || strlen(search.refused) >= sizeof(search.refused) ||
 	    !!nr_lines != !!search.refused[0])
+		abort();
+	if (no_copies && search.found)
 		abort();
 	if (search.found && (search.image.data != search.copy ||
 			     search.image.size > VMI64_MAX_IMAGE ||

@@ -23,9 +23,11 @@ OUT = common.BUILD / "fuzz"
 # an input; a seed that is longer would be cut
 LONGEST = 40960
 CORPUS = common.ROOT / "tests/fuzz/corpus"
-# the first byte of an input: what it is, a kernel with retpolines, and for long ones zeroes behind it
+# the first byte of an input: what it is, a kernel with retpolines, for long ones zeroes behind it, and
+# whether there is memory for copies
 IMAGE, WINDOW, LONG_WINDOW, EXPANSION = b"\x02", b"\x04", b"\x0c", b"\x05"
-INITRD, LONG_INITRD = b"\x06", b"\x0e"
+INITRD, LONG_INITRD, LONGER_INITRD = b"\x06", b"\x0e", b"\x0f"
+WINDOW_UNCOPIED, EXPANSION_UNCOPIED, INITRD_UNCOPIED = b"\x14", b"\x15", b"\x16"
 
 
 def _image_seeds() -> dict[str, bytes]:
@@ -49,6 +51,10 @@ def _place_seeds() -> dict[str, bytes]:
             "expansion": EXPANSION + _expansion(image), "initrd": INITRD + archive,
             "twice": INITRD + archive + archive, "cut": INITRD + archive[:len(archive) // 2],
             "long-cut": LONG_INITRD + archive[:len(archive) // 2],
+            "longer-cut": LONGER_INITRD + archive[:len(archive) // 2],
+            "window-uncopied": WINDOW_UNCOPIED + image, "expansion-uncopied": EXPANSION_UNCOPIED + _expansion(image),
+            "initrd-uncopied": INITRD_UNCOPIED + archive,
+            "cut-uncopied": INITRD_UNCOPIED + archive[:len(archive) // 2],
             "empty": INITRD + rompack.archive(b"")}
 
 
