@@ -13,6 +13,7 @@
 #include <linux/sizes.h>
 #include <linux/stddef.h>
 #include <linux/string.h>
+#include <linux/unaligned.h>
 
 #include <pvops/backend.h>
 
@@ -939,6 +940,57 @@ static void unsigned_is_refused(struct kunit *test)
 			   "ROM at 0xc8000 refused: only signed code may run here");
 }
 
+/*
+ * The images of an expansion ROM follow each other by the length that each one says,
+ * up to the last one or to the end of the ROM. One that is longer than an image of a
+ * ROM may be is none, and the next one is behind it.
+ * Otherwise a ROM behind another image is missed, or the kernel leaves the device's
+ * memory.
+ */
+static void images_of_a_device_follow(struct kunit *test)
+{
+	const u32 size = 2 * VMI64_MAX_IMAGE, long_blocks = 256;
+	struct sample *image = vmi_test_build_image(test);
+	struct vmi_search search;
+	u8 *rom = kunit_kzalloc(test, size, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, rom);
+	vmi_test_make_window(test, &search);
+	KUNIT_EXPECT_EQ(test, 0, vmi_search_rom_image(&search, rom, WHERE, size));
+
+	/* It says that it is the last one. */
+	memcpy(rom, image, sizeof(*image));
+	KUNIT_EXPECT_EQ(test, 0, vmi_search_rom_image(&search, rom, WHERE, size));
+	KUNIT_EXPECT_EQ(test, 1, search.found);
+	KUNIT_EXPECT_EQ(test, WHERE, search.where);
+
+	/* It says that one follows, and there is room for one, or not. */
+	image->pcir[VMI_PCIR_INDICATOR] = 0;
+	vmi_test_set_checksum(image);
+	memcpy(rom, image, sizeof(*image));
+	search.found = 0;
+	KUNIT_EXPECT_EQ(test, sizeof(*image),
+			vmi_search_rom_image(&search, rom, WHERE,
+					     sizeof(*image) + VMI64_BLOCK));
+	KUNIT_EXPECT_EQ(test, 1, search.found);
+	KUNIT_EXPECT_EQ(test, 0, vmi_search_rom_image(&search, rom, WHERE,
+						      sizeof(*image) + VMI64_BLOCK - 1));
+
+	/* The end of it is missing. */
+	search.found = 0;
+	KUNIT_EXPECT_EQ(test, 0, vmi_search_rom_image(&search, rom, WHERE,
+						      sizeof(*image) - 1));
+	KUNIT_EXPECT_EQ(test, 0, search.found);
+
+	put_unaligned_le16(long_blocks, image->pcir + VMI_PCIR_BLOCKS);
+	vmi_test_set_checksum(image);
+	memcpy(rom, image, sizeof(*image));
+	KUNIT_EXPECT_EQ(test, long_blocks * VMI64_BLOCK,
+			vmi_search_rom_image(&search, rom, WHERE, size));
+	KUNIT_EXPECT_EQ(test, 0, search.found);
+	KUNIT_EXPECT_EQ(test, 0, nr_lines);
+}
+
 #define ARCHIVE	(8 * VMI64_WINDOW_STEP)
 
 /* Append a file to a cpio archive: Documentation/driver-api/early-userspace. */
@@ -1104,6 +1156,7 @@ static struct kunit_case image_cases[] = {
 	KUNIT_CASE(search_says_what_it_refuses),
 	KUNIT_CASE(two_different_are_none),
 	KUNIT_CASE(unsigned_is_refused),
+	KUNIT_CASE(images_of_a_device_follow),
 	KUNIT_CASE(archive_finds_one),
 	KUNIT_CASE(archive_is_not_trusted),
 	KUNIT_CASE(texts_are_cut),
