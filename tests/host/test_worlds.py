@@ -503,6 +503,29 @@ class Conditions(unittest.TestCase):
             self.assertRegex(said.getvalue(), r"^pvops: cannot copy: .*No space left on device; and 2 more files\n$")
             self.assertEqual(["it.log", "source"], sorted(os.listdir(directory)))
 
+    def test_whole_or_not_at_all(self):
+        """A file or a directory takes its place when it is done. Nothing is left of one that was not."""
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory) / "it"
+            (path.parent / "it.partial").mkdir()
+            for ends in (None, OSError(errno.ENOSPC, ""), KeyboardInterrupt()):
+                with contextlib.suppress(OSError, KeyboardInterrupt), common.whole(path) as partial:
+                    self.assertFalse(partial.exists())
+                    partial.write_text(repr(ends))
+                    if ends:
+                        raise ends
+                self.assertEqual(["it"], os.listdir(directory))
+                self.assertEqual("None", path.read_text())
+            path.unlink()
+            for ends in (OSError(errno.ENOSPC, ""), None):
+                with contextlib.suppress(OSError), common.whole(path) as partial:
+                    partial.mkdir()
+                    (partial / "inside").touch()
+                    if ends:
+                        raise ends
+                self.assertEqual([] if ends else ["it"], os.listdir(directory))
+            self.assertTrue((path / "inside").exists())
+
     def test_missing_kernel(self):
         """A kernel image that does not exist is one line."""
         with self.assertRaisesRegex(common.Failure, "no such kernel image"):

@@ -219,8 +219,8 @@ def save(path: pathlib.Path, rows: list[Row], about: dict[str, object]) -> None:
     report.write_json(path, {"version": VERSION, **about,
                              "results": [dataclasses.asdict(row) for row in rows]})
     kinds = sorted({kind for row in rows for kind in row.crossings or {}})
-    partial = path.with_suffix(".csv.partial")
-    with open(partial, "w", newline="", encoding="utf-8") as file:
+    with common.whole(path.with_suffix(".csv")) as partial, \
+            open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["world", "variant", "backend", "op", "instructions",
                          "spread_percent", "boots", "crossings", "crossings_spread_percent",
@@ -233,7 +233,6 @@ def save(path: pathlib.Path, rows: list[Row], about: dict[str, object]) -> None:
                              *(round(row.crossings[kind], 4)
                                if row.crossings and kind in row.crossings else ""
                                for kind in kinds)])
-    partial.replace(path.with_suffix(".csv"))
 
 
 def load(path: pathlib.Path) -> tuple[list[Row], dict[str, object]]:

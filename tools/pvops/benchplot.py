@@ -189,8 +189,7 @@ def draw(rows: list[Row], about: dict[str, object], where: pathlib.Path) -> path
     dear = "".join(f"<li>{html.escape(line)}</li>" for line in benchservices.not_below(rows))
     dear = f"<h2>Loads for which hypercall is not the cheapest</h2><ul>{dear}</ul>" if dear else ""
     page = where / "bench.html"
-    partial = page.with_suffix(".partial")
-    partial.write_text(f"""<!DOCTYPE html>
+    text = f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>pvops benchmarks</title>
 <style>body {{ font-family: sans-serif; max-width: 75em; margin: 1em auto }}
 pre {{ background: #f4f4f4; padding: 1em; overflow-x: auto }}
@@ -202,8 +201,9 @@ column's; = : no difference beyond the spread. Crossings are what the hypervisor
 tracing counted.</p>
 <ul>{"".join(lines)}</ul>
 {dear}{"".join(pictures)}{"".join(parts)}</body></html>
-""", encoding="utf-8")
-    partial.replace(page)
+"""
+    with common.whole(page) as partial:
+        partial.write_text(text, encoding="utf-8")
     return page
 
 

@@ -52,7 +52,6 @@ def image_of(image: pathlib.Path) -> pathlib.Path:
         raise Failure(f"{common.shown(image)}: {failure}") from None
     if not copy.exists() or copy.read_bytes() != content:
         copy.parent.mkdir(parents=True, exist_ok=True)
-        partial = copy.with_suffix(".partial")
-        partial.write_bytes(content)
-        partial.replace(copy)
+        with common.whole(copy) as partial:
+            partial.write_bytes(content)
     return copy

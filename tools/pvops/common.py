@@ -72,6 +72,34 @@ def need_space(where: pathlib.Path, mib: int, what: str) -> None:
                       "free some disk space")
 
 
+@contextlib.contextmanager
+def scratch(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A path where a file or a directory can be made that goes with the block. Nothing is there before."""
+    def remove() -> None:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+    remove()
+    try:
+        yield path
+    finally:
+        remove()
+
+
+@contextlib.contextmanager
+def whole(path: pathlib.Path, partial: pathlib.Path | None = None) -> Iterator[pathlib.Path]:
+    """Where to make a file or a directory that must be there as a whole or not at all.
+
+    It becomes PATH if the block ends without an exception, and goes if not. PARTIAL is
+    for what may be made twice at once.
+    """
+    with scratch(partial or path.with_name(f"{path.name}.partial")) as unfinished:
+        yield unfinished
+        unfinished.replace(path)
+
+
 def shown(path: pathlib.Path) -> str:
     """A path as a user would type it from the root of the tree."""
     with contextlib.suppress(ValueError):

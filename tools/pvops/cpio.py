@@ -10,6 +10,8 @@ import os
 import pathlib
 import stat
 
+from . import common
+
 ALIGN = 4
 
 
@@ -83,9 +85,8 @@ class Archive:
     def write(self, path: pathlib.Path, compress: bool = True) -> pathlib.Path:
         """Write the archive; the file appears complete or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}")
-        partial.write_bytes(self.content(compress))
-        partial.replace(path)
+        with common.whole(path, path.with_name(f"{path.name}.{os.getpid()}")) as partial:
+            partial.write_bytes(self.content(compress))
         return path
 
 

@@ -27,13 +27,8 @@ def _begin(name: str, out: pathlib.Path) -> None:
     if out.exists() or not (source / ".pvops-inputs").exists():
         return
     say(f"starting from {common.shown(source)}")
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with common.whole(out) as partial:
         shutil.copytree(source, partial, symlinks=True)
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def build(name: str) -> list[pathlib.Path]:

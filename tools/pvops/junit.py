@@ -7,6 +7,8 @@ import re
 import xml.etree.ElementTree as xml
 from typing import Iterable
 
+from . import common
+
 # XML 1.0 has no form for other control characters, not even an escaped one.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -51,6 +53,5 @@ def write(beside: pathlib.Path, cases: Iterable[Case]) -> None:
     # Whoever names a report x.xml gets the JSON there.
     path = beside.with_suffix(".xml") if beside.suffix != ".xml" else beside.with_name(f"{beside.name}.xml")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".xml.partial")
-    partial.write_text(document(cases), encoding="utf-8")
-    partial.replace(path)
+    with common.whole(path) as partial:
+        partial.write_text(document(cases), encoding="utf-8")

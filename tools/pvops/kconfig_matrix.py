@@ -247,9 +247,8 @@ class Done:
         self.entries[self._name(result)] = {
             "result": dataclasses.asdict(result),
             "warned": [dataclasses.asdict(one) for one in warned] if result.options == "none" else []}
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(json.dumps({"key": self.key, "entries": self.entries}) + "\n", encoding="utf-8")
-        partial.replace(self.path)
+        with common.whole(self.path) as partial:
+            partial.write_text(json.dumps({"key": self.key, "entries": self.entries}) + "\n", encoding="utf-8")
 
     @staticmethod
     def _name(result: Result) -> str:

@@ -110,12 +110,10 @@ def unpacked(name: str) -> pathlib.Path:
         raise Failure(f"{common.shown(tree)}: not a kernel tree; remove it")
     common.need_space(common.BUILD, 2000, "unpacking the kernel")
     say(f"unpacking {TARBALL.name} into {common.shown(tree)}")
-    partial = common.BUILD / f"{name}.partial"
-    subprocess.run(["rm", "-rf", partial], check=True)
-    partial.mkdir()
-    common.run_logged(["tar", "-xf", TARBALL, "-C", partial, "--strip-components=1"],
-                      common.LOG / f"unpack-{name}.log", what="unpacking the kernel")
-    partial.rename(tree)
+    with common.whole(tree) as partial:
+        partial.mkdir()
+        common.run_logged(["tar", "-xf", TARBALL, "-C", partial, "--strip-components=1"],
+                          common.LOG / f"unpack-{name}.log", what="unpacking the kernel")
     return tree
 
 
@@ -163,12 +161,14 @@ def changed_tree(name: str, files: Mapping[str, bytes | None]) -> pathlib.Path:
         stamp.unlink(missing_ok=True)
         subprocess.run(["rm", "-rf", tree], check=True)
         # Hard links instead of copies: a changed file is replaced, and never written into.
-        subprocess.run(["cp", "-al", vanilla, tree], check=True)
-        for path, content in files.items():
-            (tree / path).unlink(missing_ok=True)
-            if content is not None:
-                (tree / path).parent.mkdir(parents=True, exist_ok=True)
-                (tree / path).write_bytes(content)
+        with common.whole(tree) as partial:
+            common.run_logged(["cp", "-al", vanilla, partial], common.LOG / f"unpack-{name}.log",
+                              what=f"copying {common.shown(vanilla)}")
+            for path, content in files.items():
+                (partial / path).unlink(missing_ok=True)
+                if content is not None:
+                    (partial / path).parent.mkdir(parents=True, exist_ok=True)
+                    (partial / path).write_bytes(content)
         stamp.write_text(wanted)
     return tree
 

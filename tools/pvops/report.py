@@ -275,6 +275,5 @@ def table(rows: list[list[str]]) -> str:
 def write_json(path: pathlib.Path, content: object) -> None:
     """Write a report for scripts; the file appears complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with common.whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

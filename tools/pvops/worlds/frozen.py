@@ -74,11 +74,7 @@ def bundle(machine: Machine, directory: pathlib.Path) -> pathlib.Path:
         if left.name not in (*taken.values(), script.name):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
     archive = directory.with_name(f"{directory.name}.tar.gz")
-    partial = common.BUILD / f"{archive.name}.partial"
-    try:
-        with tarfile.open(partial, "w:gz", compresslevel=1) as tar:
-            tar.add(directory, directory.name)
-        partial.replace(archive)
-    finally:
-        partial.unlink(missing_ok=True)
+    with common.whole(archive, common.BUILD / f"{archive.name}.partial") as partial, \
+            tarfile.open(partial, "w:gz", compresslevel=1) as tar:
+        tar.add(directory, directory.name)
     return archive
