@@ -526,6 +526,29 @@ class Conditions(unittest.TestCase):
                 self.assertEqual([] if ends else ["it"], os.listdir(directory))
             self.assertTrue((path / "inside").exists())
 
+    def test_unfinished_package(self):
+        """apt gives an unfinished package its last name; the next run fetches it again."""
+        with tempfile.TemporaryDirectory() as directory:
+            where = pathlib.Path(directory)
+            apt = where / "bin/apt-get"
+            apt.parent.mkdir()
+            path = mock.patch.dict(os.environ, PATH=f"{apt.parent}:{os.environ['PATH']}")
+            for status, wanted in ((100, []), (0, ["a_1_all.deb", "b_1_all.deb"])):
+                apt.write_text(f"#!/bin/sh\n>a_1_all.deb; >b_1_all.deb; exit {status}\n")
+                apt.chmod(0o755)
+                with path, mock.patch("sys.stderr"), \
+                        self.assertRaises(common.Failure) if status else contextlib.nullcontext():
+                    packages.download(["a", "b"], where / "cache", where / "it.log", "it")
+                self.assertEqual(wanted, sorted(os.listdir(where / "cache")), "no part of a run that failed")
+
+    def test_damaged_package(self):
+        """A package that is not whole is named with what to do."""
+        with tempfile.TemporaryDirectory() as directory, mock.patch("sys.stderr"), \
+                self.assertRaisesRegex(common.Failure, r"unpacking a.deb failed .*a.deb is damaged: remove it and try"):
+            deb = pathlib.Path(directory) / "a.deb"
+            deb.touch()
+            packages.extract(deb, pathlib.Path(directory) / "root", pathlib.Path(directory) / "it.log")
+
     def test_missing_kernel(self):
         """A kernel image that does not exist is one line."""
         with self.assertRaisesRegex(common.Failure, "no such kernel image"):

@@ -5,7 +5,9 @@ import argparse
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import tempfile
 
 from . import common
 from .common import Failure, say
@@ -72,6 +74,30 @@ def _newest(pattern: str) -> str:
     return max(found, key=lambda name: [int(n) for n in re.findall(r"\d+", name)])
 
 
+def download(names: list[str], cache: pathlib.Path, log: pathlib.Path, what: str) -> None:
+    """Put packages (NAME or NAME=VERSION) into a directory, all of them or none."""
+    cache.mkdir(parents=True, exist_ok=True)
+    # apt gives an unfinished file its last name
+    with tempfile.TemporaryDirectory(prefix="pvops-download.", dir=cache) as scratch:
+        # apt of root changes to a user that may not write here
+        common.run_logged(["apt-get", "-o", "APT::Sandbox::User=root", "download", *names], log,
+                          what=what, cwd=pathlib.Path(scratch))
+        for deb in pathlib.Path(scratch).glob("*.deb"):
+            deb.replace(cache / deb.name)
+
+
+def extract(deb: pathlib.Path, where: pathlib.Path, log: pathlib.Path) -> None:
+    """Unpack a package without installing it."""
+    try:
+        common.run_logged(["dpkg", "-x", deb, where], log, what=f"unpacking {deb.name}")
+    except Failure as failure:
+        read = subprocess.run(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, check=False)
+        if not read.returncode:
+            raise
+        raise Failure(f"{failure}; {common.shown(deb)} is damaged: remove it and try again") from None
+
+
 def unpack(patterns: list[str]) -> None:
     """Download and unpack under build/deb, without installing."""
     stamp = DEB / "unpacked"
@@ -80,17 +106,16 @@ def unpack(patterns: list[str]) -> None:
         return
     common.need_space(DEB, 600, "unpacking Xen and a host kernel")
     names = [_newest(p) if "*" in p else p for p in patterns]
-    cache = DEB / "cache"
-    cache.mkdir(exist_ok=True)
+    cache, log = DEB / "cache", common.LOG / "packages.log"
     fetch = [name for name in names if not list(cache.glob(f"{name}_*.deb"))]
     if fetch:
         say(f"downloading {len(fetch)} packages for the guests")
-        # apt of root changes to a user that may not write here
-        common.run_logged(["apt-get", "-o", "APT::Sandbox::User=root", "download", *fetch],
-                          common.LOG / "packages.log", what="apt-get download", cwd=cache)
-    for name in names:
-        for deb in cache.glob(f"{name}_*.deb"):
-            subprocess.run(["dpkg", "-x", deb, DEB_ROOT], check=True)
+        download(fetch, cache, log, "apt-get download")
+    with common.whole(DEB_ROOT) as partial:
+        for name in names:
+            for deb in cache.glob(f"{name}_*.deb"):
+                extract(deb, partial, log)
+        shutil.rmtree(DEB_ROOT, ignore_errors=True)
     stamp.write_text(want, encoding="utf-8")
 
 

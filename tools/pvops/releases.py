@@ -13,7 +13,7 @@ import subprocess
 import tarfile
 import tempfile
 
-from . import common, hooks
+from . import common, hooks, packages
 from .common import Failure, say
 
 PACKAGE = "linux-source-6.12"
@@ -34,16 +34,10 @@ def versions() -> list[str]:
 def fetched(version: str) -> pathlib.Path:
     """The .deb of a version, under build/deb/cache."""
     cache = common.BUILD / "deb/cache"
-    cache.mkdir(parents=True, exist_ok=True)
     pattern = f"{PACKAGE}_{version.replace(':', '%3a')}_*.deb"
     if not list(cache.glob(pattern)):
         common.need_space(cache, 300, f"fetching {PACKAGE} {version}")
-        # apt gives an unfinished file its last name
-        with tempfile.TemporaryDirectory(prefix="pvops-release.", dir=common.BUILD) as scratch:
-            common.run_logged(["apt-get", "-o", "APT::Sandbox::User=root", "download", f"{PACKAGE}={version}"],
-                              common.LOG / "releases.log", what=f"fetching {version}", cwd=pathlib.Path(scratch))
-            for deb in pathlib.Path(scratch).glob(pattern):
-                deb.replace(cache / deb.name)
+        packages.download([f"{PACKAGE}={version}"], cache, common.LOG / "releases.log", f"fetching {version}")
     found = list(cache.glob(pattern))
     if not found:
         raise Failure(f"apt fetched no {PACKAGE} {version}")
@@ -56,7 +50,7 @@ def files_of(deb: pathlib.Path, wanted: set[str]) -> dict[str, bytes | None]:
     common.need_space(common.BUILD, 300, f"unpacking {deb.name}")
     with tempfile.TemporaryDirectory(prefix="pvops-release.", dir=common.BUILD) as name:
         scratch = pathlib.Path(name)
-        subprocess.run(["dpkg", "-x", deb, scratch], check=True)
+        packages.extract(deb, scratch, common.LOG / "releases.log")
         with tarfile.open(scratch / "usr/src" / TARBALL) as tree:
             for member in tree:
                 path = member.name.removeprefix("./").removeprefix(f"{TREE}/")
@@ -86,7 +80,7 @@ def main() -> int:
         except hooks.DoesNotApply as why:
             failed += 1
             print(f"{version}: {why}")
-        except (Failure, subprocess.CalledProcessError, OSError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
+        except (Failure, OSError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
             failed += 1
             print(f"{version}: cannot be tried: {error}")
         else:
