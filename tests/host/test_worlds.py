@@ -500,8 +500,52 @@ class Conditions(unittest.TestCase):
                     mock.patch("shutil.copystat"), mock.patch("shutil.copyfile", side_effect=full), \
                     contextlib.redirect_stderr(said), self.assertRaises(SystemExit):
                 common.command(lambda: deb._begin("main", pathlib.Path(directory) / "build"))
-            self.assertRegex(said.getvalue(), r"^pvops: cannot copy: .*No space left on device; and 2 more files\n$")
+            self.assertRegex(said.getvalue(), r"^pvops: cannot copy: .*No space left on device; and 2 more files; "
+                                              r"free some space and try again\n$")
             self.assertEqual(["it.log", "source"], sorted(os.listdir(directory)))
+
+    def test_full_disk_that_the_log_does_not_name(self):
+        """A log on a full disk ends before it says so, and then the disk is asked; a quota is a limit, too."""
+        again = "a disk is full; free some space and try again"
+        with tempfile.TemporaryDirectory() as directory:
+            for number in (errno.ENOSPC, errno.EDQUOT):
+                self.failing(directory, f"echo 'write: {os.strerror(number)}'; exit 1", again)
+                with mock.patch("os.posix_fallocate", side_effect=OSError(number, "")):
+                    self.failing(directory, "exit 3", again)
+            with mock.patch("os.posix_fallocate", side_effect=OSError(errno.EOPNOTSUPP, "")):
+                self.failing(directory, "exit 3", "status 3")
+
+    def said(self, call):
+        """The line that a command ends with when this goes wrong in it."""
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), self.assertRaises(SystemExit) as ended:
+            common.command(call)
+        self.assertEqual(1, ended.exception.code)
+        return said.getvalue()
+
+    def test_errors_of_files_and_programs(self):
+        """A file that cannot be written and a program that fails are one line, and a full disk is named."""
+        def write():
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                full.write("x")
+
+        self.assertEqual("pvops: No space left on device; free some space and try again\n", self.said(write))
+        self.assertEqual("pvops: /nonexistent: No such file or directory\n", self.said(lambda: open("/nonexistent")))
+        self.assertEqual("pvops: sh -c 'exit 4' failed (status 4)\n",
+                         self.said(lambda: subprocess.run(["sh", "-c", "exit 4"], check=True)))
+
+    def test_no_network(self):
+        """What apt could not fetch is named with its reason; a program that is missing is named."""
+        with tempfile.TemporaryDirectory() as directory:
+            cannot = "apt cannot fetch packages: "
+            self.failing(directory, "echo \"E: Failed to fetch http://a/b  Temporary failure resolving 'a'\"; exit 100",
+                         f"{cannot}Temporary failure resolving 'a'; look at the network, and try again")
+            # an outdated list of packages, and Debian's server answers
+            self.failing(directory, "echo 'E: Failed to fetch http://a/b  404  Not Found [IP: 192.0.2.1 80]'; exit 100",
+                         f"{cannot}404  Not Found; as root: apt-get update, and try again")
+            with mock.patch("sys.stderr"), self.assertRaisesRegex(
+                    common.Failure, r"it failed \(cannot run no-such-program: No such file or directory\); see "):
+                common.run_logged(["no-such-program"], pathlib.Path(directory) / "it.log", what="it")
 
     def test_whole_or_not_at_all(self):
         """A file or a directory takes its place when it is done. Nothing is left of one that was not."""

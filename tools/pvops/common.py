@@ -8,10 +8,12 @@ import hashlib
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Callable, Iterable, Iterator
 
@@ -23,6 +25,10 @@ REPORT = BUILD / "report"
 
 class Failure(Exception):
     """An error that a user can understand and correct; it is printed as one line."""
+
+
+# what the kernel says when a disk has no room, for anyone or for this user
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def say(text: str) -> None:
@@ -54,11 +60,18 @@ def command(main: Callable[[], int | None]) -> None:
         # of copytree(): a list with an entry for each file
         failed = error.args[0] if isinstance(error.args[0], list) else [("", "", error.args[0])]
         more = f"; and {len(failed) - 1} more files" if len(failed) > 1 else ""
-        print(f"pvops: cannot copy: {failed[0][2]}{more}", file=sys.stderr)
+        again = "; free some space and try again" if _says_full(str(failed[0][2])) else ""
+        print(f"pvops: cannot copy: {failed[0][2]}{more}{again}", file=sys.stderr)
         status = 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"pvops: {where}{error.strerror or error}", file=sys.stderr)
+        again = "; free some space and try again" if error.errno in FULL else ""
+        print(f"pvops: {where}{error.strerror or error}{again}", file=sys.stderr)
+        status = 1
+    except subprocess.CalledProcessError as error:
+        # what it wrote is above this line, unless it was read here
+        why = _why(error.returncode, str(error.stderr or ""), BUILD)
+        print(f"pvops: {shlex.join(map(str, error.cmd))} failed ({why})", file=sys.stderr)
         status = 1
     sys.exit(status)
 
@@ -70,6 +83,36 @@ def need_space(where: pathlib.Path, mib: int, what: str) -> None:
     if free < mib:
         raise Failure(f"{where}: {free} MiB free, {what} needs {mib} MiB; "
                       "free some disk space")
+
+
+def _says_full(text: str) -> bool:
+    """Does what a program wrote say that a disk is full?"""
+    return any(os.strerror(number) in text for number in FULL)
+
+
+def _is_full(where: pathlib.Path) -> bool:
+    """Has the disk of a directory no room for another 1 MiB?"""
+    try:
+        with tempfile.TemporaryFile(dir=where) as probe:
+            os.posix_fallocate(probe.fileno(), 0, 1 << 20)
+    except OSError as error:
+        return error.errno in FULL
+    return False
+
+
+def _why(status: int, text: str, where: pathlib.Path) -> str:
+    """Why a program failed that wrote this, as far as it can be known, and what to do.
+
+    WHERE is a directory that it wrote to. A log on a full disk ends before it says so.
+    """
+    if _says_full(text) or _is_full(where):
+        return "a disk is full; free some space and try again"
+    if fetch := re.search(r"(?m)^[EW]: Failed to fetch \S+ +(.+?)(?: \[IP: .*)?$", text):
+        then = "as root: apt-get update" if fetch[1].startswith("404") else "look at the network"
+        return f"apt cannot fetch packages: {fetch[1]}; {then}, and try again"
+    if status in (126, 127) and (program := re.search(r"failed to execute (\S+): (.*)", text)):
+        return f"cannot run {program[1]}: {program[2]}"
+    return f"status {status}"
 
 
 @contextlib.contextmanager
@@ -224,6 +267,4 @@ def run_logged(argv: list[str], log: pathlib.Path, *, what: str,
         errors = [line for line in text.splitlines() if re.search(r"(?i)\berror: ", line)]
         for line in [*errors[:10], "", *last_lines(log)]:
             print(f"    {line}", file=sys.stderr)
-        full = "a disk is full; free some space and try again" \
-            if os.strerror(errno.ENOSPC) in text else f"status {child.returncode}"
-        raise Failure(f"{what} failed ({full}); see {shown(log)}")
+        raise Failure(f"{what} failed ({_why(child.returncode, text, log.parent)}); see {shown(log)}")

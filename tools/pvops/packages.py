@@ -59,8 +59,9 @@ def install(names: list[str]) -> None:
         common.run_logged(argv, log, what="apt-get install", env=env)
     except Failure:
         # A new system has no package lists, and those of an old system may be outdated.
-        common.run_logged(["apt-get", "update"], log, what="apt-get update", env=env)
-        common.run_logged(argv, log, what="apt-get install", env=env)
+        # One list that cannot be fetched need not matter, and is in the log if it does.
+        common.run_logged(["sh", "-c", 'apt-get update && exec "$@"', "sh", *argv], log,
+                          what="apt-get install", env=env)
 
 
 def _newest(pattern: str) -> str:
