@@ -4,6 +4,7 @@
 import collections
 import errno
 import gzip
+import os
 import pathlib
 import re
 import subprocess
@@ -172,7 +173,8 @@ class Machine(unittest.TestCase):
                     self.assertRaisesRegex(Failure, "the disk with services is made by root only"):
                 userland.image("services")
             self.assertFalse(userland.DISKS["services"].made_of("x"))
-            with mock.patch("os.geteuid", return_value=0), mock.patch.object(userland.packages, "ensure"), \
+            with mock.patch.object(userland, "obstacle", return_value=""), \
+                    mock.patch.object(userland.packages, "ensure"), \
                     mock.patch.object(userland.common, "BUILD", pathlib.Path(directory)), \
                     mock.patch("shutil.disk_usage", return_value=mock.Mock(free=1 << 20)), \
                     self.assertRaisesRegex(Failure, "1 MiB free, making the disk with services needs"):
@@ -182,12 +184,13 @@ class Machine(unittest.TestCase):
         """Whatever ends the making of a disk, no part of it stays, and an older one is not touched."""
         def half(disk: userland.Disk, root: pathlib.Path) -> None:
             (root / "etc").mkdir(parents=True)
-            disk.path.with_suffix(".partial").write_text("half")
+            disk.path.with_suffix(".ext4.partial").write_text("half")
 
         for ends in (Failure("no network"), OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()):
             with self.subTest(repr(ends)), tempfile.TemporaryDirectory() as directory, \
                     mock.patch.object(userland, "OUT", pathlib.Path(directory)), \
-                    mock.patch("os.geteuid", return_value=0), mock.patch.object(userland.packages, "ensure"), \
+                    mock.patch.object(userland, "obstacle", return_value=""), \
+                    mock.patch.object(userland.packages, "ensure"), \
                     mock.patch.object(userland.common, "BUILD", pathlib.Path(directory)), \
                     mock.patch.object(userland.common, "need_space"), mock.patch.object(userland, "say"), \
                     mock.patch.object(userland, "_bootstrap", half), \
@@ -200,6 +203,45 @@ class Machine(unittest.TestCase):
                 self.assertEqual({"services.ext4", "services.inputs", ".userland.lock"},
                                  {path.name for path in pathlib.Path(directory).iterdir()})
                 self.assertFalse(old.made_of(old.wanted()))
+
+    def test_second_run(self):
+        """The run after one that failed makes the disk, and no part of either stays."""
+        def whole(_disk: userland.Disk, root: pathlib.Path) -> None:
+            (root / "etc").mkdir(parents=True)
+
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with tempfile.TemporaryDirectory() as directory, \
+                mock.patch.object(userland, "OUT", pathlib.Path(directory)), \
+                mock.patch.object(userland, "obstacle", return_value=""), \
+                mock.patch.object(userland.packages, "ensure"), \
+                mock.patch.object(userland.common, "BUILD", pathlib.Path(directory)), \
+                mock.patch.object(userland.common, "LOG", pathlib.Path(directory) / "log"), \
+                mock.patch.object(userland.common, "need_space"), mock.patch.object(userland, "say"), \
+                mock.patch.object(userland, "_bootstrap", whole), \
+                mock.patch.object(userland, "_configure", side_effect=(full, None)):
+            with self.assertRaises(OSError):
+                userland.image()
+            disk = userland.DISKS["debian"]
+            self.assertFalse(disk.made_of(disk.wanted()))
+            self.assertEqual(disk.path, userland.image())
+            self.assertTrue(disk.made_of(disk.wanted()))
+            self.assertEqual({"debian.ext4", "debian.inputs", "log", ".userland.lock"}, set(os.listdir(directory)))
+
+    def test_no_namespaces(self):
+        """A machine that lets root make no mounts or namespaces gets one line. It must not be "a disk is full"."""
+        refuses = "unshare: unshare failed: No space left on device"
+        with tempfile.TemporaryDirectory() as directory, mock.patch("os.geteuid", return_value=0), \
+                mock.patch.object(userland, "OUT", pathlib.Path(directory)), \
+                mock.patch.object(userland, "NAMESPACES", ["sh", "-c", f"echo '{refuses}' >&2; exit 1"]):
+            with self.assertRaisesRegex(Failure, "^Debian's root file system needs mounts of its own and a PID "
+                                                 f"namespace, and this machine refuses: {refuses}; once it is there"):
+                userland.image()
+            # who has the disk needs none of this
+            disk = userland.DISKS["debian"]
+            disk.path.touch()
+            disk.stamp.write_text(disk.wanted())
+            self.assertEqual("", userland.obstacle())
+            self.assertEqual(disk.path, userland.image())
 
     def test_bad_words(self):
         """What does not exist and what has nothing to run is one line each, before anything is made."""

@@ -164,10 +164,10 @@ def main() -> int:
     if any(one.kind == "xen-domu" for one in worlds):
         kernel.dom0(image.resolve())
     # before the boots: it takes minutes, and is said to be what it is if it fails
-    if any(one.userland for one in worlds) or args.setup and userland.possible():
+    if any(one.userland for one in worlds) or args.setup and not userland.obstacle():
         userland.image()
     elif args.setup:
-        common.say("without the disk of the worlds debian-*, which only root can make; all else is there")
+        common.say(f"without the disk of the worlds debian-*, which {userland.obstacle()}; all else is there")
     if args.setup:
         return 0
 

@@ -64,13 +64,16 @@ DISKS = {disk.name: disk for disk in (
          "70766f70-7364-6562-6961-6e0000000013", ("/usr/lib/jvm/*/jmods/*",)))}
 
 
+# Mounts and processes of their own vanish with them.
+NAMESPACES = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
 def _bootstrap(disk: Disk, root: pathlib.Path) -> None:
-    """Debian in a directory. Its mounts and processes are in namespaces of their own and vanish with them."""
+    """Debian in a directory."""
     excluded = [f"/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")]
     prepare = disk.source / "prepare"
     common.run_logged(
-        ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-         "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
+        [*NAMESPACES, "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
          f"--include={','.join(common.names_in(disk.source / 'packages.txt'))}",
          '--aptopt=Acquire::Languages "none"',
          *(f"--dpkgopt=path-exclude={name}" for name in (*excluded, *disk.without)),
@@ -90,7 +93,6 @@ def _configure(disk: Disk, root: pathlib.Path) -> None:
     (root / "etc/fstab").write_text("# the kernel's command line names the root file system\n")
     if not (disk.source / "pvops-check").exists():
         return
-    subprocess.run(["chroot", root, "chpasswd"], input=f"root:{PASSWORD}\n", text=True, check=True)
     # a pager would wait for a key
     (root / "etc/profile.d/pvops.sh").write_text("export SYSTEMD_PAGER=cat\n")
     # what a person types at the console, for the check of a login
@@ -98,12 +100,25 @@ def _configure(disk: Disk, root: pathlib.Path) -> None:
     shutil.copy(disk.source / "pvops-check", root / "usr/local/sbin/pvops-check")
     (root / "usr/local/sbin/pvops-check").chmod(0o755)
     shutil.copy(disk.source / "pvops-check.service", root / "etc/systemd/system/pvops-check.service")
-    subprocess.run(["chroot", root, "systemctl", "-q", "enable", "pvops-check.service"], check=True)
+    script = f"echo root:{PASSWORD} | chpasswd && systemctl -q enable pvops-check.service"
+    common.run_logged(["chroot", root, "sh", "-c", script],
+                      common.LOG / f"userland-{disk.name}-configure.log", what=f"configuring {disk.about}")
 
 
-def possible(name: str = "debian") -> bool:
-    """Can this user have the disk?"""
-    return not os.geteuid() or DISKS[name].made_of(DISKS[name].wanted())
+def obstacle(name: str = "debian") -> str:
+    """Why this user cannot have the disk here: what goes on after its name. Empty if there is no reason.
+
+    Neither a loop device nor a user namespace is needed. Root in a container may lack
+    what namespaces and mounts need (CAP_SYS_ADMIN), and a limit of 0 namespaces is
+    reported as ENOSPC, as if a disk were full.
+    """
+    if DISKS[name].made_of(DISKS[name].wanted()):
+        return ""
+    if os.geteuid():
+        return "is made by root only"
+    tried = subprocess.run([*NAMESPACES, "true"], capture_output=True, text=True, check=False)
+    return f"needs mounts of its own and a PID namespace, and this machine refuses: {tried.stderr.strip()}" \
+        if tried.returncode else ""
 
 
 def image(name: str = "debian") -> pathlib.Path:
@@ -112,33 +127,25 @@ def image(name: str = "debian") -> pathlib.Path:
     want = disk.wanted()
     if disk.made_of(want):
         return disk.path
-    if os.geteuid():
-        raise Failure(f"{disk.about} is made by root only; once it is there, anyone can use it")
+    if why_not := obstacle(name):
+        raise Failure(f"{disk.about} {why_not}; once it is there, anyone can use it")
     with common.lock("userland"):
         if disk.made_of(want):
             return disk.path
         packages.ensure()
         common.need_space(OUT, 3 * disk.size, f"making {disk.about}")
         say(f"making {disk.about} in {common.shown(OUT)}")
-        root, partial = OUT / "root.partial", OUT / f"{name}.partial"
-        try:
-            shutil.rmtree(root, ignore_errors=True)
+        with common.whole(disk.stamp) as stamp, common.whole(disk.path) as partial, \
+                common.scratch(OUT / "root.partial") as root:
+            stamp.write_text(want)
             _bootstrap(disk, root)
             _configure(disk, root)
-            partial.unlink(missing_ok=True)
             common.run_logged(
                 ["mkfs.ext4", "-q", "-F", "-U", disk.uuid, "-E", f"hash_seed={disk.uuid},root_owner=0:0", "-d", root,
                  partial, f"{disk.size}m"],
                 common.LOG / f"userland-{name}-mkfs.log", what="making the disk",
                 env=dict(os.environ, PATH=f"{os.environ.get('PATH', '')}:/sbin:/usr/sbin",
                          SOURCE_DATE_EPOCH=EPOCH, E2FSPROGS_FAKE_TIME=EPOCH))
-            partial.replace(disk.path)
-            disk.stamp.write_text(want)
-        except subprocess.CalledProcessError as error:
-            raise Failure(f"making {disk.about}: {error}") from None
-        finally:
-            shutil.rmtree(root, ignore_errors=True)
-            partial.unlink(missing_ok=True)
     return disk.path
 
 
