@@ -109,7 +109,16 @@ static inline void touch_pages(char *p, size_t pages)
 		((volatile char *)p)[i * PAGE] = 1;
 }
 
+static inline void map_touch_unmap(size_t pages)
+{
+	char *p = map_pages(pages);
+
+	touch_pages(p, pages);
+	munmap(p, pages * PAGE);
+}
+
 void wait_for(pid_t pid);
+void fork_and_wait(void);
 void set_up(const struct op *op);
 
 void find_overhead(void);

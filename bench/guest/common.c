@@ -16,6 +16,16 @@ void wait_for(pid_t pid)
 		bail("a child failed: %s", strerror(errno));
 }
 
+/* Fork a child that only exits, and wait for it. */
+void fork_and_wait(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	wait_for(pid);
+}
+
 static sem_t there;
 
 /* The second thread of a process. It sleeps until the process ends. */

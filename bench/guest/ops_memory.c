@@ -8,14 +8,6 @@
 #define HUGE		(2 * RANGE_PAGES * PAGE)
 #define FILE_SIZE	((FILE_FAULTS + 1) * FAULT_AROUND * PAGE)
 
-static void map_touch_unmap(size_t pages)
-{
-	char *p = map_pages(pages);
-
-	touch_pages(p, pages);
-	munmap(p, pages * PAGE);
-}
-
 static void map_1(void)
 {
 	map_touch_unmap(1);

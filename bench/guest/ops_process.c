@@ -33,15 +33,6 @@ static void fork_teardown(void)
 	munmap(pages, FORK_PAGES * PAGE);
 }
 
-static void do_fork(void)
-{
-	pid_t pid = fork();
-
-	if (!pid)
-		_exit(0);
-	wait_for(pid);
-}
-
 /* The child writes to pages that it shares with its parent until then. */
 static void do_fork_write(void)
 {
@@ -91,7 +82,7 @@ static void many_teardown(void)
 
 const struct op process_ops[] = {
 	{ .name = "thread-create", .once = do_thread, .samples = 300 },
-	{ .name = "fork-exit", .setup = fork_setup, .once = do_fork,
+	{ .name = "fork-exit", .setup = fork_setup, .once = fork_and_wait,
 	  .teardown = fork_teardown, .u2 = true, .samples = 150 },
 	{ .name = "fork-write", .setup = fork_setup, .once = do_fork_write,
 	  .teardown = fork_teardown, .u2 = true, .samples = 60 },
@@ -99,7 +90,7 @@ const struct op process_ops[] = {
 	  .teardown = fork_teardown, .u2 = true, .samples = 150 },
 	{ .name = "vfork-exec", .setup = fork_setup, .once = do_vfork_exec,
 	  .teardown = fork_teardown, .samples = 150 },
-	{ .name = "fork-many", .setup = many_setup, .once = do_fork,
+	{ .name = "fork-many", .setup = many_setup, .once = fork_and_wait,
 	  .teardown = many_teardown, .samples = 30 },
 	{ }
 };

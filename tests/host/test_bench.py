@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 from tools.pvops import bench, benchcompare, benchdata, benchplot, benchprofile, benchproject, bootstamp, jobfiles, \
-    xentrace
+    world, xentrace
 from tools.pvops.benchdata import Row, Sampled
 from tools.pvops.common import Failure
 
@@ -237,6 +237,18 @@ class Statistics(unittest.TestCase):
         self.assertIsNone(benchdata.parse_boot(["nothing"]))
         self.assertEqual({"load-tar": Sampled(7, 5, 9)}, bench.load_costs(["load tar ticks=9,5,7"]))
 
+    def test_memory(self):
+        """What a boot costs more by GiB. The phases whose length does not depend on it have no figure."""
+        self.assertEqual({"gib-core": 200, "gib": 300}, benchdata.per_unit(
+            {"boot-entry": 7, "boot-core": 1000, "boot-init": 5, "boot": 2000},
+            {"boot-entry": 9, "boot-core": 4000, "boot-init": 7, "boot": 6500}, 15))
+        small, large = (bench.with_memory(world.load("xen-dom0"), mib) for mib in (256, 4096))
+        self.assertEqual((256, 1024, 4096, 1024 + 4096 - 512),
+                         (small.memory, small.host.memory, large.memory, large.host.memory))
+        bench.check_memory(1)
+        with self.assertRaisesRegex(Failure, "needs 99999999 MiB, and .* are available"):
+            bench.check_memory(99999999)
+
     def test_combine_crossings(self):
         """Crossings of several boots give their mean, and a bound that allows for rounding."""
         mean, spread = benchdata.combine_crossings([{"iret": 3, "x (multicall)": 8}, {"iret": 4, "trap": 1}])
@@ -399,8 +411,7 @@ class Lists(unittest.TestCase):
         with tempfile.TemporaryDirectory() as scratch:
             jobfiles.fill_bench(pathlib.Path(scratch))
             programs = pathlib.Path(scratch, jobfiles.LIB)
-            ops = [op for op in benchdata.ABOUT if not op.startswith(("boot", "load-"))
-                   and op not in bench.SMP_OPS]
+            ops = [op for op in benchdata.REPEATED if op not in bench.SMP_OPS]
             done = subprocess.run([programs / "opcost", "budget=1", f"ops={','.join(ops)}",
                                    programs / "tiny"], capture_output=True, text=True,
                                   timeout=120, check=False)
@@ -434,12 +445,52 @@ class Profiles(unittest.TestCase):
         with self.assertRaisesRegex(Failure, "not one operation"):
             benchprofile.add_up({self.key(0xffffffff81000104, 0): 1}, "direct", self.SYMBOLS, 0x401000, 1)
 
+    def boot_log(self, *parts):
+        """A log of blocks: (address, flags), before the first time their code, if there is any."""
+        known, lines = {}, []
+        for address, flags, code in parts:
+            if (address, flags) not in known:
+                known[address, flags] = True
+                lines += [b"----------------\n", b"IN: \n"] if code else []
+                lines += [f"0x{address:016x}:  {line}\n".encode() for line in code]
+                lines += [b"\n"] if code else []
+            lines.append(b"Trace 0: 0x7f10 [" + self.key(address, flags) + b"] second\n")
+        return lines
+
+    def test_boot(self):
+        """A boot begins in the kernel, ends in a program, and each block counts as often as it is long."""
+        one = f"{'90':24} nop"
+        long = [f"{'c7 05 c8 61 0f 00 01 00':24} movl     $1, 0xf61c8", "00 00"]
+        first, xen, user = 0xffffffff81000000, 0xffff82d040200010, 0x401000
+        reader = benchprofile._BootReader(pathlib.Path("none"), "xen-dom0")
+        reader.read(self.boot_log((xen, 0, [one] * 9), (0x7c00, 0, [one]), (first, 3, [one, *long, one]),
+                                  (xen, 0, []), (first, 3, []), (first + 0x104, 3, [one]), (user, 3, [one] * 5),
+                                  (first, 3, [])))
+        self.assertTrue(reader.full.is_set())
+        profile = benchprofile.add_up(reader.counted, "xen-dom0", self.SYMBOLS, None, 1)
+        self.assertEqual([("xen", "traps.c#pv", 9.0), ("kernel", "first", 6.0), ("kernel", "second", 1.0)],
+                         profile.rows())
+        self.assertEqual((1, True, first, 0),
+                         (profile.operations, reader.complete, reader.first, reader.unknown))
+        reader = benchprofile._BootReader(pathlib.Path("none"), "direct")
+        reader.read(self.boot_log((0x7c00, 0, [one]), (first, 0, []), (0x100000, 0, [one])))
+        self.assertEqual((False, first, 1), (reader.complete, reader.first, reader.unknown))
+        profile = benchprofile.add_up(reader.counted, "direct", self.SYMBOLS, None, 1)
+        self.assertEqual([("kernel", "first", 1.0), ("start", "", 1.0)], profile.rows())
+
+    def test_boot_elsewhere(self):
+        """No profile of a boot where another kernel has the same addresses."""
+        for word in ("other=xen-domU", "other=kvm-npt"):
+            variant, = bench.chosen([word], [])
+            with self.assertRaisesRegex(Failure, "bare metal or of dom0"):
+                benchprofile.watch(variant, "boot", 1)
+
     def test_places(self):
         """An address belongs to the host, the kernel, Xen or user space by its value and CPL."""
         guest = benchprofile.IN_GUEST
         for address, flags, kind, where in (
                 (0xffffffff81000000, 0, "kvm", "host"), (0xffffffff81000000, guest, "kvm", "kernel"),
-                (0x401000, guest | 3, "kvm", "user"), (0x401000, 3, "kvm", "QEMU"),
+                (0x401000, guest | 3, "kvm", "user"), (0x401000, 3, "kvm", "QEMU"), (0x401000, 0, "direct", "start"),
                 (0xffffffff81000000, 3, "xen-dom0", "kernel"), (0x401000, 3, "direct", "user"),
                 (0xffff82d040200000, 0, "xen-dom0", "xen")):
             self.assertEqual(where, benchprofile.place(address, flags, kind))

@@ -8,7 +8,10 @@ bench/variants.toml, in steps. Each step is a boot of its own:
     smp         the same for operations that need several CPUs, on four CPUs
     count       crossings into the hypervisor, by kind; bare metal has none: there
                 calls of pv ops are counted, if each is a call of a ROM
+    count-smp   the same for operations that need several CPUs, on four CPUs
     loads       instructions of real loads
+    memory      instructions of a boot for each further GiB of memory: a machine with
+                1 GiB and one with 16 GiB boot; only if --steps names it
     services    the same of servers, compilers and languages of Debian 12, per request
                 or job (bench/services.toml); only if --steps names it
     time        time per operation, as a multiple of a loop in the same run
@@ -41,9 +44,13 @@ from .common import Failure, say
 
 BENCH = common.ROOT / "bench"
 VARIANTS = BENCH / "variants.toml"
-STEPS = ("measure", "smp", "count", "loads", "services", "time")
-# Without --steps. The services need a disk that only root can make, and half an hour more.
-DEFAULT_STEPS = tuple(step for step in STEPS if step != "services")
+STEPS = ("measure", "smp", "count", "count-smp", "loads", "services", "memory", "time")
+# Without --steps. The services need a disk that only root can make, and half an hour
+# more. A large memory needs as much of this machine.
+DEFAULT_STEPS = tuple(step for step in STEPS if step not in ("services", "memory"))
+# GiB of the small and of the large machine of the step `memory`. The emulator and Xen
+# need the second number of MiB beside them.
+MEMORY_GIB, MEMORY_BESIDE = (1, 16), 2048
 # Nothing is randomized. Nothing is printed, because printing costs instructions.
 # KUnit is off, because the kernels have different suites.
 CMDLINE = ("nokaslr norandmaps randomize_kstack_offset=off random.trust_cpu=on "
@@ -52,11 +59,13 @@ CMDLINE = ("nokaslr norandmaps randomize_kstack_offset=off random.trust_cpu=on "
 TRACE_PAGES = 4096
 TRACE_MASK = 0x0020f000         # all events of TRC_PV
 SMP_CPUS = 4
+# Steps that run on so many CPUs, and steps that count crossings.
+WITH_CPUS, COUNTING = ("smp", "count-smp"), ("count", "count-smp")
 # Steps that a kind of world does not have. Bare metal has no hypervisor to cross
 # into, but calls may be counted there. The records of xentrace do not name the
 # domain. Therefore crossings are counted only if dom0 is the only domain. The disk
 # with services is dom0's.
-NOT_IN = {"count": ("direct", "xen-domu"), "services": ("xen-domu",)}
+NOT_IN = {"count": ("direct", "xen-domu"), "count-smp": ("direct", "xen-domu"), "services": ("xen-domu",)}
 # Millions of instructions to spend on one operation, roughly. A slow world takes
 # the smallest number of samples.
 BUDGET, BUDGET_SHORT, BUDGET_COUNT = 40, 10, 10
@@ -103,7 +112,7 @@ class Variant:
 
     def has(self, step: str) -> bool:
         """Is there such a step in this variant's kind of world?"""
-        return self.kind not in NOT_IN.get(step, ()) or step == "count" and self.calls
+        return self.kind not in NOT_IN.get(step, ()) or step in COUNTING and self.calls
 
 
 def load_variants(path: pathlib.Path = VARIANTS) -> list[Variant]:
@@ -173,21 +182,24 @@ class Plan:
 
 
 def _words(plan: Plan, step: str) -> str:
-    words = [f"budget={BUDGET_COUNT if step == 'count' else plan.budget}"]
-    if step in ("measure", "count"):
+    if step == "memory":
+        return "boot/ops=nothing"
+    words = [f"budget={BUDGET_COUNT if step in COUNTING else plan.budget}"]
+    # The first answer of bench/host/kvm-count is for the boot, so the program has to ask for it.
+    if step in ("measure", *COUNTING):
         words.append("boot")
     if step == "time":
         words.append("time")
-    if plan.ops:
-        wanted = [op for op in plan.ops if (op in SMP_OPS) == (step == "smp")]
-        if step in ("count",):
+    if plan.ops or step == "count-smp":
+        wanted = [op for op in plan.ops or SMP_OPS if (op in SMP_OPS) == (step in WITH_CPUS)]
+        if step in COUNTING:
             wanted = ["nothing", *wanted]
         words.append(f"ops={','.join(dict.fromkeys(wanted))}")
     return "/".join(words)
 
 
 LOADS = ("hackbench", "shell", "tar", "stress-vm", "stress-fork")
-SMP_OPS = ("ipi-2", "ipi-4", "tlb-2", "tlb-4", "wake-2")
+SMP_OPS = ("ipi-2", "ipi-4", "tlb-2", "tlb-4", "wake-2", "futex-2", "pipe-2", "fault-4", "mmap-4", "fork-4")
 
 
 def alone(description: world.World) -> world.World:
@@ -218,14 +230,32 @@ def with_services(description: world.World) -> world.World:
                                                               benchservices.MEMORY + benchservices.HOST_MEMORY)))
 
 
+def with_memory(description: world.World, mib: int) -> world.World:
+    """The world with so much memory for the kernel under test, and as much more for its host."""
+    more = mib - description.memory
+    return dataclasses.replace(description, memory=mib, host=dataclasses.replace(
+        description.host, memory=description.host.memory + max(more, 0)))
+
+
+def check_memory(mib: int) -> None:
+    """A Failure if this machine has not so much memory left."""
+    line, = re.findall(r"^MemAvailable:\s+(\d+) kB$", pathlib.Path("/proc/meminfo").read_text(encoding="ascii"),
+                       re.MULTILINE)
+    if int(line) // 1024 < mib:
+        raise Failure(f"the step memory needs {mib} MiB, and {int(line) // 1024} MiB are available")
+
+
 def boot(variant: Variant, step: str, seed: int, words: str, image: pathlib.Path,
-         extra: str = "", limit: float | None = None) -> world.Result:
-    """One step in one world; a Failure if it did not come to its end."""
+         extra: str = "", limit: float | None = None, mib: int = 0) -> world.Result:
+    """One step in one world; a Failure if it did not come to its end. MIB: other memory."""
     description = world.load(variant.world)
+    if mib:
+        description = with_memory(description, mib)
     nested = description.kind != "direct"
     cpios, host_files = [], {}
-    job_step = "measure" if step in ("smp", "time") else step
-    if step == "count":
+    job_step = {"smp": "measure", "time": "measure", "memory": "measure", "count-smp": "count"}.get(step, step)
+    cpus = SMP_CPUS if step in WITH_CPUS else 1
+    if step in COUNTING:
         if variant.calls:
             extra += " pv_counters"
         elif description.kind == "kvm":
@@ -233,7 +263,7 @@ def boot(variant: Variant, step: str, seed: int, words: str, image: pathlib.Path
         else:
             cpios.append(initramfs.image("bench-xen"))
             description.host.cmdline += f" tbuf_size={TRACE_PAGES} tevt_mask={TRACE_MASK:#x}"
-            description.host.memory += TRACE_PAGES // 256 + 128
+            description.host.memory += cpus * TRACE_PAGES // 256 + 128
             description.memory += 128
     if step == "loads":
         cpios.append(initramfs.image("bench-loads"))
@@ -244,12 +274,12 @@ def boot(variant: Variant, step: str, seed: int, words: str, image: pathlib.Path
     if description.kind in ("direct", "kvm") and "boot" in words.split("/"):
         image = bootstamp.image_of(image)
     description = alone(description)
-    log = common.LOG / f"bench-{variant.label}-{step}-{seed}.log"
+    log = common.LOG / f"bench-{variant.label}-{step}{mib or ''}-{seed}.log"
     result = world.run(
         description, ["bench"], kernel=image, icount=step != "time",
         extra_cmdline=f"{CMDLINE} {variant.cmdline} pvops.step={job_step} "
                       f"pvops.words={words} {extra}".strip(),
-        cpus=SMP_CPUS if step == "smp" else 1, cpios=cpios, check_kunit=False,
+        cpus=cpus, cpios=cpios, check_kunit=False,
         timeout=limit or (LIMIT_NESTED if nested else LIMIT), log=log, host_files=host_files,
         qemu_args=["-seed", str(seed), "-rtc", "base=2026-01-01T00:00:00,clock=vm"])
     job = result.jobs.get("bench")
@@ -420,7 +450,7 @@ class Measurement:
         for step in self.plan.steps:
             if not variant.has(step):
                 continue
-            if step == "smp" and self.plan.ops and not set(self.plan.ops) & set(SMP_OPS):
+            if step in WITH_CPUS and self.plan.ops and not set(self.plan.ops) & set(SMP_OPS):
                 continue
             try:
                 self.step(variant, step, image)
@@ -437,22 +467,22 @@ class Measurement:
         crossed: dict[str, list[dict[str, float]]] = collections.defaultdict(list)
         for seed in range(1, boots + 1):
             say(f"bench: {variant.label}: {step}, boot {seed} of {boots}")
+            if step == "memory":
+                self.memory(variant, seed, image, costs)
+                self.save(False)
+                continue
             loads = {"loads": self.plan.loads, "services": [load.name for load in self.plan.services]}.get(step)
             extra = f"pvops.loads={','.join(loads)} pvops.times=2" if loads else ""
             result = self.booted(variant, step, seed, image, extra)
             lines = result.jobs["bench"].lines
-            backend = result.report.get("backend", "none")
-            self.kernels[variant.label] = {
-                "world": variant.world, "about": variant.about, "backend": backend,
-                "release": result.report.get("release", ""), "kernel": common.shown(image),
-                "cmdline": variant.cmdline}
-            if step == "count" and variant.calls:
+            backend = self.remember(variant, image, result)
+            if step in COUNTING and variant.calls:
                 for op, calls in op_calls(lines).items():
                     self.row(variant, backend, op).calls = {
                         name: round(number, 4) for name, number in calls.items()}
                 continue
-            if step == "count":
-                booted = benchdata.parse_boot(lines)
+            if step in COUNTING:
+                booted = benchdata.parse_boot(lines) if step == "count" else None
                 if variant.kind == "kvm":
                     found = kvm_crossings(lines, booted)
                 else:
@@ -490,6 +520,32 @@ class Measurement:
             self.combine(variant, backend, costs)
             self.save(False)
 
+    def remember(self, variant: Variant, image: pathlib.Path, result: world.Result) -> str:
+        """Note for the report which kernel it was, and return its backend."""
+        backend = result.report.get("backend", "none")
+        self.kernels[variant.label] = {
+            "world": variant.world, "about": variant.about, "backend": backend,
+            "release": result.report.get("release", ""), "kernel": common.shown(image),
+            "cmdline": variant.cmdline}
+        return backend
+
+    def memory(self, variant: Variant, seed: int, image: pathlib.Path,
+               costs: dict[str, list[benchdata.Sampled]]) -> None:
+        """What a boot costs more, for each further GiB of memory."""
+        small, large = MEMORY_GIB
+        check_memory(large * 1024 + MEMORY_BESIDE)
+        lengths, backend = {}, ""
+        for gib in MEMORY_GIB:
+            result = self.booted(variant, "memory", seed, image, "", gib * 1024)
+            backend = self.remember(variant, image, result)
+            booted = benchdata.parse_boot(result.jobs["bench"].lines)
+            if not booted:
+                raise Failure(f"{variant.label}: memory: the boot was not measured; see {common.shown(result.log)}")
+            lengths[gib] = booted.lengths()
+        for op, length in benchdata.per_unit(lengths[small], lengths[large], large - small).items():
+            costs[op].append(benchdata.Sampled(length, length, length))
+        self.combine(variant, backend, costs)
+
     def services(self, variant: Variant, backend: str, lines: list[str],
                  costs: dict[str, list[benchdata.Sampled]]) -> None:
         """The loads of one more boot; one that failed has no figure."""
@@ -510,7 +566,7 @@ class Measurement:
             say(f"bench: FAILED {self.failures[-1]}")
 
     def booted(self, variant: Variant, step: str, seed: int, image: pathlib.Path,
-               extra: str) -> world.Result:
+               extra: str, mib: int = 0) -> world.Result:
         """One boot; under KVM up to three more, with other seeds, if it fails.
 
         QEMU 7.2's nested SVM sometimes loses an interrupt of an idle guest, or
@@ -522,7 +578,7 @@ class Measurement:
         while True:
             this = seeds.pop(0)
             try:
-                return boot(variant, step, this, _words(self.plan, step), image, extra)
+                return boot(variant, step, this, _words(self.plan, step), image, extra, mib=mib)
             except Failure as failure:
                 if not seeds:
                     raise

@@ -110,7 +110,7 @@ def write_bounds(rows: list[Row], path: pathlib.Path) -> None:
     for variant in benchdata.variants(rows):
         lines.append(f"[bound.{variant}]")
         for row in rows:
-            if row.variant != variant or row.op.startswith("boot-"):
+            if row.variant != variant or row.op.startswith(("boot-", "gib")):
                 continue
             cells = []
             if row.instructions is not None:

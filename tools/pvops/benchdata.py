@@ -47,12 +47,20 @@ _ABOUT = {
     "tlb-2": "TLB shootdown (mprotect 1 page), 2 CPUs",
     "tlb-4": "TLB shootdown (mprotect 1 page), 4 CPUs",
     "wake-2": "wake a thread on an idle CPU",
+    "futex-2": "a futex to a thread on another CPU and back",
+    "pipe-2": "a byte to a thread on another CPU and back",
+    "fault-4": "4 threads, 4 CPUs: 64 page faults each",
+    "mmap-4": "4 threads, 4 CPUs: mmap, touch, munmap 16 pages each",
+    "fork-4": "fork, exit, wait; 256 pages; threads on 3 other CPUs",
     "boot-entry": "boot: from the first instruction to the kernel's clock",
     "boot-core": "boot: to alternatives patched",
     "boot-smp": "boot: to all CPUs up",
     "boot-initcalls": "boot: drivers and file systems",
     "boot-init": "boot: to init",
     "boot": "boot: all of it",
+    "gib-core": "boot, a further GiB: to alternatives patched",
+    "gib-initcalls": "boot, a further GiB: drivers and file systems",
+    "gib": "boot, a further GiB: all of it",
     "load-hackbench": "hackbench",
     "load-shell": "a shell script of many small processes",
     "load-tar": "tar and compress a tree",
@@ -71,6 +79,10 @@ for _op, _text in _ABOUT.items():
     ABOUT[_op] = _text
     if _op in _U2:
         ABOUT[_op + TWO_THREADS] = f"{_text}; U2"
+# What the name of a row about a whole boot begins with.
+OF_BOOTS = ("boot", "gib")
+# Operations that the benchmark program can do again and again.
+REPEATED = [op for op in ABOUT if not op.startswith((*OF_BOOTS, "load-"))]
 # In a table: kinds with fewer crossings per operation than this are left out, as
 # a timer tick caused them; and the largest number of kinds.
 CROSSINGS_MIN = 0.05
@@ -194,6 +206,12 @@ class Boot:
             found[f"boot-{name}"] = (usec - before) * 1000
             before = usec
         return found | {"boot": before * 1000}
+
+
+def per_unit(small: dict[str, int], large: dict[str, int], units: int) -> dict[str, int]:
+    """The phases of two boots, whose machines differ by so many units: what one unit costs."""
+    return {f"gib{name.removeprefix('boot')}": (large[name] - small[name]) // units
+            for name in small if name in large and f"gib{name.removeprefix('boot')}" in ABOUT}
 
 
 BOOT_LINE = re.compile(r"boot reset-ticks=(\d+) clock-us=(\d+) mark-ticks=(\d+)(?: entry-ticks=(\d+))?")

@@ -54,7 +54,7 @@ def instructions(rows: list[Row], where: pathlib.Path, services: bool = False) -
     labels = benchdata.variants(rows)
     found = {(row.variant, row.op): row for row in rows if row.instructions}
     ops = [op for op in benchdata.ordered_ops(rows)
-           if (labels[0], op) in found and not op.startswith("boot")
+           if (labels[0], op) in found and not op.startswith(benchdata.OF_BOOTS)
            and op.startswith(benchdata.SERVICE) == services]
     if not ops:
         return None

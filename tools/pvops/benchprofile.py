@@ -14,6 +14,10 @@ Symbols come from the kernel's System.map, from Xen itself (dom0 reads them at
 that a VMI-64 ROM is made of.
 
 With --callers it is also counted from where a function of the kernel is entered.
+
+The operation `boot` is one boot, from the kernel's first instruction at its own address
+to the first one of a program. QEMU logs blocks of instructions then, and the code of
+each when it is translated. A block that an interrupt ends early counts as a whole.
 """
 
 import argparse
@@ -29,8 +33,9 @@ import subprocess
 import tempfile
 import threading
 import time
+from typing import Iterable
 
-from . import bench, common, jobfiles, kernel, packages, report, rom, rompack, world
+from . import bench, benchdata, common, jobfiles, kernel, packages, report, rom, rompack, world
 from .common import Failure, say
 from .monitor import Monitor
 
@@ -47,6 +52,19 @@ ROM_FIRST = MODULES_END - rompack.C["MAX_LOAD"]
 SECONDS_TO_LOOP = 900
 SECONDS_TO_LOG = 600
 SHOWN = 40
+BOOT = "boot"
+# What is on the console when a boot is logged from then on, by kind of world: Xen is
+# about to start dom0; the machine has been switched on.
+BOOT_BEGINS = {"xen-dom0": b"Guest Loglevel", "direct": b""}
+SECONDS_TO_BOOT = 1800
+# Machines that wait until the log is on. Where Xen starts first, the log must be on before
+# Xen starts the kernel, at this function.
+PAUSED = ("direct",)
+ENTRY = "startup_xen"
+# What runs when a boot has been logged: the job prints Xen's symbols before.
+AFTER_BOOT = "getppid"
+# QEMU shows up to 8 bytes of an instruction in a line, and behind them the mnemonic.
+BYTES_COLUMNS = 8 * len("00 ") + 2
 
 
 class Symbols:
@@ -105,7 +123,10 @@ def place(address: int, flags: int, kind: str, has_rom: bool = False) -> str:
         return "xen"
     if has_rom and ROM_FIRST <= address < MODULES_END and ring == 0:
         return "rom"
-    return "kernel" if address >= KERNEL_FIRST else "user"
+    if address >= KERNEL_FIRST:
+        return "kernel"
+    # with no kernel at its own address yet, or with the kernel's code at another one
+    return "user" if ring else "start"
 
 
 def parse_key(key: bytes) -> tuple[int, int]:
@@ -115,14 +136,14 @@ def parse_key(key: bytes) -> tuple[int, int]:
 
 
 def add_up(counted: dict[bytes, int], kind: str, symbols: dict[str, Symbols],
-           round_address: int, per_round: int) -> Profile:
-    """Logged instructions by function."""
+           round_address: int | None, per_round: int) -> Profile:
+    """Logged instructions by function; without the address of a round it was one."""
     places: dict[tuple[str, str], int] = collections.Counter()
-    rounds = 0
+    rounds = 0 if round_address is not None else 1
     for key, number in counted.items():
         address, flags = parse_key(key)
         where = place(address, flags, kind, "rom" in symbols)
-        if where == "user" and address == round_address:
+        if round_address is not None and where == "user" and address == round_address:
             rounds += number
         names = symbols.get(where)
         places[(where, names.name(address) if names else "")] += number
@@ -173,18 +194,120 @@ class _Reader(threading.Thread):
                         self.full.set()
 
 
+class _BootReader(threading.Thread):
+    """Counts the instructions of a boot, from the log's executed blocks and their code.
+
+    QEMU writes the code of a block when it translates it, before it executes it.
+    """
+
+    def __init__(self, path: pathlib.Path, kind: str) -> None:
+        super().__init__(daemon=True)
+        self.path, self.kind = path, kind
+        self.counted: dict[bytes, int] = collections.Counter()
+        self.before: dict[bytes, int] = {}
+        self.full = threading.Event()
+        self.first = 0              # the address of the first block of the kernel
+        self.complete = False       # a program was started
+        self.unknown = 0            # blocks whose code was not logged
+
+    def run(self) -> None:
+        """From the kernel's first instruction to the first one of a program."""
+        with open(self.path, "rb") as log:
+            self.read(log)
+
+    def read(self, log: Iterable[bytes]) -> None:
+        """The same for lines of a log."""
+        blocks: dict[bytes, int] = collections.Counter()
+        lengths: dict[bytes, int] = {}
+        length = 0
+        for line in log:
+            if self.full.is_set():
+                continue
+            if line.startswith(b"0x"):
+                # without a mnemonic: the rest of a long instruction
+                length += len(line) - line.find(b":") > BYTES_COLUMNS
+            elif line.startswith(b"IN:"):
+                length = 0
+            elif line.startswith(b"Trace "):
+                start = line.find(b"[") + 1
+                key = line[start:line.find(b"]", start)]
+                if length:
+                    lengths[key] = length
+                    length = 0
+                if key not in blocks:
+                    address, flags = parse_key(key)
+                    where = place(address, flags, self.kind)
+                    if where == "kernel" and not self.first:
+                        self.first = address
+                    if where == "user" and self.first:
+                        self.complete = True
+                        self.full.set()
+                        continue
+                if self.first:
+                    blocks[key] += 1
+        self.unknown = sum(key not in lengths for key in blocks)
+        for key, number in blocks.items():
+            self.counted[key] = number * lengths.get(key, 1)
+        self.full.set()
+
+
+def _log_boot(reader: _BootReader, kind: str, console: pathlib.Path, monitor: pathlib.Path,
+              runner: threading.Thread) -> None:
+    """Switch the log on before the kernel starts, and off when the first program runs."""
+    began, deadline = time.time(), time.monotonic() + SECONDS_TO_BOOT
+    while not (monitor.exists() and console.exists() and console.stat().st_mtime >= began
+               and BOOT_BEGINS[kind] in console.read_bytes()):
+        if not runner.is_alive() or time.monotonic() > deadline:
+            raise Failure(f"the kernel did not start; see {common.shown(console)}")
+        time.sleep(0.01)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(monitor))
+        qemu = Monitor(connection)
+        qemu.ask("log exec,nochain,in_asm")
+        if kind in PAUSED:
+            qemu.ask("cont")
+        while not reader.full.wait(1):
+            if not runner.is_alive() or time.monotonic() > deadline:
+                break
+        if not reader.complete:
+            raise Failure(f"no program was started; see {common.shown(console)}")
+        qemu.ask("log none")
+
+
+def _log_loop(reader: _Reader, variant: bench.Variant, op: str, monitor: pathlib.Path,
+              instructions: int) -> None:
+    """Log instructions of an operation that runs again and again."""
+    say(f"bench: {variant.label}: {op} runs; logging {instructions:,} instructions")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(monitor))
+        qemu = Monitor(connection)
+        qemu.ask("singlestep on")
+        qemu.ask("log exec,nochain")
+        if not reader.full.wait(SECONDS_TO_LOG):
+            say("bench: time limit reached; going on with the instructions logged so far")
+            reader.full.set()
+        with contextlib.suppress(Failure):
+            qemu.ask("log none")
+            qemu.ask("quit")
+
+
 def watch(variant: bench.Variant, op: str, instructions: int, function: str = "") -> Profile:
     """Run an operation in a world, log what is executed, add it up."""
+    description = bench.alone(world.load(variant.world))
+    booting = op == BOOT
+    if booting and (description.kind not in BOOT_BEGINS or function):
+        raise Failure("boot: a profile of bare metal or of dom0, without callers; in other worlds "
+                      "another kernel runs at the same addresses")
     image = (variant.image or kernel.build(variant.flavour)).absolute()
     entered = _kernel_symbols(image).address(function) if function else None
-    description = bench.alone(world.load(variant.world))
     with tempfile.TemporaryDirectory(prefix="profile-") as name:
         scratch = pathlib.Path(name)
         program = _program(scratch)
         begins = program.address("do_round")
         pipe, monitor = scratch / "log", scratch / "monitor"
         os.mkfifo(pipe)
-        reader = _Reader(pipe, instructions, begins, entered)
+        reader = _BootReader(pipe, description.kind) if booting \
+            else _Reader(pipe, instructions, begins, entered)
         reader.start()
         log = common.LOG / f"bench-{variant.label}-loop-1.log"
         ended: list[object] = []
@@ -199,11 +322,11 @@ def watch(variant: bench.Variant, op: str, instructions: int, function: str = ""
                 ended.append(world.run(
                     description, ["bench"], kernel=image, icount=True,
                     extra_cmdline=f"{bench.CMDLINE} {variant.cmdline} pvops.step=loop "
-                                  f"pvops.words=loop={op}/budget=1000000",
-                    timeout=SECONDS_TO_LOOP + SECONDS_TO_LOG, log=log, check_kunit=False,
+                                  f"pvops.words=loop={AFTER_BOOT if booting else op}/budget=1000000",
+                    timeout=SECONDS_TO_BOOT + SECONDS_TO_LOOP + SECONDS_TO_LOG, log=log, check_kunit=False,
                     host_files=host_files,
                     cpus=bench.SMP_CPUS if op in bench.SMP_OPS else 1,
-                    qemu_args=["-seed", "1", "-qmp", f"unix:{monitor},server=on,wait=off",
+                    qemu_args=["-seed", "1", *(["-S"] if booting and description.kind in PAUSED else []), "-qmp", f"unix:{monitor},server=on,wait=off",
                                "-D", str(pipe)]))
             except (Failure, OSError) as error:
                 ended.append(error)
@@ -211,25 +334,24 @@ def watch(variant: bench.Variant, op: str, instructions: int, function: str = ""
         runner = threading.Thread(target=boot)
         runner.start()
         try:
-            per_round = _wait_for_loop(log, runner, op)
-            say(f"bench: {variant.label}: {op} runs; logging {instructions:,} instructions")
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.connect(str(monitor))
-                qemu = Monitor(connection)
-                qemu.ask("singlestep on")
-                qemu.ask("log exec,nochain")
-                if not reader.full.wait(SECONDS_TO_LOG):
-                    say("bench: time limit reached; going on with the instructions logged so far")
-                    reader.full.set()
-                with contextlib.suppress(Failure):
-                    qemu.ask("log none")
-                    qemu.ask("quit")
+            if booting:
+                say(f"bench: {variant.label}: logging a boot")
+                _log_boot(reader, description.kind, log, monitor, runner)
+            per_round = _wait_for_loop(log, runner, AFTER_BOOT if booting else op)
+            if not booting:
+                _log_loop(reader, variant, op, monitor, instructions)
         finally:
             world.stop_all()
             runner.join()
             _release(pipe, reader)
         lines = report.parse(log.read_bytes())
         symbols = {"user": program, "kernel": _kernel_symbols(image)}
+        if booting:
+            entered_at = symbols["kernel"].name(reader.first)
+            if description.kind not in PAUSED and entered_at != ENTRY:
+                raise Failure(f"the log began in {entered_at}, and not with the kernel; try again")
+            if reader.unknown:
+                say(f"bench: {reader.unknown} blocks count as one instruction: their code was not logged")
         if description.kind.startswith("xen"):
             said = lines.host if description.kind == "xen-domu" else lines.jobs["bench"].lines
             symbols["xen"] = Symbols(bench.trace_of(said, "xensyms").decode().splitlines())
@@ -238,7 +360,8 @@ def watch(variant: bench.Variant, op: str, instructions: int, function: str = ""
                 lines.host, "kallsyms").decode().splitlines())
         if description.roms:
             symbols["rom"] = _rom_symbols(description.roms[0])
-        profile = add_up(reader.counted, description.kind, symbols, begins, per_round)
+        profile = add_up(reader.counted, description.kind, symbols,
+                         None if booting else begins, 1 if booting else per_round)
         for key, number in reader.before.items():
             address, flags = parse_key(key)
             names = symbols.get(place(address, flags, description.kind, "rom" in symbols))
@@ -324,7 +447,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tools.pvops.benchprofile", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("variant", help="a label of bench/variants.toml, or LABEL=WORLD,...")
-    parser.add_argument("op", help="an operation, as in bench.json")
+    parser.add_argument("op", help="an operation, as in bench.json, or boot")
     parser.add_argument("--instructions", type=int, default=INSTRUCTIONS, metavar="N",
                         help="instructions to log (default: %(default)s)")
     parser.add_argument("--top", type=int, default=SHOWN, metavar="N",
@@ -332,9 +455,9 @@ def main() -> int:
     parser.add_argument("--callers", default="", metavar="FUNCTION",
                         help="also show from where this function of the kernel is entered")
     args = parser.parse_args()
-    known = [op for op in bench.benchdata.ABOUT if not op.startswith(("boot", "load-"))]
+    known = [*benchdata.REPEATED, BOOT]
     if args.op not in known:
-        raise Failure(f"{args.op}: not an operation that can be done again and again; "
+        raise Failure(f"{args.op}: neither an operation that can be done again and again nor a boot; "
                       f"there are: {' '.join(known)}")
     packages.ensure()
     variant, = bench.chosen([args.variant], bench.load_variants())
