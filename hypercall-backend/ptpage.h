@@ -15,6 +15,7 @@
  *                                 read-only and written by hypercall.
  *                 own L4          The address space is active.
  *   PG_twinned    own L2, L3      The table has a twin and is ordinary memory.
+ *                 own L4          A pair is promised to the address space.
  *   pt_mm         L1              owner: the address space, or NULL
  *                 pinned L2, L3   the same; NULL for twins, and for tables that
  *                                 were activated without a twin
@@ -26,6 +27,8 @@
  *                 twin of L2, L3  the own table, or NULL
  *   lru           twin,           link in a stock, or in a list of tables that
  *                 user mode L4    return to stock
+ *   memcg_data    twin, L4 of a   in use: the memory cgroup that is charged;
+ *                 pair            0 in stock or in place below a pair in stock
  *
  * pt_slot and pt_twin overlay lru.next, and pt_peer overlays the split
  * page-table lock. Linux has no own L1, L2 or L3 on a list. Twins and L4 tables
@@ -50,6 +53,9 @@
  *                          hc_release_table()       nothing refers to the L2
  *   pt_peer of L4          hc_activate_mm(),        page_table_lock
  *                          hc_deactivate_mm()
+ *   PG_twinned of L4       hc_pgd_alloc(),          nothing refers to the L4
+ *                          hc_pgd_free()            yet, or any more
+ *                          hc_activate_mm()         page_table_lock
  *   lru in a stock         stock.c                  hc_stock_lock
  *
  * PG_pinned is read without a lock. A reader that finds PG_pinned set may use
@@ -146,6 +152,22 @@ static inline void hc_clear_twin(u64 *table, u64 *twin)
 {
 	ClearPageTwinned(virt_to_page(table));
 	virt_to_ptdesc(twin)->pt_peer = NULL;
+}
+
+/* Is a pair of L4 tables promised to the address space with this own L4? */
+static inline bool hc_promised(const void *pgd)
+{
+	return PageTwinned(virt_to_page(pgd));
+}
+
+static inline void hc_set_promised(const void *pgd)
+{
+	SetPageTwinned(virt_to_page(pgd));
+}
+
+static inline void hc_clear_promised(const void *pgd)
+{
+	ClearPageTwinned(virt_to_page(pgd));
 }
 
 /* The user mode L4 of an address space; NULL if it is not active. */

@@ -105,6 +105,7 @@ static void __no_kprobe hc_activate_mm(struct mm_struct *mm)
 	hc_queue_edits(&edits);
 	hc_end(walk.masked, XEN_LAZY_NONE);
 
+	hc_clear_promised(pgd);
 	hc_set_user_pgd(pgd, user);
 	SetPagePinned(virt_to_page(pgd));
 	hc_return_all_to_stock(twins);
@@ -207,6 +208,8 @@ void hc_exit_mmap(struct mm_struct *mm)
 		hc_transit_end();
 	}
 	spin_unlock(&mm->page_table_lock);
+	/* References to the mm_struct may keep it for long. It needs no pair again. */
+	hc_thin_stock();
 }
 
 /**

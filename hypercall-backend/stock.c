@@ -10,24 +10,38 @@
  *
  * L4 tables come in pairs. The kernel of a PV guest runs in ring 3 like its
  * programs, so user mode has an L4 without the kernel's entries. A pair is
- * promised to each address space when its own L4 is allocated, and the stock
- * always has as many pairs as are promised. The stocks of lower levels may be
- * empty; an address space then does without a twin.
+ * promised to each address space when its own L4 is allocated, and taken when it is
+ * activated. The stock always has as many pairs as are promised. The stocks of lower
+ * levels may be empty; an address space then does without a twin.
  *
  * Some twins stay in place below a pair in stock. An L3 twin among them keeps its
  * entries for L2 twins that stay. An L2 twin has no entries. The next address space
  * to get the pair often needs twins in the same places, as the children of one
  * process do.
  *
- * hc_stock_lock is taken with events on. So no interrupt handler may take it.
+ * A twin in use is charged to the memory cgroup of the task that needs it, as
+ * Linux's own tables are. Otherwise a program could fill memory with twins that no
+ * limit counts. A table in stock, or in place below a pair in stock, is charged to
+ * nobody: the next one to use it may be of another cgroup. The number of these is
+ * limited, and a shrinker gives most of them back when memory is short.
+ *
+ * hc_stock_lock is taken with events on. So no interrupt handler may take it. A
+ * shrinker takes it, so nothing is allocated with it held.
  */
+#define pr_fmt(fmt) "pvops: hypercall: " fmt
+
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
+#include <linux/init.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
+#include <linux/printk.h>
+#include <linux/shrinker.h>
 #include <linux/spinlock.h>
+#include <linux/swap.h>
 
 #include <kunit/static_stub.h>
 
@@ -75,6 +89,39 @@ static void __no_kprobe hc_pin_table(void *table, unsigned int level)
 	hc_queue_mmuext(MMUEXT_PIN_L1_TABLE + level - 1)->arg1.mfn =
 		virt_to_mfn(table);
 	hc_end(masked, XEN_LAZY_NONE);
+}
+
+/**
+ * hc_charge_twin() - charge a twin that is in use from now on
+ * @table: the twin, or one table of a pair of L4 tables
+ *
+ * This must not fail, because neither activating nor linking may fail. GFP_ATOMIC lets
+ * a cgroup exceed its limit. Whatever the cgroup charges next waits or fails instead.
+ * Nothing is charged in the root cgroup and for kernel threads.
+ *
+ * Context: any but interrupt; may be after hc_begin().
+ */
+void hc_charge_twin(u64 *table)
+{
+	if (hc_is_stubbed())
+		KUNIT_STATIC_STUB_REDIRECT(hc_charge_twin, table);
+
+	VM_WARN_ON_ONCE(PageMemcgKmem(virt_to_page(table)));
+	memcg_kmem_charge_page(virt_to_page(table), GFP_ATOMIC, 0);
+}
+
+/**
+ * hc_uncharge_twin() - uncharge a twin that is not in use any more
+ * @table: as for hc_charge_twin(); it need not be charged
+ *
+ * Context: as hc_charge_twin().
+ */
+void hc_uncharge_twin(u64 *table)
+{
+	if (hc_is_stubbed())
+		KUNIT_STATIC_STUB_REDIRECT(hc_uncharge_twin, table);
+
+	memcg_kmem_uncharge_page(virt_to_page(table), 0);
 }
 
 /* Unpin a table of a stock and free it. */
@@ -132,7 +179,12 @@ u64 *hc_take_from_stock(unsigned int level)
 	if (level == 4)
 		hc_promised_pairs--;
 	spin_unlock(&hc_stock_lock);
-	return page ? page_address(page) : NULL;
+	if (!page)
+		return NULL;
+	hc_charge_twin(page_address(page));
+	if (level == 4)
+		hc_charge_twin(hc_pair_kernel_pgd(page_address(page)));
+	return page_address(page);
 }
 
 /**
@@ -152,12 +204,15 @@ void hc_return_to_stock(struct list_head *pages, unsigned int level)
 	if (hc_is_stubbed())
 		KUNIT_STATIC_STUB_REDIRECT(hc_return_to_stock, pages, level);
 
+	list_for_each_entry(page, pages, lru) {
+		hc_uncharge_twin(page_address(page));
+		if (level == 4)
+			hc_uncharge_twin(hc_pair_kernel_pgd(page_address(page)));
+	}
 	spin_lock(&hc_stock_lock);
 	list_for_each_entry_safe(page, next, pages, lru) {
 		list_del(&page->lru);
 		hc_link_stock_page(page, level);
-		if (level == 4)
-			hc_promised_pairs++;
 	}
 	spin_unlock(&hc_stock_lock);
 }
@@ -177,13 +232,18 @@ void hc_return_all_to_stock(struct list_head *twins)
 			hc_return_to_stock(&twins[level], level);
 }
 
-/* Fill the stock of a lower level. Without memory the stock stays as it is. */
+/*
+ * Fill the stock of a lower level. If memory is short the stock stays as it is: an
+ * address space can do without a twin, so no program is killed for one.
+ */
 static void hc_fill_stock(unsigned int level)
 {
+	int missing = hc_stock_low_mark() - READ_ONCE(hc_stock[level].nr);
 	struct page *page;
 
-	while (READ_ONCE(hc_stock[level].nr) < hc_stock_low_mark()) {
-		page = alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+	for (; missing > 0; missing--) {
+		page = alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_NORETRY |
+				  __GFP_NOWARN | __GFP_NOMEMALLOC);
 		if (!page)
 			return;
 		hc_pin_table(page_address(page), level);
@@ -226,6 +286,7 @@ int hc_pgd_alloc(struct mm_struct *mm)
 	if (hc_stock[4].nr > hc_promised_pairs) {
 		hc_promised_pairs++;
 		spin_unlock(&hc_stock_lock);
+		hc_set_promised(mm->pgd);
 		return 0;
 	}
 	spin_unlock(&hc_stock_lock);
@@ -248,6 +309,7 @@ int hc_pgd_alloc(struct mm_struct *mm)
 	hc_stock[4].nr_pinned++;
 	hc_promised_pairs++;
 	spin_unlock(&hc_stock_lock);
+	hc_set_promised(mm->pgd);
 	return 0;
 }
 
@@ -275,11 +337,15 @@ static void __no_kprobe hc_free_pair(u64 *user)
 	hc_free_stock_table(user);
 }
 
-/* Take a table that is too many out of a stock, or return NULL. */
-static u64 *hc_take_surplus(unsigned int level)
+/* How many tables a stock keeps, beyond the promised pairs. */
+static unsigned int hc_stock_high_mark(unsigned int level)
 {
-	unsigned int enough = level == 4 ? HC_SPARE_PAIRS :
-					   2 * hc_stock_low_mark();
+	return level == 4 ? HC_SPARE_PAIRS : 2 * hc_stock_low_mark();
+}
+
+/* Take a table out of a stock that has more than enough, or return NULL. */
+static u64 *hc_take_surplus(unsigned int level, unsigned int enough)
+{
 	struct page *page = NULL;
 
 	spin_lock(&hc_stock_lock);
@@ -294,27 +360,107 @@ static u64 *hc_take_surplus(unsigned int level)
 }
 
 /**
+ * hc_thin_stock() - free tables that are too many
+ *
+ * Context: any but interrupt.
+ */
+void hc_thin_stock(void)
+{
+	unsigned int level;
+	u64 *table;
+
+	while ((table = hc_take_surplus(4, hc_stock_high_mark(4))))
+		hc_free_pair(table);
+	for (level = 2; level < 4; level++)
+		while ((table = hc_take_surplus(level, hc_stock_high_mark(level))))
+			hc_free_stock_table(table);
+}
+
+/**
  * hc_pgd_free() - mmu.pgd_free: take back the promise of a pair
  * @mm: the address space, not active any more
  * @pgd: Linux's own L4
+ *
+ * An address space that was active has taken its pair, and given it back.
  *
  * Context: any but interrupt.
  */
 void hc_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 {
-	unsigned int level;
-	u64 *table;
-
+	if (!hc_promised(pgd))
+		return;
+	hc_clear_promised(pgd);
 	spin_lock(&hc_stock_lock);
 	hc_promised_pairs--;
 	spin_unlock(&hc_stock_lock);
-
-	while ((table = hc_take_surplus(4)))
-		hc_free_pair(table);
-	for (level = 2; level < 4; level++)
-		while ((table = hc_take_surplus(level)))
-			hc_free_stock_table(table);
+	hc_thin_stock();
 }
+
+/* How many tables of a lower level the shrinker may free: an estimate. */
+static unsigned long hc_freeable(unsigned int level)
+{
+	unsigned int nr = READ_ONCE(hc_stock[level].nr);
+	unsigned int low = hc_stock_low_mark();
+
+	return nr > low ? nr - low : 0;
+}
+
+/* Twins in place below the pairs are not counted. They come into stock with these. */
+static unsigned long hc_count_freeable(struct shrinker *shrinker,
+				       struct shrink_control *sc)
+{
+	unsigned int pairs = READ_ONCE(hc_stock[4].nr);
+	unsigned int promised = READ_ONCE(hc_promised_pairs);
+	unsigned long pages = hc_freeable(2) + hc_freeable(3) +
+			      (pairs > promised ? 2 * (pairs - promised) : 0);
+
+	return pages ?: SHRINK_EMPTY;
+}
+
+/*
+ * The lower stocks keep what a fork needs. Without it a process that forks while memory
+ * is short would do without twins, and change its tables by hypercall until it ends.
+ */
+static unsigned long hc_free_some(struct shrinker *shrinker,
+				  struct shrink_control *sc)
+{
+	unsigned long freed = 0;
+	unsigned int level;
+	u64 *table;
+
+	while (freed < sc->nr_to_scan && (table = hc_take_surplus(4, 0))) {
+		hc_free_pair(table);
+		freed += 2;
+	}
+	for (level = 2; level < 4; level++)
+		while (freed < sc->nr_to_scan &&
+		       (table = hc_take_surplus(level, hc_stock_low_mark()))) {
+			hc_free_stock_table(table);
+			freed++;
+		}
+	mm_account_reclaimed_pages(freed);
+	return freed ?: SHRINK_STOP;
+}
+
+static int __init hc_stock_shrinker_init(void)
+{
+	struct shrinker *shrinker;
+
+	if (!hc_intree_pgd_alloc)
+		return 0;
+	shrinker = shrinker_alloc(0, "pvops-stock");
+	if (!shrinker) {
+		pr_warn("no memory for a shrinker; tables in stock stay there\n");
+		return 0;
+	}
+	shrinker->count_objects = hc_count_freeable;
+	shrinker->scan_objects = hc_free_some;
+	/* Each table takes several hypercalls. */
+	shrinker->batch = 32;
+	shrinker_register(shrinker);
+	return 0;
+}
+late_initcall(hc_stock_shrinker_init);
 
 #ifdef CONFIG_PVOPS_DEBUGFS
 static bool hc_stock_used __ro_after_init;

@@ -113,7 +113,8 @@ void hc_remove_twins(u64 *slot, unsigned int level, struct hc_edits *edits,
  * @pinned: for each level, all twins, be they in stock or not; for level 4,
  *	pairs
  * @in_stock: for each level, those in stock
- * @promised: number of pairs in stock that are promised to address spaces
+ * @promised: number of pairs in stock that are promised to address spaces, which
+ *	have not been activated yet
  */
 struct hc_stock_count {
 	unsigned int pinned[HC_LEVELS];
@@ -124,6 +125,9 @@ struct hc_stock_count {
 u64 *hc_take_from_stock(unsigned int level);
 void hc_return_to_stock(struct list_head *pages, unsigned int level);
 void hc_return_all_to_stock(struct list_head *twins);
+void hc_charge_twin(u64 *table);
+void hc_uncharge_twin(u64 *table);
+void hc_thin_stock(void);
 bool hc_count_stock(struct hc_stock_count *count);
 #ifdef CONFIG_PVOPS_DEBUGFS
 void hc_stock_in_use(void);

@@ -167,9 +167,12 @@ void hc_activate_table(u64 *table, unsigned int level, u64 *slot,
 {
 	u64 *twin = NULL;
 
-	if (slot)
-		twin = *slot & _PAGE_PRESENT ? hc_entry_table(*slot) :
-					       hc_take_from_stock(level);
+	if (slot && *slot & _PAGE_PRESENT) {
+		twin = hc_entry_table(*slot);
+		hc_charge_twin(twin);
+	} else if (slot) {
+		twin = hc_take_from_stock(level);
+	}
 	if (level == 2)
 		hc_activate_pmd(table, twin, edits);
 	else
@@ -309,7 +312,9 @@ void hc_deactivate_table(u64 *table, unsigned int level, bool stays,
 		return;
 	}
 	hc_clear_twin(table, twin);
-	if (!stays)
+	if (stays)
+		hc_uncharge_twin(twin);
+	else
 		list_add(&virt_to_page(twin)->lru, &d->twins[level]);
 }
 

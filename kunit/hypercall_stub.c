@@ -158,6 +158,16 @@ static void hc_stub_put_tables(struct list_head *pages, unsigned int level)
 	hc_stub.nr_put += list_count_nodes(pages);
 }
 
+static void hc_stub_charge(u64 *table)
+{
+	hc_stub.nr_charged++;
+}
+
+static void hc_stub_uncharge(u64 *table)
+{
+	hc_stub.nr_uncharged++;
+}
+
 /**
  * hc_test_begin() - have this CPU's requests go to the stub
  *
@@ -188,6 +198,8 @@ void hc_test_begin(void)
 	hc_stub.refuse = 0;
 	hc_stub.refuse_once = 0;
 	hc_stub.nr_put = 0;
+	hc_stub.nr_charged = 0;
+	hc_stub.nr_uncharged = 0;
 	this_cpu_write(hc_stubbed, true);
 }
 
@@ -228,6 +240,8 @@ int hc_test_init(struct kunit *test)
 	kunit_activate_static_stub(test, hc_note_retries, hc_stub_note_retries);
 	kunit_activate_static_stub(test, hc_take_from_stock, hc_stub_take_table);
 	kunit_activate_static_stub(test, hc_return_to_stock, hc_stub_put_tables);
+	kunit_activate_static_stub(test, hc_charge_twin, hc_stub_charge);
+	kunit_activate_static_stub(test, hc_uncharge_twin, hc_stub_uncharge);
 	memset(hc_stub.twins, 0, sizeof(hc_stub.twins));
 	hc_stub.in_stock = NULL;
 	return 0;

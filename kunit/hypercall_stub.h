@@ -41,6 +41,8 @@ struct hc_stub {
 	bool refuse_address;	/* refuse updates by such an address */
 	u64 *in_stock;
 	unsigned int nr_put;	/* number of tables put back into stock */
+	unsigned int nr_charged;	/* twins charged, but for those from stock */
+	unsigned int nr_uncharged;	/* the same, but for those put back */
 };
 
 extern struct hc_stub hc_stub;

@@ -203,6 +203,7 @@ void hc_test_twin_stays_in_place(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, hc_twinned(t[LOWER]));
 	KUNIT_EXPECT_EQ(test, hc_test_entry(t[LOWER_TWIN]), t[UPPER_TWIN][5]);
 	KUNIT_EXPECT_TRUE(test, list_empty(&d.twins[2]));
+	KUNIT_EXPECT_EQ(test, 2, hc_stub.nr_uncharged);
 
 	/* The table comes back at the same place. */
 	hc_stub.twins[0] = t[UPPER_TWIN];
@@ -211,6 +212,7 @@ void hc_test_twin_stays_in_place(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, edits.nr);
 	KUNIT_EXPECT_TRUE(test, hc_twinned(t[LOWER]));
 	KUNIT_EXPECT_PTR_EQ(test, t[LOWER_TWIN], hc_twin(t[LOWER]));
+	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_charged);
 
 	/* The table comes back at another place, with no twin in stock. */
 	d.may_stay = 1;
@@ -225,5 +227,7 @@ void hc_test_twin_stays_in_place(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hc_test_entry(t[LOWER]), t[UPPER_TWIN][6]);
 	KUNIT_EXPECT_TRUE(test, hc_pinned(t[LOWER]));
 	KUNIT_EXPECT_EQ(test, 1, list_count_nodes(&d.twins[2]));
+	KUNIT_EXPECT_EQ(test, 1, hc_stub.nr_charged);
+	KUNIT_EXPECT_EQ(test, 4, hc_stub.nr_uncharged);
 	hc_test_free(t, NR_TABLES);
 }

@@ -252,9 +252,9 @@ void memcg_oom(void)
 	must_write(GROUP "/memory.oom.group", "1");
 	must_write("/proc/sys/vm/oom_dump_tasks", "0");
 	for (int round = 0; round < 8; round++) {
-		int64_t end = in_ms(20000);
 		pid_t child = spawn();
 		char text[256];
+		int64_t end;
 		int status;
 
 		if (!child)
@@ -263,6 +263,7 @@ void memcg_oom(void)
 		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
 			fail("kind %d ended with status %#x", round % 4, status);
 		/* Kill the processes that it forked, too. */
+		end = in_ms(20000);
 		do {
 			usleep(5000);
 			must_write(GROUP "/cgroup.kill", "1");
