@@ -242,7 +242,7 @@ def check_memory(mib: int) -> None:
     line, = re.findall(r"^MemAvailable:\s+(\d+) kB$", pathlib.Path("/proc/meminfo").read_text(encoding="ascii"),
                        re.MULTILINE)
     if int(line) // 1024 < mib:
-        raise Failure(f"the step memory needs {mib} MiB, and {int(line) // 1024} MiB are available")
+        raise Failure(f"a machine with so much memory needs {mib} MiB, and {int(line) // 1024} MiB are available")
 
 
 def boot(variant: Variant, step: str, seed: int, words: str, image: pathlib.Path,

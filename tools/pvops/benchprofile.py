@@ -291,9 +291,12 @@ def _log_loop(reader: _Reader, variant: bench.Variant, op: str, monitor: pathlib
             qemu.ask("quit")
 
 
-def watch(variant: bench.Variant, op: str, instructions: int, function: str = "") -> Profile:
-    """Run an operation in a world, log what is executed, add it up."""
+def watch(variant: bench.Variant, op: str, instructions: int, function: str = "", mib: int = 0) -> Profile:
+    """Run an operation in a world, log what is executed, add it up. MIB: other memory."""
     description = bench.alone(world.load(variant.world))
+    if mib:
+        bench.check_memory(mib + bench.MEMORY_BESIDE)
+        description = bench.with_memory(description, mib)
     booting = op == BOOT
     if booting and (description.kind not in BOOT_BEGINS or function):
         raise Failure("boot: a profile of bare metal or of dom0, without callers; in other worlds "
@@ -454,14 +457,18 @@ def main() -> int:
                         help="functions to show (default: %(default)s)")
     parser.add_argument("--callers", default="", metavar="FUNCTION",
                         help="also show from where this function of the kernel is entered")
+    parser.add_argument("--memory", type=int, default=0, metavar="MIB",
+                        help="memory of the kernel under test (default: the world's)")
     args = parser.parse_args()
+    if args.memory < 0:
+        raise Failure("--memory: a number of MiB")
     known = [*benchdata.REPEATED, BOOT]
     if args.op not in known:
         raise Failure(f"{args.op}: neither an operation that can be done again and again nor a boot; "
                       f"there are: {' '.join(known)}")
     packages.ensure()
     variant, = bench.chosen([args.variant], bench.load_variants())
-    profile = watch(variant, args.op, args.instructions, args.callers)
+    profile = watch(variant, args.op, args.instructions, args.callers, args.memory)
     show(profile, f"{variant.label}: {args.op}", args.top)
     if args.callers:
         show_callers(profile, args.callers)
