@@ -337,12 +337,6 @@ static void __no_kprobe hc_free_pair(u64 *user)
 	hc_free_stock_table(user);
 }
 
-/* How many tables a stock keeps, beyond the promised pairs. */
-static unsigned int hc_stock_high_mark(unsigned int level)
-{
-	return level == 4 ? HC_SPARE_PAIRS : 2 * hc_stock_low_mark();
-}
-
 /* Take a table out of a stock that has more than enough, or return NULL. */
 static u64 *hc_take_surplus(unsigned int level, unsigned int enough)
 {
@@ -359,6 +353,30 @@ static u64 *hc_take_surplus(unsigned int level, unsigned int enough)
 	return page ? page_address(page) : NULL;
 }
 
+/*
+ * Free at most @nr_to_free pages: of pairs that are not promised, all but @pairs, and of
+ * each lower level all but @tables. Returns the number of pages.
+ */
+static unsigned long hc_free_surplus(unsigned int pairs, unsigned int tables,
+				     unsigned long nr_to_free)
+{
+	unsigned long freed = 0;
+	unsigned int level;
+	u64 *table;
+
+	while (freed < nr_to_free && (table = hc_take_surplus(4, pairs))) {
+		hc_free_pair(table);
+		freed += 2;
+	}
+	for (level = 2; level < 4; level++)
+		while (freed < nr_to_free &&
+		       (table = hc_take_surplus(level, tables))) {
+			hc_free_stock_table(table);
+			freed++;
+		}
+	return freed;
+}
+
 /**
  * hc_thin_stock() - free tables that are too many
  *
@@ -366,14 +384,7 @@ static u64 *hc_take_surplus(unsigned int level, unsigned int enough)
  */
 void hc_thin_stock(void)
 {
-	unsigned int level;
-	u64 *table;
-
-	while ((table = hc_take_surplus(4, hc_stock_high_mark(4))))
-		hc_free_pair(table);
-	for (level = 2; level < 4; level++)
-		while ((table = hc_take_surplus(level, hc_stock_high_mark(level))))
-			hc_free_stock_table(table);
+	hc_free_surplus(HC_SPARE_PAIRS, 2 * hc_stock_low_mark(), ULONG_MAX);
 }
 
 /**
@@ -424,29 +435,30 @@ static unsigned long hc_count_freeable(struct shrinker *shrinker,
 static unsigned long hc_free_some(struct shrinker *shrinker,
 				  struct shrink_control *sc)
 {
-	unsigned long freed = 0;
-	unsigned int level;
-	u64 *table;
+	unsigned long freed = hc_free_surplus(0, hc_stock_low_mark(),
+					      sc->nr_to_scan);
 
-	while (freed < sc->nr_to_scan && (table = hc_take_surplus(4, 0))) {
-		hc_free_pair(table);
-		freed += 2;
-	}
-	for (level = 2; level < 4; level++)
-		while (freed < sc->nr_to_scan &&
-		       (table = hc_take_surplus(level, hc_stock_low_mark()))) {
-			hc_free_stock_table(table);
-			freed++;
-		}
 	mm_account_reclaimed_pages(freed);
 	return freed ?: SHRINK_STOP;
+}
+
+static bool hc_stock_used __ro_after_init;
+
+/**
+ * hc_stock_in_use() - note that the backend is in use
+ *
+ * Context: boot CPU, at the end of the backend's complete().
+ */
+void __init hc_stock_in_use(void)
+{
+	hc_stock_used = true;
 }
 
 static int __init hc_stock_shrinker_init(void)
 {
 	struct shrinker *shrinker;
 
-	if (!hc_intree_pgd_alloc)
+	if (!hc_stock_used)
 		return 0;
 	shrinker = shrinker_alloc(0, "pvops-stock");
 	if (!shrinker) {
@@ -463,18 +475,6 @@ static int __init hc_stock_shrinker_init(void)
 late_initcall(hc_stock_shrinker_init);
 
 #ifdef CONFIG_PVOPS_DEBUGFS
-static bool hc_stock_used __ro_after_init;
-
-/**
- * hc_stock_in_use() - note that the backend is in use, for hc_count_stock()
- *
- * Context: boot CPU, at the end of the backend's complete().
- */
-void __init hc_stock_in_use(void)
-{
-	hc_stock_used = true;
-}
-
 /**
  * hc_count_stock() - count the tables of the stocks, for debugfs
  * @count: (out) the numbers

@@ -129,11 +129,7 @@ void hc_charge_twin(u64 *table);
 void hc_uncharge_twin(u64 *table);
 void hc_thin_stock(void);
 bool hc_count_stock(struct hc_stock_count *count);
-#ifdef CONFIG_PVOPS_DEBUGFS
 void hc_stock_in_use(void);
-#else
-static inline void hc_stock_in_use(void) { }
-#endif
 void hc_stock_init(const struct pv_mmu_ops *ops);
 
 /* twin.c */
