@@ -170,16 +170,14 @@ static void wake_teardown(void)
 {
 	stop = 1;
 	wake();
-	pthread_join(others[0], NULL);
+	stop_others(1);
 }
 
 /*
  * Threads on all CPUs, this one included, do the same work. The emulator runs the
  * CPUs in turn, so they seldom wait for each other's locks.
  */
-static struct {
-	volatile char go;
-} worker[OTHERS + 1];
+static volatile char go[OTHERS + 1];
 static void (*work)(int cpu);
 static int working;
 static volatile char all_done;
@@ -191,8 +189,8 @@ static void *work_when_told(void *arg)
 
 	arrive(arg);
 	for (;;) {
-		spin_relaxed(&worker[cpu].go);
-		worker[cpu].go = 0;
+		spin_relaxed(&go[cpu]);
+		go[cpu] = 0;
 		if (stop)
 			return NULL;
 		work(cpu);
@@ -204,7 +202,7 @@ static void *work_when_told(void *arg)
 static void tell_all(void)
 {
 	for (int cpu = 1; cpu <= OTHERS; cpu++)
-		worker[cpu].go = 1;
+		go[cpu] = 1;
 }
 
 static void together_round(uint64_t *samples)
@@ -224,8 +222,7 @@ static void together_stop(void)
 {
 	stop = 1;
 	tell_all();
-	for (int i = 0; i < OTHERS; i++)
-		pthread_join(others[i], NULL);
+	stop_others(OTHERS);
 }
 
 static void touch_mine(int cpu)
@@ -322,7 +319,7 @@ static void futex_teardown(void)
 {
 	stop = 1;
 	pass_to(1);
-	pthread_join(others[0], NULL);
+	stop_others(1);
 }
 
 static int there[2], back[2];
@@ -364,7 +361,7 @@ static void pipe_round(uint64_t *samples)
 static void pipe_teardown(void)
 {
 	close(there[1]);
-	pthread_join(others[0], NULL);
+	stop_others(1);
 	close(there[0]);
 	close(back[0]);
 	close(back[1]);

@@ -65,7 +65,7 @@ WITH_CPUS, COUNTING = ("smp", "count-smp"), ("count", "count-smp")
 # into, but calls may be counted there. The records of xentrace do not name the
 # domain. Therefore crossings are counted only if dom0 is the only domain. The disk
 # with services is dom0's.
-NOT_IN = {"count": ("direct", "xen-domu"), "count-smp": ("direct", "xen-domu"), "services": ("xen-domu",)}
+NOT_IN = {**dict.fromkeys(COUNTING, ("direct", "xen-domu")), "services": ("xen-domu",)}
 # Millions of instructions to spend on one operation, roughly. A slow world takes
 # the smallest number of samples.
 BUDGET, BUDGET_SHORT, BUDGET_COUNT = 40, 10, 10
@@ -213,6 +213,13 @@ def alone(description: world.World) -> world.World:
                                domu_config=[*description.domu_config, 'tsc_mode = "native"'])
 
 
+def with_memory(description: world.World, mib: int) -> world.World:
+    """The world with so much memory for the kernel under test, and as much more for its host."""
+    more = mib - description.memory
+    return dataclasses.replace(description, memory=mib, host=dataclasses.replace(
+        description.host, memory=description.host.memory + max(more, 0)))
+
+
 def with_services(description: world.World) -> world.World:
     """The world with the disk, the memory for it, and a CPU that is the same in all variants.
 
@@ -222,19 +229,12 @@ def with_services(description: world.World) -> world.World:
     if description.userland:
         raise Failure(f"{description.name}: this world has Debian's root file system in the place of the disk "
                       "with services")
-    more = benchservices.MEMORY - description.memory
     cpu = description.cpu if "-xsave" in description.cpu else f"{description.cpu},-xsave"
+    description = with_memory(description, benchservices.MEMORY)
     return dataclasses.replace(
-        description, services=True, memory=benchservices.MEMORY, cpu=cpu,
-        host=dataclasses.replace(description.host, memory=max(description.host.memory + more,
+        description, services=True, cpu=cpu,
+        host=dataclasses.replace(description.host, memory=max(description.host.memory,
                                                               benchservices.MEMORY + benchservices.HOST_MEMORY)))
-
-
-def with_memory(description: world.World, mib: int) -> world.World:
-    """The world with so much memory for the kernel under test, and as much more for its host."""
-    more = mib - description.memory
-    return dataclasses.replace(description, memory=mib, host=dataclasses.replace(
-        description.host, memory=description.host.memory + max(more, 0)))
 
 
 def check_memory(mib: int) -> None:

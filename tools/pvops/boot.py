@@ -164,10 +164,11 @@ def main() -> int:
     if any(one.kind == "xen-domu" for one in worlds):
         kernel.dom0(image.resolve())
     # before the boots: it takes minutes, and is said to be what it is if it fails
-    if any(one.userland for one in worlds) or args.setup and not userland.obstacle():
+    obstacle = userland.obstacle() if args.setup else ""
+    if any(one.userland for one in worlds) or args.setup and not obstacle:
         userland.image()
     elif args.setup:
-        common.say(f"without the disk of the worlds debian-*, which {userland.obstacle()}; all else is there")
+        common.say(f"without the disk of the worlds debian-*, which {obstacle}; all else is there")
     if args.setup:
         return 0
 
