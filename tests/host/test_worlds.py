@@ -324,10 +324,13 @@ class Descriptions(unittest.TestCase):
         """A machine of Debian's that was reset, or did not come back, has not passed."""
         one = "PVOPS-BEGIN report\nPVOPS-END report\nPVOPS-BEGIN job userland\nok a\nPVOPS-END job userland rc=0\n"
         cut = "PVOPS-BEGIN report\nPVOPS-END report\nPVOPS-BEGIN job userland\nok a\n"
-        for text, wanted, good in ((one, 1, True), (one * 2, 2, True), (one, 2, False), (cut + one * 2, 2, False),
-                                   (one + cut + one, 2, False), (one * 2, 1, False)):
+        second = "PVOPS-BEGIN report\nPVOPS-END report\n"
+        for text, words, good in ((one, [], True), (one * 2, ["pvops.reboot"], True), (one, ["pvops.reboot"], False),
+                                  (cut + one * 2, ["pvops.reboot"], False), (one + cut + one, ["pvops.reboot"], False),
+                                  (one * 2, [], False), (one + second + one, ["pvops.kdump"], True),
+                                  (one * 2, ["pvops.kdump"], False), (one + second, ["pvops.kdump"], False)):
             read = report.parse((text + "PVOPS-DONE\n").encode())
-            self.assertEqual(good, not judge._judge_boots(read, wanted), text)
+            self.assertEqual(good, not judge._judge_boots(read, words), text)
 
     def test_like_merges_tables(self):
         """`like` takes settings over one by one, but not the sets."""

@@ -93,6 +93,10 @@ def _configure(disk: Disk, root: pathlib.Path) -> None:
     (root / "etc/fstab").write_text("# the kernel's command line names the root file system\n")
     if not (disk.source / "pvops-check").exists():
         return
+    # Without reserved memory for a crash kernel the service would fail.
+    kdump = root / "etc/systemd/system/kdump-tools.service.d"
+    kdump.mkdir()
+    (kdump / "pvops.conf").write_text("[Unit]\nConditionKernelCommandLine=crashkernel\n")
     # a pager would wait for a key
     (root / "etc/profile.d/pvops.sh").write_text("export SYSTEMD_PAGER=cat\n")
     # what a person types at the console, for the check of a login

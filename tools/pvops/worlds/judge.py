@@ -32,7 +32,7 @@ def judge(world: World, console: Console, jobs: list[str], *,
     problems += [f"host: {line}" for line in console.host
                  if line.startswith(("failed", "dmesg:", "qemu:", "xl:"))]
     if world.userland:
-        problems += _judge_boots(console, 2 if "pvops.reboot" in world.cmdline.split() else 1)
+        problems += _judge_boots(console, world.cmdline.split())
     if got and got.get("cpus") != str(world.cpus):
         problems.append(f"{got.get('cpus')} CPUs instead of {world.cpus}")
     if got and not plain:
@@ -55,10 +55,14 @@ def judge(world: World, console: Console, jobs: list[str], *,
     return problems
 
 
-def _judge_boots(console: Console, wanted: int) -> list[str]:
+def _judge_boots(console: Console, words: list[str]) -> list[str]:
     """A machine that may reboot, and was reset instead, would seem to have passed."""
     problems = []
-    for line in ("PVOPS-BEGIN report", "PVOPS-BEGIN job userland", "PVOPS-END job userland"):
+    crashes = words.count("pvops.kdump")
+    boots = 1 + crashes + words.count("pvops.reboot")
+    # the crash kernel reports, and runs no job
+    for line, wanted in (("PVOPS-BEGIN report", boots + crashes), ("PVOPS-BEGIN job userland", boots),
+                         ("PVOPS-END job userland", boots)):
         seen = sum(one.startswith(line) for one in console.user)
         if seen != wanted:
             problems.append(f"{line}: {seen} times instead of {wanted}")

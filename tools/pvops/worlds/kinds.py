@@ -23,8 +23,8 @@ from .xen import Dom0, DomU
 KINDS: dict[str, type[Machine]] = {"direct": Direct, "kvm": Kvm, "xen-dom0": Dom0,
                                    "xen-domu": DomU}
 # Jobs that start the kernel again from the guest: for them the kernel and the guest's
-# initramfs are in the guest, under /boot.
-BOOTING_JOBS = ("kexec", "kdump")
+# initramfs are in the guest, under /boot. On a disk with Debian the job is a word.
+BOOTING_JOBS = ("kexec", "kdump", "pvops.kdump")
 # Jobs that load modules: for them modules are in the guest, under /lib/modules.
 # These are the kernel's own, or those from outside of its tree.
 MODULE_JOBS = {"tracers": kernel_builder.modules, "modules": outside.modules}
@@ -63,7 +63,7 @@ def machine(world: World, jobs: list[str], kernel: pathlib.Path, extra: str,
         content = [part.read_bytes() for part in parts]
         if world.rom_initrd:
             content[:0] = [rompack.archive(rom.image(name).read_bytes()) for name in world.roms]
-        if set(BOOTING_JOBS) & set(jobs):
+        if set(BOOTING_JOBS) & {*jobs, *world.cmdline.split()}:
             second = Archive()
             second.copy("boot/kernel", kernel)
             second.file("boot/initrd", b"".join(content))
