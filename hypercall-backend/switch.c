@@ -16,11 +16,12 @@
  * executes such an instruction all the same, fsgsbase.c carries it out and
  * tells Linux.
  *
- * Some AMD CPUs keep the base of GS when a null selector is loaded. If the CPU may
- * be one of them (X86_BUG_NULL_SEG: Xen does not say that it is not), Linux loads
- * __USER_DS into GS and then 0 at each switch to a task that does not use GS.
- * Most tasks do not. Both loads are left out if GS cannot be anything but null
- * with a base of 0 (enum hc_gs).
+ * Some AMD CPUs keep the base of GS when a null selector is loaded. Xen does so,
+ * too, if the descriptor of a selector is gone when it continues a virtual CPU.
+ * So Linux takes each CPU of a PV guest for such a CPU (X86_BUG_NULL_SEG). It
+ * loads __USER_DS into GS and then 0 at each switch to a task that does not use
+ * GS. Most tasks do not. Both loads are left out if GS cannot be anything but
+ * null with a base of 0 (enum hc_gs).
  */
 #include <linux/init.h>
 #include <linux/kprobes.h>

@@ -10,6 +10,7 @@
 #include <linux/sched.h>
 
 #include <asm/asm.h>
+#include <asm/cpufeature.h>
 #include <asm/desc.h>
 #include <asm/insn.h>
 #include <asm/irq_regs.h>
@@ -356,6 +357,19 @@ void hc_test_null_gs_is_loaded_once(struct kunit *test)
 	current->thread.gsindex = gsindex;
 	hc_note_ldt(IS_ENABLED(CONFIG_MODIFY_LDT_SYSCALL) && current->active_mm->context.ldt);
 	hc_test_end();
+}
+
+/*
+ * Xen loads a null selector with the old base instead of one whose descriptor is
+ * gone. Linux must take each CPU for one that keeps the base, also Intel's.
+ * Otherwise the next task gets the base of FS or GS of the one before it.
+ */
+void hc_test_null_selector_may_have_a_base(struct kunit *test)
+{
+	if (!xen_pv_domain())
+		kunit_skip(test, "no Xen PV guest");
+
+	KUNIT_EXPECT_TRUE(test, boot_cpu_has_bug(X86_BUG_NULL_SEG));
 }
 
 /*
