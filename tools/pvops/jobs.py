@@ -179,7 +179,7 @@ def run(world_name: str, jobs: list[str], *, kernel: pathlib.Path | None,
     if timeout is None:
         nested = description.kind != "direct"
         seconds = sum(SECONDS.get(job, SECONDS_OTHER) for job in jobs)
-        timeout = (description.timeout + seconds * (2 if nested else 1)) * made.scale
+        timeout = (description.timeout + seconds * (2 if nested else 1)) * made.scale * description.turns
     # Another kernel than ours must not overwrite the logs of ours.
     which = "-other" if kernel else f"-{flavour}" if flavour != "main" else ""
     log = common.LOG / f"jobs-{world_name}{which}.log"

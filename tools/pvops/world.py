@@ -124,10 +124,11 @@ def run(world_name: str | World, jobs: Iterable[str] = (), *,
     image = pathlib.Path(kernel) if kernel else default_kernel()
 
     path = log or common.LOG / f"{world.name}.log"
-    if scale > 1:
+    slower = scale * world.turns
+    if slower > 1:
         # The kernel hands what it does not know to init as its environment, and from
         # there it comes to the jobs.
-        extra_cmdline = f"{extra_cmdline} PVOPS_SCALE={scale}".strip()
+        extra_cmdline = f"{extra_cmdline} PVOPS_SCALE={slower}".strip()
 
     began = time.monotonic()
 

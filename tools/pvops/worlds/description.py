@@ -84,6 +84,11 @@ class World:
     expect: Expect = dataclasses.field(default_factory=Expect)
 
     @property
+    def turns(self) -> int:
+        """How many CPUs take turns: a CPU has that much less of the time."""
+        return self.cpus if self.one_thread else 1
+
+    @property
     def root_disk(self) -> str:
         """The disk of tools.pvops.userland that the machine has, or nothing."""
         return "debian" if self.userland else "services" if self.services else ""
