@@ -65,10 +65,7 @@ static void __no_kprobe hc_set_ldt(const void *addr, unsigned int entries)
 	op->arg1.linear_addr = (unsigned long)addr;
 	op->arg2.nr_ents = entries;
 	hc_note_ldt(entries);
-	/*
-	 * A selector of the LDT may be loaded before the task switch is over.
-	 */
-	hc_end(masked, XEN_LAZY_NONE);
+	hc_end_descriptors(masked);
 }
 
 /* Xen checks an LDT entry and writes it. */

@@ -72,6 +72,7 @@ void hc_end_context_switch(struct task_struct *next);
 void hc_load_tls(struct thread_struct *t, unsigned int cpu);
 void hc_load_sp0(unsigned long sp0);
 void hc_note_ldt(unsigned int entries);
+void hc_end_descriptors(u8 masked);
 void hc_forget_gs(void);
 bool hc_tracks_gs(void);
 void __init hc_switch_init(void);

@@ -6,8 +6,13 @@
  * thread-local segments, and its bases of FS and GS. __switch_to() hands these
  * out one after the other, the stack last (load_sp0). Interrupts are off
  * meanwhile. So all of them are queued until the stack comes, and issued by one
- * multicall. Descriptors are the exception: a selector is loaded right after
- * arch_end_context_switch(), so its descriptor must not wait.
+ * multicall.
+ *
+ * Descriptors wait only until arch_end_context_switch(), because a selector of the
+ * next task is loaded right after. They must wait so long. If Xen stops the CPU
+ * when a descriptor is gone whose selector is still in a register, it continues
+ * the CPU with a null selector there. So the selectors of the previous task are
+ * read first.
  *
  * With FSGSBASE a program may change the base of GS by an instruction, so Linux
  * reads the base at each switch. Xen must emulate this read, at about 4,000
@@ -38,6 +43,9 @@
 
 /* A task switch is between its end_context_switch and its load_sp0. */
 static DEFINE_PER_CPU(bool, hc_awaiting_sp0);
+
+/* A task switch has queued descriptors, and is before its end_context_switch. */
+static DEFINE_PER_CPU(bool, hc_descriptors_wait);
 
 /* The thread-local segments that Xen has, as they were given to it. */
 static DEFINE_PER_CPU(struct desc_struct[GDT_ENTRY_TLS_ENTRIES], hc_known_tls);
@@ -94,20 +102,41 @@ void hc_start_context_switch(struct task_struct *prev)
  *
  * Linux's own ops for Xen issue what is queued here, the page tables among it.
  * This op leaves it queued until load_sp0, which makes one multicall out of
- * two. The current task changes in between, while the CPU still walks the page
- * tables of the previous task. No code accesses user memory in this time:
- * interrupts are off, and the functions that are called cannot be traced or
- * probed.
+ * two, unless there are descriptors. The current task changes in between, while
+ * the CPU still walks the page tables of the previous task. No code accesses
+ * user memory in this time: interrupts are off, and the functions that are
+ * called cannot be traced or probed.
  *
  * Context: interrupts off.
  */
 void hc_end_context_switch(struct task_struct *next)
 {
+	/* Before lazy mode is left, in which a flush is not traced. */
+	if (unlikely(this_cpu_read(hc_descriptors_wait))) {
+		this_cpu_write(hc_descriptors_wait, false);
+		hc_flush_queue();
+	}
 	leave_lazy(XEN_LAZY_CPU);
 	this_cpu_write(hc_awaiting_sp0, true);
 	if (test_and_clear_ti_thread_flag(task_thread_info(next),
 					  TIF_LAZY_MMU_UPDATES))
 		arch_enter_lazy_mmu_mode();
+}
+
+/**
+ * hc_end_descriptors() - hc_end() for a function that has queued descriptors
+ * @masked: what hc_begin() returned
+ *
+ * In a task switch they wait until the selectors of the previous task have been
+ * read.
+ *
+ * Context: after hc_begin().
+ */
+void __no_kprobe hc_end_descriptors(u8 masked)
+{
+	if (hc_lazy(XEN_LAZY_CPU))
+		this_cpu_write(hc_descriptors_wait, true);
+	hc_end(masked, XEN_LAZY_CPU);
 }
 
 /**
@@ -153,7 +182,7 @@ static noinline void __no_kprobe hc_write_tls(struct thread_struct *t,
 		call->args[0] = arbitrary_virt_to_machine(entry).maddr;
 		call->args[1] = *(u64 *)&t->tls_array[i];
 	}
-	hc_end(masked, XEN_LAZY_NONE);
+	hc_end_descriptors(masked);
 }
 
 /**

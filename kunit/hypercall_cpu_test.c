@@ -261,11 +261,11 @@ static unsigned int hc_test_switch(unsigned int first, unsigned int second, int 
 	hc_flush_queue();
 	hc_stub.nr_calls = 0;
 	hc_start_context_switch(current);
-	if (then == LOAD_TLS) {
+	if (then == LOAD_TLS)
 		hc_load_tls(&hc_test_thread, smp_processor_id());
-		hc_stub.nr_calls = 0;
-	}
 	hc_end_context_switch(current);
+	/* Descriptors have gone to Xen. */
+	hc_stub.nr_calls = 0;
 	hc_load_gs_index(first);
 	if (then == SET_FS_BASE)
 		hc_write_segment_base(MSR_FS_BASE, PAGE_SIZE);
@@ -370,6 +370,57 @@ void hc_test_null_selector_may_have_a_base(struct kunit *test)
 		kunit_skip(test, "no Xen PV guest");
 
 	KUNIT_EXPECT_TRUE(test, boot_cpu_has_bug(X86_BUG_NULL_SEG));
+}
+
+/*
+ * Descriptors wait until the selectors of the previous task have been read, and not
+ * longer. What else waits in a switch without descriptors goes on waiting. Outside of a
+ * switch descriptors are issued at once.
+ * Otherwise a task loses its selectors, or the next task cannot load its own.
+ */
+void hc_test_descriptors_wait_for_selectors(struct kunit *test)
+{
+	static const struct desc_struct data = GDT_ENTRY_INIT(DESC_DATA32 | DESC_USER, 0, 0xfffff);
+	unsigned int waiting, issued, without, outside;
+	struct thread_struct *thread = &hc_test_thread;
+
+	if (pv_ops.cpu.load_tls != hc_load_tls)
+		kunit_skip(test, "the backend is not in use");
+
+	hc_test_begin();
+	hc_load_tls(thread, smp_processor_id());
+	hc_stub.nr_calls = 0;
+
+	hc_start_context_switch(current);
+	pv_ops.cpu.set_ldt(NULL, 256);
+	thread->tls_array[1] = data;
+	hc_load_tls(thread, smp_processor_id());
+	waiting = hc_stub.nr_calls;
+	hc_end_context_switch(current);
+	issued = hc_stub.nr_calls;
+	hc_load_sp0(this_cpu_read(cpu_tss_rw.x86_tss.sp0));
+
+	hc_stub.nr_calls = 0;
+	hc_start_context_switch(current);
+	hc_end_context_switch(current);
+	hc_load_gs_index(3);
+	without = hc_stub.nr_calls;
+	hc_load_sp0(this_cpu_read(cpu_tss_rw.x86_tss.sp0));
+
+	hc_stub.nr_calls = 0;
+	pv_ops.cpu.set_ldt(NULL, 0);
+	thread->tls_array[1] = (struct desc_struct){};
+	hc_load_tls(thread, smp_processor_id());
+	outside = hc_stub.nr_calls;
+
+	/* No request has reached Xen. Note what Xen has for this CPU. */
+	hc_note_ldt(IS_ENABLED(CONFIG_MODIFY_LDT_SYSCALL) && current->active_mm->context.ldt);
+	hc_test_end();
+
+	KUNIT_EXPECT_EQ(test, 0, waiting);
+	KUNIT_EXPECT_EQ(test, 2, issued);
+	KUNIT_EXPECT_EQ(test, 0, without);
+	KUNIT_EXPECT_EQ(test, 2, outside);
 }
 
 /*

@@ -39,6 +39,7 @@ static struct kunit_case hc_test_cases[] = {
 	HC_CASE(fsgsbase_is_told_from_others),
 	HC_CASE(null_gs_is_loaded_once),
 	HC_CASE(null_selector_may_have_a_base),
+	HC_CASE(descriptors_wait_for_selectors),
 	HC_CASE(fs_base_waits_in_a_switch),
 	HC_CASE(pending_event_is_taken),
 	HC_CASE(frames_do_not_pile_up),

@@ -53,6 +53,7 @@ void hc_test_frames_do_not_pile_up(struct kunit *test);
 void hc_test_fsgsbase_is_told_from_others(struct kunit *test);
 void hc_test_null_gs_is_loaded_once(struct kunit *test);
 void hc_test_null_selector_may_have_a_base(struct kunit *test);
+void hc_test_descriptors_wait_for_selectors(struct kunit *test);
 void hc_test_fs_base_waits_in_a_switch(struct kunit *test);
 
 #endif /* PVOPS_KUNIT_HYPERCALL_TEST_H */
