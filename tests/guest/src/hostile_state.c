@@ -818,41 +818,120 @@ static inline long call2(long number, unsigned long first, const void *second)
 	return number;
 }
 
+static inline long call3(long number, long first, const void *second, unsigned long third)
+{
+	asm volatile("syscall" : "+a" (number) : "D" (first), "S" (second), "d" (third)
+		     : "rcx", "r11", "memory");
+	return number;
+}
+
+/* Writes a descriptor of the GDT or the LDT, without the C library. */
+static inline int set_descriptor(bool ldt, struct descriptor *desc)
+{
+	return ldt ? (int)call3(SYS_modify_ldt, 1, desc, sizeof(*desc)) : set_thread_area(desc);
+}
+
 /*
- * Loads FS or GS with the selector of a TLS entry, removes the entry, and sleeps. The
- * kernel loads a null selector then, whose base is zero. It must stay zero when the
- * program comes back. Without FSGSBASE the base that arch_prctl() had set before came
- * back (patch 0025).
+ * Sets a base by arch_prctl(), loads FS or GS with the selector of a descriptor,
+ * removes the descriptor, and sleeps. The base that was set first must not come back.
+ * The kernel loads the selector of a TLS entry again, whatever its privilege level is,
+ * so that the base is zero. It does not load one of the LDT again, so that its base may
+ * stay if the CPU has FSGSBASE (patches 0025 and 0040).
  */
 static const char *gone_base(unsigned int number)
 {
 	static const struct timespec nap = { .tv_nsec = 1000000 };
 	static struct descriptor entry, none;
-	bool fs = number % 2;
-	unsigned int selector = FIRST_TLS << 3 | 3;
+	bool fs = number & 1, ldt = number & 2;
+	unsigned int index = ldt ? 0 : FIRST_TLS;
+	unsigned int selector = index << 3 | (ldt ? 4 : 0) | number / 4 % 4;
 	uint64_t got = ~0UL;
 	long set, use, drop, get;
 
-	entry = (struct descriptor) { FIRST_TLS, 0x54321000, 0xfffff, BIT32 };
-	none = (struct descriptor) { FIRST_TLS, 0, 0, 0x28 };
-	use = set_thread_area(&entry);
+	entry = (struct descriptor) { index, 0x54321000, 0xfffff, BIT32 };
+	none = (struct descriptor) { index, 0, 0, 0x28 };
+	use = set_descriptor(ldt, &entry);
 	/* inline system calls, because the C library does not work without its FS base */
 	set = call2(SYS_arch_prctl, fs ? ARCH_SET_FS : ARCH_SET_GS, (void *)0x12345000);
 	if (fs)
 		asm volatile("mov %0, %%fs" : : "r" (selector));
 	else
 		asm volatile("mov %0, %%gs" : : "r" (selector));
-	drop = set_thread_area(&none);
+	drop = set_descriptor(ldt, &none);
 	call2(SYS_nanosleep, (unsigned long)&nap, NULL);
 	get = call2(SYS_arch_prctl, fs ? ARCH_GET_FS : ARCH_GET_GS, &got);
 	restore_fs();
 	if (use || set || drop || get)
 		return why("%ld, %ld, %ld, %ld", use, set, drop, get);
-	if (got)
-		return why("the base of %cS is %#llx", fs ? 'F' : 'G',
+	if (got && !(ldt && got == 0x54321000))
+		return why("selector %#x: the base of %cS is %#llx", selector, fs ? 'F' : 'G',
 			   (unsigned long long)got);
 	progress->counted = progress->counted + 1;
 	return NULL;
+}
+
+#define KEPT_CASES	300
+
+/*
+ * Loads selectors of the LDT, of a TLS entry and of the GDT into DS, ES, FS and GS in
+ * each combination, and lets a program run that has neither LDT nor TLS entries. The
+ * selectors must be there afterwards. A hypervisor may stop the CPU when the descriptors
+ * of the other program are there already, and continues it with null selectors
+ * (patch 0039). Xen gives the selector that a kernel loads into GS the RPL 3.
+ */
+static const char *kept_selectors(unsigned int number)
+{
+	static const unsigned int choice[] = {
+		0, 4, 7, FIRST_TLS << 3, FIRST_TLS << 3 | 3, USER_DS,
+	};
+	const unsigned int n = ARRAY_SIZE(choice);
+	static struct descriptor tls = { FIRST_TLS, 0, 0xfffff, BIT32 | PAGES };
+	unsigned int want[4], got[4], yields = 4;
+
+	for (unsigned int i = 0; i < 4; i++)
+		want[i] = choice[(number + i * (number / n) + i) % n];
+	if (set_ldt(0, 0, 0xfffff, BIT32 | PAGES, 1) || set_thread_area(&tls))
+		return "no descriptors";
+	/* all at once, because the C library does not work without its FS base */
+	asm volatile("mov %k[ds], %%ds; mov %k[es], %%es; mov %k[fs], %%fs; mov %k[gs], %%gs\n"
+		     "1: mov %[yield], %%eax; syscall; dec %[yields]; jnz 1b\n"
+		     "mov %%ds, %[ds]; mov %%es, %[es]; mov %%fs, %[fs]; mov %%gs, %[gs]"
+		     : [ds] "=r" (got[0]), [es] "=r" (got[1]), [fs] "=r" (got[2]),
+		       [gs] "=r" (got[3]), [yields] "+r" (yields)
+		     : [yield] "i" (SYS_sched_yield), "[ds]" (want[0]), "[es]" (want[1]),
+		       "[fs]" (want[2]), "[gs]" (want[3])
+		     : "rax", "rcx", "r11", "memory", "cc");
+	restore_fs();
+	asm volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%gs" : : "r" (0));
+	for (unsigned int i = 0; i < 4; i++)
+		if (got[i] != want[i] && (i != 3 || got[i] != (want[i] | 3)))
+			return why("selector %#x of %cS has become %#x", want[i], "DEFG"[i],
+				   got[i]);
+	progress->counted = progress->counted + 1;
+	return NULL;
+}
+
+static void check_kept(void)
+{
+	cpu_set_t all;
+	pid_t child;
+
+	if (sched_getaffinity(0, sizeof(all), &all) || !pin(0)) {
+		skip("selectors-kept", "CPU 0 cannot be used alone");
+		return;
+	}
+	child = fork();
+	if (child < 0)
+		bail("fork: %s", strerror(errno));
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			sched_yield();
+	}
+	run_cases("selectors-kept", KEPT_CASES, catch_signals, kept_selectors);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	sched_setaffinity(0, sizeof(all), &all);
 }
 
 /* ---- the GS of another program */
@@ -1383,6 +1462,7 @@ int main(void)
 	run_cases("selectors-tls", TLS_CASES, catch_signals, thread_area);
 	run_cases("selectors-base", BASE_CASES, catch_signals, segment_base);
 	run_cases("selectors-gone", GONE_CASES, catch_signals, gone_base);
+	check_kept();
 	check_write_base();
 	check_neighbour("selectors-neighbour", false);
 	check_neighbour("selectors-sibling", true);
