@@ -2,9 +2,10 @@
 """Unpack, integrate, configure and build the kernels.
 
     build/linux           Debian's 6.12 with pvops         main, debug, checks, rt,
-                                                           lockdown, debian-*, clang*
+                                                           lockdown, hardened,
+                                                           debian-*, clang*
     build/linux-vanilla   the unpatched tree, to compare   vanilla, vanilla-debug,
-                                                           noparavirt
+                                                           noparavirt, clang-vanilla
     build/linux-fixed     the unpatched tree with those patches that stand alone
     build/linux-part-X    the unpatched tree with one part of the series
     build/out/NAME        output directories (O=)
@@ -43,6 +44,8 @@ class Flavour:
     base: str = "tinyconfig"
     # the version of LLVM that builds it, instead of gcc
     llvm: str = ""
+    # packages that its build needs beside those of any kernel
+    packages: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     # How it is booted. Not in repr(), which decides whether to build again.
     cmdline: str = dataclasses.field(default="", repr=False)
     # a factor for a world's time limit and memory
@@ -72,10 +75,14 @@ FLAVOURS = {
                             base="amd64_none_cloud-amd64", scale=2),
     "debian-rt": Flavour("linux", ("debian", "debian-modular", "pvops", "debian-rt"), True,
                          base="amd64_rt_amd64", scale=2, lacks=("pvops_hypercall",)),
+    "hardened": Flavour("linux", ("main", "pvops", "hardened"), True,
+                        packages=("gcc-12-plugin-dev",)),
     "clang": Flavour("linux", ("main", "pvops"), True, llvm="19"),
+    "clang-nosuites": Flavour("linux", ("main", "pvops", "nosuites"), True, llvm="19"),
     "clang-lto": Flavour("linux", ("main", "pvops", "clang-lto"), True, llvm="19"),
     "clang-kcfi": Flavour("linux", ("main", "pvops", "clang-kcfi"), True, llvm="19"),
     "vanilla": Flavour("linux-vanilla", ("main",), False),
+    "clang-vanilla": Flavour("linux-vanilla", ("main",), False, llvm="19"),
     "noparavirt": Flavour("linux-vanilla", ("main", "noguests", "noparavirt"), False),
     "vanilla-debug": Flavour("linux-vanilla", ("main", "debug"), False, scale=DEBUG_SCALE),
 }
@@ -208,8 +215,10 @@ def compiler(llvm: str = "") -> list[str]:
 
 def need_compiler(flavour: Flavour) -> None:
     """Install the compiler of a flavour. The tools need gcc in any case."""
-    if flavour.llvm:
-        packages.install([f"{tool}-{flavour.llvm}" for tool in ("clang", "lld", "llvm")])
+    needed = [f"{tool}-{flavour.llvm}" for tool in ("clang", "lld", "llvm") if flavour.llvm]
+    needed += flavour.packages
+    if needed:
+        packages.install(needed)
 
 
 def _start_config(base: str, config: pathlib.Path) -> None:
