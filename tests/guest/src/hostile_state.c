@@ -848,6 +848,8 @@ static const char *gone_base(unsigned int number)
 	uint64_t got = ~0UL;
 	long set, use, drop, get;
 
+	if (sigsetjmp(back, 1))
+		return "a signal";
 	entry = (struct descriptor) { index, 0x54321000, 0xfffff, BIT32 };
 	none = (struct descriptor) { index, 0, 0, 0x28 };
 	use = set_descriptor(ldt, &entry);
@@ -888,6 +890,8 @@ static const char *kept_selectors(unsigned int number)
 	static struct descriptor tls = { FIRST_TLS, 0, 0xfffff, BIT32 | PAGES };
 	unsigned int want[4], got[4], yields = 4;
 
+	if (sigsetjmp(back, 1))
+		return "a signal";
 	for (unsigned int i = 0; i < 4; i++)
 		want[i] = choice[(number + i * (number / n) + i) % n];
 	if (set_ldt(0, 0, 0xfffff, BIT32 | PAGES, 1) || set_thread_area(&tls))
@@ -904,11 +908,25 @@ static const char *kept_selectors(unsigned int number)
 	restore_fs();
 	asm volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%gs" : : "r" (0));
 	for (unsigned int i = 0; i < 4; i++)
-		if (got[i] != want[i] && (i != 3 || got[i] != (want[i] | 3)))
+		if (got[i] != want[i] && (i != 3 || !want[i] || got[i] != (want[i] | 3)))
 			return why("selector %#x of %cS has become %#x", want[i], "DEFG"[i],
 				   got[i]);
 	progress->counted = progress->counted + 1;
 	return NULL;
+}
+
+/* A program without LDT and TLS entries, which runs whenever another one yields. */
+static pid_t start_yielding(void)
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		bail("fork: %s", strerror(errno));
+	if (child)
+		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		sched_yield();
 }
 
 static void check_kept(void)
@@ -920,18 +938,58 @@ static void check_kept(void)
 		skip("selectors-kept", "CPU 0 cannot be used alone");
 		return;
 	}
-	child = fork();
-	if (child < 0)
-		bail("fork: %s", strerror(errno));
-	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			sched_yield();
-	}
+	child = start_yielding();
 	run_cases("selectors-kept", KEPT_CASES, catch_signals, kept_selectors);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	sched_setaffinity(0, sizeof(all), &all);
+}
+
+#define FREED_ROUNDS	1000
+
+static int use_ldt(__attribute__((unused)) void *arg)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	do {
+		asm volatile("mov %0, %%gs" : : "r" (7));
+	} while (!syscall(SYS_sched_yield));
+	return 0;
+}
+
+/*
+ * One CPU uses the LDT and gives way to another program all the time. Another CPU
+ * replaces the LDT, so that the kernel frees the old one. In a Xen PV guest the pages
+ * become writable then, which Xen refuses while a CPU uses them (patch 0041).
+ */
+static void check_freed(void)
+{
+	static uint8_t stack[65536] __attribute__((aligned(64)));
+	pid_t yielding, using;
+	cpu_set_t all;
+	int bad;
+
+	if (sched_getaffinity(0, sizeof(all), &all) || !pin(1) || !pin(0)) {
+		sched_setaffinity(0, sizeof(all), &all);
+		skip("selectors-freed", "CPUs 0 and 1 cannot be used");
+		return;
+	}
+	yielding = start_yielding();
+	bad = set_ldt(0, 0, 0xfffff, BIT32 | PAGES, 1);
+	using = clone(use_ldt, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+	if (using < 0)
+		bail("clone: %s", strerror(errno));
+	pin(1);
+	for (int i = 0; i < FREED_ROUNDS && !bad; i++)
+		bad = set_ldt(0, 0, 0xfffff, BIT32 | PAGES, 1);
+	kill(using, SIGKILL);
+	kill(yielding, SIGKILL);
+	waitpid(using, NULL, 0);
+	waitpid(yielding, NULL, 0);
+	sched_setaffinity(0, sizeof(all), &all);
+	if (bad)
+		not_ok("selectors-freed", "modify_ldt: %s", strerror(errno));
+	else
+		ok("selectors-freed", "%d LDTs", FREED_ROUNDS);
 }
 
 /* ---- the GS of another program */
@@ -1466,6 +1524,8 @@ int main(void)
 	check_write_base();
 	check_neighbour("selectors-neighbour", false);
 	check_neighbour("selectors-sibling", true);
+	/* This process has an LDT from here on, and so have its children. */
+	check_freed();
 	run_cases("selectors-frame", FRAMES, prepare_frames, signal_frame);
 	run_cases("selectors-frame32", FRAMES32, prepare_frames, signal_frame32);
 	run_cases("selectors-espfix", ESP_CASES, prepare_frames, espfix);
