@@ -405,6 +405,13 @@ class Text(unittest.TestCase):
         differences, _ = self.compare({**GOOD, 0xd: (1, "jmp 0x200")}, base)
         self.assertIn("more calls: helper ×1 (1 calls, unpatched 0", differences[0].text)
 
+    def test_nothing_follows_bug(self):
+        """Code behind UD2 is not on the path of BUG(): clang puts the call of the pv op there."""
+        base = {0: (4, "je 0xd"), 4: (5, "nop"), 9: (3, "xchg %rax,(%rdi)"), 0xc: (1, "ret"), 0xd: (1, "ud2")}
+        ours = {**base, 4: GOOD[4], 0xe: GOOD[0xe], 0x13: GOOD[0x13]}
+        differences, equal = self.compare(ours, base)
+        self.assertEqual(([], 1), (differences, len(equal)))
+
     def test_accepting_names_the_difference_and_the_reason(self):
         """An entry of textcompare.toml names function, difference and reason."""
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:

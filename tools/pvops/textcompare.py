@@ -96,8 +96,12 @@ class Instruction:
 
     @property
     def ends(self) -> bool:
-        """An instruction after which the function does not go on."""
-        return self.word in ("ret", "retq", "iretq", "sysretq")
+        """An instruction after which the function does not go on.
+
+        Behind UD2 the kernel has found a fault of its own: BUG() does not go on, and
+        what WARN() goes on with is nothing that a kernel does in use.
+        """
+        return self.word in ("ret", "retq", "iretq", "sysretq", "ud2")
 
 
 class Kernel:
