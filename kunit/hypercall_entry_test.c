@@ -99,7 +99,6 @@ void hc_test_entry_is_cleared_by_address(struct kunit *test)
 	pte_t *pte = (pte_t *)hc_stub.table;
 	struct vm_area_struct vma = {};
 	struct mm_struct *mm, *mine;
-	unsigned long flags;
 	pteval_t old;
 	unsigned int i;
 
@@ -114,7 +113,6 @@ void hc_test_entry_is_cleared_by_address(struct kunit *test)
 		hc_stub.nr_hypercalls = 0;
 		hc_stub.nr_calls = 0;
 
-		local_irq_save(flags);
 		hc_test_begin();
 		mine = current->mm;
 		if (!cases[i].other_mm)
@@ -122,7 +120,6 @@ void hc_test_entry_is_cleared_by_address(struct kunit *test)
 		old = hc_ptep_clear_flush(&vma, 0x5000, &pte[5]);
 		current->mm = mine;
 		hc_test_end();
-		local_irq_restore(flags);
 
 		KUNIT_EXPECT_EQ_MSG(test, cases[i].entry, old, "case %u", i);
 		KUNIT_EXPECT_EQ_MSG(test, 0, hc_stub.table[5], "case %u", i);

@@ -2,7 +2,6 @@
 /* Address spaces: big ones, tables in transit, and detached tables. */
 #include <kunit/test.h>
 #include <linux/cpumask.h>
-#include <linux/irqflags.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
@@ -144,7 +143,6 @@ void hc_test_many_changes_are_made_detached(struct kunit *test)
 	struct mm_struct *mm, *mine = current->mm;
 	u64 *t[NR_TABLES], frame, slot_val;
 	unsigned int i, round;
-	unsigned long flags;
 
 	if (!xen_pv_domain())
 		kunit_skip(test, "what the entries map is looked up in a PV guest's own arrays");
@@ -162,7 +160,6 @@ void hc_test_many_changes_are_made_detached(struct kunit *test)
 			hc_stub.table[i] = frame | HC_FLAGS | (i & 1 ? HC_AD : 0);
 		t[LOWER_TWIN][7] = slot_val;
 
-		local_irq_save(flags);
 		hc_test_begin();
 		hc_set_owner(virt_to_page(hc_stub.table), mm);
 		hc_set_slot(hc_stub.table, &t[LOWER_TWIN][7]);
@@ -176,7 +173,6 @@ void hc_test_many_changes_are_made_detached(struct kunit *test)
 		current->mm = mine;
 		hc_set_owner(virt_to_page(hc_stub.table), NULL);
 		hc_test_end();
-		local_irq_restore(flags);
 
 		for (i = 0; i < 300; i++)
 			KUNIT_EXPECT_EQ(test, hc_stub.table[i],

@@ -183,7 +183,7 @@ void hc_test_begin(void)
 	 * turns interrupts off only in a guest of Xen.
 	 */
 	if (!xen_pv_domain())
-		local_irq_disable();
+		local_irq_save(hc_stub.flags);
 	hc_stub.masked = hc_begin();
 	hc_flush_queue();
 	hc_stub.nr_hypercalls = 0;
@@ -214,7 +214,7 @@ void hc_test_end(void)
 	this_cpu_write(hc_stubbed, false);
 	hc_release(hc_stub.masked);
 	if (!xen_pv_domain())
-		local_irq_enable();
+		local_irq_restore(hc_stub.flags);
 	preempt_enable();
 }
 

@@ -20,6 +20,7 @@ struct hc_stub_record {
 
 /* What the stub shall do, and what it has seen. One case runs at a time. */
 struct hc_stub {
+	unsigned long flags;
 	u8 masked;
 	u64 sets;		/* bits that another CPU sets before an update */
 	u64 refuse;		/* ptr or cmd that is always refused */
